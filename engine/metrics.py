@@ -1,0 +1,96 @@
+"""Every metric once: its name, label, unit, direction and definition, as the tables, axes and hovers show them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["lower", "higher", "none"]
+Scale = Literal["log", "linear"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measured quantity; `timed` metrics are never shown for simulated results on a front."""
+
+    name: str
+    label: str
+    unit: str
+    better: Direction
+    definition: str
+    measure: str  # which of spec.MEASURES gives it
+    scale: Scale = "linear"
+    timed: bool = False
+
+
+def _bytes(name: str, label: str, definition: str, **more: object) -> Metric:
+    return Metric(name, label, "MB", "lower", definition, scale="log", **{"measure": "size", **more})  # type: ignore[arg-type]
+
+
+# One metric a line, so that the table reads as one.
+# fmt: off
+_ALL = (
+    _bytes("weight_bytes", "Weights", "Bytes of the packed tensors that a checkpoint holds, tied tensors counted once."),
+    _bytes("checkpoint_bytes", "Checkpoint file", "Bytes of the checkpoint's safetensors file, header included."),
+    _bytes("resident_weight_bytes", "Weights in memory", "Bytes of the tensors that the running model holds."),
+    *(
+        _bytes(f"{part}_bytes", label, f"Bytes of {what} in the checkpoint.")
+        for part, label, what in (
+            ("embedding", "Embedding", "the token embedding"),
+            ("head", "Head", "the output head that is not shared with the embedding"),
+            ("linears", "Linears", "the weights of the blocks' linear layers"),
+            ("scales_zeros", "Scales and zeros", "quantization scales and zero points"),
+            ("norms", "Norms", "the norms' gains and biases"),
+            ("other", "Other", "everything else: biases, rotations, masks"),
+        )
+    ),
+    Metric("compression_ratio", "Times smaller than bf16", "x", "higher", "Bytes of the dense model in bf16 over weight bytes.", "size", "log"),
+    Metric("compression_ratio_fp32", "Times smaller than fp32", "x", "higher", "Bytes of the dense model in fp32 over weight bytes.", "size", "log"),
+    Metric("bits_per_weight", "Bits per original weight", "bits", "lower", "8 x weight bytes over the dense model's parameters.", "size"),
+    Metric("parameters", "Parameters", "M", "lower", "Numbers in the compressed model once unpacked, tied tensors counted once.", "size", "log"),
+    Metric("nonzero_parameters", "Non-zero parameters", "M", "lower", "Parameters that are not exactly zero.", "size", "log"),
+    Metric("kv_cache_bytes_per_token", "KV cache per token", "bytes", "lower", "Bytes of keys and values kept for each token in bf16.", "size"),
+    Metric("prefill_ms", "Time to read the prompt", "ms", "lower", "Median time of one forward pass over the prompt.", "latency", "log", True),
+    Metric("decode_ms_per_token", "Time per word", "ms", "lower", "Median time of one decoding step with a KV cache.", "latency", "log", True),
+    Metric("decode_tokens_per_s", "Words per second", "tokens/s", "higher", "Sequences in the batch over the time of one decoding step.", "latency", "log", True),
+    Metric("prefill_spread_ms", "Spread of the prompt time", "ms", "none", "Interquartile range of the prompt times.", "latency", timed=True),
+    Metric("decode_spread_ms", "Spread of the time per word", "ms", "none", "Interquartile range of the decoding step times.", "latency", timed=True),
+    Metric("prefill_speedup", "Prompt speed-up", "x", "higher", "Dense over compressed prompt time, interleaved in one run, each at its faster number format.", "latency", "log", True),
+    Metric("decode_speedup", "Decoding speed-up", "x", "higher", "Dense over compressed time per token, interleaved in one run, each at its faster number format.", "latency", "log", True),
+    _bytes("peak_memory_bytes", "Peak memory", "Peak resident memory of a fresh process that loads the checkpoint and generates, less one that only imports.", measure="memory"),
+    _bytes("compress_peak_memory_bytes", "Peak memory to compress", "Peak resident memory of the process that compressed the model.", measure="memory"),
+    Metric("perplexity", "Perplexity", "", "lower", "exp of the mean token loss on held-out Wikipedia passages: windows without overlap, token level.", "perplexity", "log"),
+    Metric("top1_agreement", "Same next word as the original", "%", "higher", "Share of held-out positions whose most likely next token is the dense model's.", "perplexity"),
+    Metric("kl_to_dense", "KL to the original", "nats/token", "lower", "KL(dense || compressed), mean over held-out positions.", "perplexity", "log"),
+    Metric("kernel_top1_agreement", "Kernel agrees with fp32", "%", "higher", "Share of positions where the running kernel's most likely token is the fp32 evaluation's.", "perplexity"),
+    Metric("accuracy", "Accuracy", "%", "higher", "Macro mean over tasks of the share of items whose gold choice has the highest log-likelihood.", "accuracy"),
+    Metric("accuracy_norm", "Accuracy, length-normalised", "%", "higher", "As accuracy, with log-likelihoods divided by the choice's characters where the task defines it.", "accuracy"),
+    Metric("accuracy_chance", "Guessing", "%", "none", "The better of uniform guessing and the constant answer, macro mean over tasks.", "accuracy"),
+    Metric("accuracy_retention", "Accuracy kept", "%", "higher", "Accuracy over the dense model's on the same items.", "accuracy"),
+    Metric("retention_above_chance", "Accuracy kept above guessing", "%", "higher", "(accuracy - chance) / (dense accuracy - chance).", "accuracy"),
+    Metric("accuracy_change", "Change in accuracy", "points", "higher", "Accuracy less the dense model's, paired on the same items.", "accuracy"),
+    Metric("flips", "Answers that changed", "%", "lower", "Share of items whose answer differs from the dense model's.", "accuracy"),
+)
+# fmt: on
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+
+
+def metric(name: str) -> Metric:
+    """The metric of a name; `accuracy_<task>`, `accuracy_norm_<task>`, `<name>_low` and `<name>_high` are derived.
+
+    Raises KeyError for a name that is none of these.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    for suffix, words in (("_low", "lower end of the 95% interval"), ("_high", "upper end of the 95% interval")):
+        if name.endswith(suffix):
+            base = metric(name.removesuffix(suffix))
+            return _derived(base, name, f"{base.label}, {words}", f"{base.definition} The {words}.")
+    for prefix in ("accuracy_norm_", "accuracy_"):
+        if name.startswith(prefix):
+            base, task = METRICS[prefix.rstrip("_")], name.removeprefix(prefix)
+            return _derived(base, name, f"{base.label} on {task}", f"{base.definition} Of {task} alone.")
+    raise KeyError(name)
+
+
+def _derived(base: Metric, name: str, label: str, definition: str) -> Metric:
+    return Metric(name, label, base.unit, base.better, definition, base.measure, base.scale, base.timed)

@@ -1,0 +1,56 @@
+"""One trial as the analysis, the plots and the pages see it, whether it comes from the store or was recorded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from engine.spec.recipe import parse
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a running trial has come: its stage, the units done of it, and seconds left where known."""
+
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial with its results; `metrics` holds None where a value could not be measured, `reasons` says why."""
+
+    trial_id: str
+    comparison_id: str
+    model: str
+    recipe: str
+    protocol: Mapping[str, Any]
+    state: State = "done"
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    simulated: bool = False
+    notes: tuple[str, ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    recorded: bool = False
+    sweep_ids: tuple[int, ...] = ()
+    progress: Progress = Progress()
+    reason: str = ""  # of a failure
+    created_at: float = 0.0  # seconds since the epoch
+    started_at: float | None = None
+    finished_at: float | None = None
+    measures: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> str:
+        return parse(self.recipe).family
+
+    @property
+    def label(self) -> str:
+        """The recipe in words."""
+        return parse(self.recipe).describe()
+
+    def value(self, name: str) -> float | None:
+        return self.metrics.get(name)

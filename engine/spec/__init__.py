@@ -1,0 +1,24 @@
+"""What is asked: settings of every method, recipes, protocols, trials and sweeps. Importable without torch."""
+
+from engine.spec.protocol import MEASURES, Protocol, Trial, parse_measures, parse_tasks
+from engine.spec.recipe import DENSE, METHODS, Recipe, parse
+from engine.spec.setting import Range, Settings
+from engine.spec.sweep import DEFAULT_MODEL, Sweep, load_sweep, make_sweep
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "DENSE",
+    "MEASURES",
+    "METHODS",
+    "Protocol",
+    "Range",
+    "Recipe",
+    "Settings",
+    "Sweep",
+    "Trial",
+    "load_sweep",
+    "make_sweep",
+    "parse",
+    "parse_measures",
+    "parse_tasks",
+]

@@ -1,0 +1,100 @@
+"""A recipe: the ordered steps that turn a dense model into a compressed one, and its text.
+
+The text is the same in the URL, the YAML, the form and the report: steps joined by `|`, each
+`family:method,key=value,…`; `dense` is the recipe without steps.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from engine.errors import InputError, unknown
+from engine.spec.prune import Layers, Magnitude
+from engine.spec.quantize import Rtn
+from engine.spec.setting import Settings, read
+from engine.spec.slicing import SliceGpt
+
+METHODS: dict[str, type[Settings]] = {f"{m.family}:{m.method}": m for m in (Rtn, Magnitude, Layers, SliceGpt)}
+FAMILIES = tuple(dict.fromkeys(m.family for m in METHODS.values()))
+DENSE = "dense"
+LONGEST = 2000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Steps in the order they are applied; no steps means the dense model."""
+
+    steps: tuple[Settings, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The recipe as users write it, defaults left out; parsing it gives the same recipe."""
+        return " | ".join(step.text for step in self.steps) or DENSE
+
+    @property
+    def family(self) -> str:
+        """What the recipe is drawn as: dense, a method family, or combined."""
+        families = {step.family for step in self.steps}
+        return DENSE if not families else families.pop() if len(families) == 1 else "combined"
+
+    @property
+    def calibrated(self) -> bool:
+        return any(step.calibrated for step in self.steps)
+
+    def describe(self) -> str:
+        """The recipe in words: "10% of the width sliced, then 4-bit, round to nearest, groups of 64"."""
+        return ", then ".join(step.describe() for step in self.steps) or "Original model"
+
+    def canonical(self) -> list[dict[str, Any]]:
+        return [step.canonical() for step in self.steps]
+
+
+def parse(text: str) -> Recipe:
+    """The recipe that a text writes.
+
+    Raises InputError, naming the value and what is allowed, for an unknown word, a setting given twice, a value out of
+    range and settings that contradict each other.
+    """
+    if len(text) > LONGEST:
+        raise InputError(f"a recipe must be at most {LONGEST} characters, got {len(text)}")
+    parts = [part.strip() for part in text.split("|")]
+    if parts == [DENSE]:
+        return Recipe()
+    if not text.strip():
+        raise InputError(f"the recipe is empty; write {DENSE!r} for the model as it is, or steps such as {_EXAMPLE!r}")
+    return Recipe(tuple(_parse_step(part) for part in parts))
+
+
+_EXAMPLE = "quantize:rtn,bits=4"
+
+
+def _parse_step(text: str) -> Settings:
+    if text == DENSE:
+        raise InputError(
+            "'dense' is the model without steps and can't be joined with others; remove it from the recipe"
+        )
+    if not text:
+        raise InputError("the recipe has an empty step; a '|' must stand between two steps")
+    head, *pairs = [part.strip() for part in text.split(",")]
+    settings = _method(head)
+    declared = {f.name: f for f in fields(settings)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals:
+            raise InputError(f"{head}: expected key=value, got {pair!r}")
+        if key not in declared:
+            raise unknown(f"setting of {head}", key, declared)
+        if key in values:
+            raise InputError(f"{head}: {key} is given twice")
+        values[key] = read(declared[key], value)
+    return settings(**values)
+
+
+def _method(name: str) -> type[Settings]:
+    family, colon, method = (part.strip() for part in name.partition(":"))
+    if family not in FAMILIES:
+        raise unknown("recipe word", family, (*FAMILIES, DENSE))
+    if not colon or f"{family}:{method}" not in METHODS:
+        available = [m.method for m in METHODS.values() if m.family == family]
+        raise unknown(f"{family} method", method, available)
+    return METHODS[f"{family}:{method}"]

@@ -1,0 +1,170 @@
+"""One setting of a method: its type, default, range and line of help, checked when the settings are made.
+
+A settings class is a frozen dataclass whose fields are declared with `setting(...)`; the recipe parser, the
+dashboard's forms and `python -m engine methods` are all made from these declarations.
+"""
+
+import math
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, ClassVar
+
+from engine.errors import InputError, unknown
+
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Range:
+    """What values a setting may take; unset bounds are open.
+
+    `low` and `high` are inclusive unless `below` is given instead of `high`; `choices` lists the words or numbers
+    allowed; `extra` lists numbers allowed outside the bounds (such as -1 for "per channel").
+    """
+
+    low: float | None = None
+    high: float | None = None
+    below: float | None = None
+    choices: tuple[Scalar, ...] = ()
+    extra: tuple[Scalar, ...] = ()
+
+    def allows(self, value: Scalar) -> bool:
+        if value in self.extra:
+            return True
+        if self.choices:
+            return value in self.choices
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        if isinstance(value, str):
+            return True
+        return (
+            (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        if self.choices:
+            return "one of " + ", ".join(str(c) for c in self.choices)
+        text = f"in [{self.low}, {self.high}]" if self.high is not None else f"in [{self.low}, {self.below})"
+        if self.high is None and self.below is None:
+            text = f"at least {self.low}"
+        return text + "".join(f" or {e}" for e in self.extra)
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    kind: type,
+    range: Range | None = None,
+    many: bool = False,
+    shown: bool = False,
+    sweep: tuple[Scalar, ...] = (),
+) -> Any:
+    """Declare a field of a settings class.
+
+    kind: bool, int, float or str (of each element when `many`); range: what it may be; many: the value is a tuple,
+    written `a+b+c`; shown: written in the recipe's text even at its default; sweep: the values a grid proposes.
+    A default of None means "not given".
+    """
+    metadata = {"help": help, "kind": kind, "range": range or Range(), "many": many, "shown": shown, "sweep": sweep}
+    return field(default=default, metadata=metadata)
+
+
+class Settings:
+    """Base of every method's settings: class facts, and the checks that run at construction."""
+
+    family: ClassVar[str]
+    method: ClassVar[str]
+    label: ClassVar[str]  # how people call the method: "round to nearest"
+    summary: ClassVar[str]  # one line for `python -m engine methods` and the form
+    paper: ClassVar[str] = ""
+    real: ClassVar[str]  # what is real about the result, and what is simulated
+    version: ClassVar[int] = 1  # raised when the same settings would give another result
+    calibrated: ClassVar[bool] = False  # True when it reads calibration tokens
+    families: ClassVar[tuple[str, ...]] = ()  # transformers model types it knows
+
+    def __post_init__(self) -> None:
+        for f in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, f.name)
+            check(f, value)
+            if f.metadata["many"] and f.metadata["range"].choices:  # one order, so that one recipe has one id
+                object.__setattr__(self, f.name, tuple(c for c in f.metadata["range"].choices if c in value))
+        self.check_together()
+
+    def check_together(self) -> None:
+        """Refuse settings that contradict each other; nothing by default."""
+
+    def describe(self) -> str:
+        """The step in words a stakeholder reads: "4-bit, round to nearest, groups of 64"."""
+        return self.label
+
+    @property
+    def text(self) -> str:
+        """The step as recipe text, with every value that differs from its default and those always shown."""
+        parts = [f"{self.family}:{self.method}"]
+        for f in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, f.name)
+            if value is not None and (f.metadata["shown"] or value != f.default):
+                parts.append(f"{f.name}={write(value)}")
+        return ",".join(parts)
+
+    def canonical(self) -> dict[str, Any]:
+        """Every setting with its default filled in, and the method's version: what a trial's id covers."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {"family": self.family, "method": self.method, "version": self.version, **values}
+
+
+def check(f: Field[Any], value: Any) -> None:
+    """Raise InputError unless `value` has the field's type and lies in its range."""
+    if value is None and f.default is None:
+        return
+    values = value if f.metadata["many"] else (value,)
+    if f.metadata["many"] and (not isinstance(value, tuple) or not value or len(set(value)) < len(value)):
+        raise InputError(f"{f.name} must name at least one value and none twice, got {write(value)!r}")
+    for one in values:
+        kind, range = f.metadata["kind"], f.metadata["range"]
+        typed = isinstance(one, kind) or (kind is float and isinstance(one, int))
+        if not typed or (isinstance(one, bool) and kind is not bool):
+            raise InputError(f"{f.name} must be {_NAMES[kind]} {range}, got {one!r}".replace("  ", " "))
+        if not range.allows(one):
+            if kind is str and range.choices:
+                raise unknown(f.name, one, [str(c) for c in range.choices])
+            raise InputError(f"{f.name} must be {range}, got {write(one)}")
+
+
+def read(f: Field[Any], text: str) -> Any:
+    """A field's value from its recipe text; raises InputError where the text is no such value."""
+    if f.metadata["many"]:
+        return tuple(_read_one(f, part.strip()) for part in text.split("+"))
+    return _read_one(f, text)
+
+
+def write(value: Any) -> str:
+    """The recipe text of one value: lists joined by "+", booleans in lower case, floats as short as they read back."""
+    if isinstance(value, tuple | list):
+        return "+".join(write(v) for v in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return str(value)
+
+
+_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+
+
+def _read_one(f: Field[Any], text: str) -> Any:
+    kind = f.metadata["kind"]
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return kind(text)
+    except (KeyError, ValueError):
+        allowed = "" if kind is bool else f" {f.metadata['range']}"
+        raise InputError(f"{f.name} must be {_NAMES[kind]}{allowed}, got {text!r}") from None
+
+
+def default_of(f: Field[Any]) -> Any:
+    """A field's default, or None where it must be given."""
+    return None if f.default is MISSING else f.default
