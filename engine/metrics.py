@@ -67,6 +67,7 @@ _ALL = (
     Metric("accuracy_retention", "Accuracy kept", "%", "higher", "Accuracy over the dense model's on the same items.", "accuracy"),
     Metric("retention_above_chance", "Accuracy kept above guessing", "%", "higher", "(accuracy - chance) / (dense accuracy - chance).", "accuracy"),
     Metric("accuracy_change", "Change in accuracy", "points", "higher", "Accuracy less the dense model's, paired on the same items.", "accuracy"),
+    Metric("questions", "Questions", "", "none", "Items answered, over all tasks.", "accuracy"),
     Metric("flips", "Answers that changed", "%", "lower", "Share of items whose answer differs from the dense model's.", "accuracy"),
 )
 # fmt: on

@@ -5,6 +5,7 @@ The text is the same in the URL, the YAML, the form and the report: steps joined
 """
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 from engine.errors import InputError, unknown
@@ -48,6 +49,7 @@ class Recipe:
         return [step.canonical() for step in self.steps]
 
 
+@lru_cache(maxsize=8192)  # pages ask for the same recipes again and again; a Recipe is frozen
 def parse(text: str) -> Recipe:
     """The recipe that a text writes.
 

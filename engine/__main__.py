@@ -1,0 +1,30 @@
+"""The command line: `python -m engine COMMAND`. It does all that the dashboard does."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from engine.cli.arguments import parser
+from engine.errors import InputError
+
+WRONG = 2  # exit status for what the user gave wrong
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status, with one sentence on stderr where something the user gave is wrong."""
+    try:
+        args = parser().parse_args(arguments)
+        return int(args.command(args))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Token batches that calibrated methods read, and the one walk over the blocks that they share.
+
+Windows come from the passages of one split, in an order drawn from the seed, joined by blank lines, tokenized without
+special tokens and cut without overlap: the same tokenizer, protocol and split give the same tokens.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from engine import assets
+from engine.errors import InputError
+from engine.models import Anatomy
+from engine.spec.protocol import Protocol
+
+JOIN = "\n\n"
+_CHARACTERS_A_TOKEN = 4  # a first guess of how much text to tokenize
+
+OnBlock = Callable[[int, Tensor, Tensor], None]  # (block, its input [tokens, width], its output [tokens, width])
+OnNorm = Callable[[nn.Module, Tensor], None]  # (norm, its input [tokens, width])
+
+
+def calibration_windows(tokenizer: PreTrainedTokenizerBase, protocol: Protocol) -> Tensor:
+    """Tokens [calibration_windows, sequence_length] of the calibration split."""
+    passages = assets.text("calibration")
+    return windows_of(passages, tokenizer, protocol.calibration_windows, protocol.sequence_length, protocol.seed)
+
+
+def heldout_windows(tokenizer: PreTrainedTokenizerBase, protocol: Protocol) -> Tensor:
+    """Tokens [perplexity_windows, sequence_length] of the held-out split, of which no method sees a passage."""
+    passages = assets.text("heldout")
+    return windows_of(passages, tokenizer, protocol.perplexity_windows, protocol.sequence_length, protocol.seed)
+
+
+def windows_of(passages: list[str], tokenizer: PreTrainedTokenizerBase, count: int, length: int, seed: int) -> Tensor:
+    """Tokens [count, length] of passages taken in an order drawn from the seed.
+
+    Only as much text is tokenized as the windows need. Raises InputError where the passages are too few.
+    """
+    order = torch.randperm(len(passages), generator=torch.Generator().manual_seed(seed)).tolist()
+    needed, taken = count * length, 0
+    tokens: list[int] = []
+    while len(tokens) < needed:
+        if taken == len(passages):
+            raise InputError(
+                f"{count} windows of {length} tokens were asked for; the text gives {len(tokens) // length}"
+            )
+        chosen, characters = [], 0
+        while taken < len(passages) and characters < (needed - len(tokens)) * _CHARACTERS_A_TOKEN:
+            chosen.append(passages[order[taken]])
+            characters += len(chosen[-1])
+            taken += 1
+        tokens += tokenizer(JOIN.join(chosen) + JOIN, add_special_tokens=False, verbose=False)["input_ids"]
+    return torch.tensor(tokens[:needed]).view(count, length)
+
+
+@torch.inference_mode()
+def walk(
+    anatomy: Anatomy,
+    windows: Tensor,
+    report: Callable[[int, int], None],
+    on_block: OnBlock | None = None,
+    on_norm: OnNorm | None = None,
+) -> None:
+    """Run windows [windows, tokens] through the blocks one at a time, showing visitors what passes.
+
+    on_block sees each block's input and output, on_norm the input of each norm on the residual stream (two a block,
+    then the final one), in the order of the forward pass. Visitors must not keep or change the tensors. The head does
+    not run.
+    """
+    hooks = []
+    for index, block in enumerate(anatomy.blocks):
+        if on_block is not None:
+            hooks.append(block.module.register_forward_hook(_block_hook(index, on_block), with_kwargs=True))
+        norms = (block.input_norm, block.post_norm)
+        hooks += [norm.register_forward_hook(_norm_hook(on_norm)) for norm in norms if on_norm is not None]
+    if on_norm is not None:
+        hooks.append(anatomy.final_norm.register_forward_hook(_norm_hook(on_norm)))
+    try:
+        for done, window in enumerate(windows):
+            report(done, len(windows))
+            anatomy.base(input_ids=window.unsqueeze(0), use_cache=False)
+        report(len(windows), len(windows))
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _block_hook(index: int, visit: OnBlock) -> Callable[..., None]:
+    def hook(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor], output: Tensor) -> None:
+        before = args[0] if args else kwargs["hidden_states"]
+        visit(index, before.flatten(0, 1), output.flatten(0, 1))
+
+    return hook
+
+
+def _norm_hook(visit: OnNorm) -> Callable[..., None]:
+    def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        visit(module, args[0].flatten(0, 1))
+
+    return hook

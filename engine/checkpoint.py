@@ -1,0 +1,215 @@
+"""Checkpoints: what a compressed model is on disk, and the networks made from it.
+
+    model.safetensors   every tensor once: packed codes, scales and zeros as they are, all others in bf16
+    config.json         a standard Hugging Face configuration of the compressed shape
+    kneepoint.json      which layers are packed and how, and what the head is
+    tokenizer files
+
+`load` gives the running model, on packed kernels where they exist. `dequantized` gives the fp32 network that accuracy
+and perplexity are evaluated with. `export_plain` writes a folder for AutoModelForCausalLM. Nothing is ever unpickled,
+and the same model gives the same bytes.
+"""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    MistralConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+
+from engine.assembly import assemble, packing_of, retie
+from engine.errors import InputError
+from engine.layers.packed_embedding import PackedEmbedding
+from engine.layers.packed_matrix import PackedMatrix
+from engine.layers.sliced_head import SlicedHead
+from engine.layers.weight import PackedLayer, plain_embedding, plain_linear
+from engine.models import LAYOUTS, LanguageModel
+from engine.sources import Source
+
+FORMAT = 1
+WEIGHTS = "model.safetensors"
+LAYOUT = "kneepoint.json"
+
+
+def save(model: LanguageModel, folder: Path) -> None:
+    """Write a packed checkpoint; tensors that no step has packed are rounded to bf16.
+
+    Creates the folder and replaces what a checkpoint of ours left there. Raises OSError where the disk is full.
+    """
+    network = model.network
+    layout = {
+        "format": FORMAT,
+        "source": model.source.name,
+        "weights_sha256": model.source.weights_sha256,
+        "dense_parameters": model.source.parameters,
+        "masked_zeros": model.masked_zeros,
+        "head": _head_kind(model),
+        "packed": {name: packing_of(matrix) for name, matrix in _matrices(network).items()},
+    }
+    _write(network, stored_tensors(network), model.tokenizer, folder)
+    (folder / LAYOUT).write_text(json.dumps(layout, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def export_plain(model: LanguageModel, folder: Path) -> None:
+    """Write the model in bf16 for AutoModelForCausalLM, packed layers dequantized.
+
+    Raises InputError where no standard configuration expresses the model: a sliced head that shares the embedding.
+    """
+    if isinstance(model.network.get_output_embeddings(), SlicedHead):
+        raise InputError(
+            "a sliced head that shares its embedding has no standard configuration; "
+            "slice with head=untied, or export with --format packed"
+        )
+    network = dequantized(model)
+    _write(network, stored_tensors(network), model.tokenizer, folder)
+
+
+def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu") -> LanguageModel:
+    """The running model of a packed checkpoint: packed layers on their kernels, all others in `dtype`.
+
+    A width without a kernel runs on a dequantized copy, whose bytes show in the resident weights.
+    Raises InputError where a file is missing, damaged, of another version, or does not match its layout.
+    """
+    layout = _read_layout(folder)
+    tensors = _read_tensors(folder / WEIGHTS)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"the checkpoint {str(folder)!r} is damaged: {' '.join(str(error).split())}") from error
+    source = Source(
+        name=layout["source"],
+        folder=folder,
+        revision=None,
+        weights_sha256=layout["weights_sha256"],
+        model_type=config.model_type,
+        parameters=layout["dense_parameters"],
+        config=config.to_dict(),
+    )
+    if config.model_type in LAYOUTS:
+        network = assemble(config, layout, tensors, dtype, folder)
+    else:
+        network = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+    network.requires_grad_(False)
+    return LanguageModel(network.to(device).eval(), tokenizer, source, layout["masked_zeros"])
+
+
+def dequantized(model: LanguageModel) -> PreTrainedModel:
+    """The fp32 network that stands for the model in evaluation: packed layers as plain ones, the rest shared with it.
+
+    Packed tensors have exactly their stored values; tensors that no step packed keep the precision the model holds.
+    """
+    shared: dict[int, Any] = {id(buffer): buffer for buffer in model.network.buffers()}
+    for parameter in model.network.parameters():
+        shared[id(parameter)] = nn.Parameter(parameter.detach().float(), requires_grad=False)
+    network = copy.deepcopy(model.network, memo=shared)
+    plain: dict[int, Tensor] = {}  # by matrix, so that what was shared stays shared
+    for name, layer in _packed_layers(network).items():
+        if id(layer.matrix) not in plain:
+            plain[id(layer.matrix)] = layer.matrix.dequantize()
+        network.set_submodule(name, _plain_layer(layer, plain[id(layer.matrix)]))
+    retie(network)
+    return network
+
+
+def stored_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Every tensor of a checkpoint by name, each once however many layers share it, as it is stored."""
+    seen: set[tuple[int, tuple[int, ...]]] = set()
+    tensors = {}
+    for name, tensor in network.state_dict().items():
+        place = (tensor.data_ptr(), tuple(tensor.shape))
+        if place in seen:
+            continue
+        seen.add(place)
+        packed = tensor.dtype in (torch.uint8, torch.float16)
+        tensors[name] = (tensor if packed else tensor.to(torch.bfloat16)).contiguous().cpu()
+    return tensors
+
+
+def _write(network: PreTrainedModel, tensors: dict[str, Tensor], tokenizer: Any, folder: Path) -> None:
+    """The files that every checkpoint has."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / LAYOUT).unlink(missing_ok=True)
+    standard_config(network.config).save_pretrained(folder)
+    network.generation_config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def standard_config(config: PreTrainedConfig) -> PreTrainedConfig:
+    """The configuration under which transformers reads the network's shape.
+
+    transformers refuses a llama whose width is not a multiple of its heads, though nothing needs that once the head
+    size is given; a mistral without a sliding window is the same arithmetic and is not refused.
+    """
+    content = {**config.to_dict(), "dtype": "bfloat16"}
+    for key in ("_name_or_path", "transformers_version"):
+        content.pop(key, None)
+    if config.model_type != "llama" or config.hidden_size % config.num_attention_heads == 0:
+        return type(config)(**content)
+    for key in ("model_type", "architectures", "pretraining_tp", "attention_bias", "mlp_bias"):
+        content.pop(key, None)
+    return MistralConfig(**content, architectures=["MistralForCausalLM"], sliding_window=None)
+
+
+def _packed_layers(network: nn.Module) -> dict[str, PackedLayer]:
+    return {name: layer for name, layer in network.named_modules() if isinstance(layer, PackedLayer)}
+
+
+def _matrices(network: nn.Module) -> dict[str, PackedMatrix]:
+    """Packed matrices by the name of the first layer that holds each."""
+    first: dict[int, tuple[str, PackedMatrix]] = {}
+    for name, layer in _packed_layers(network).items():
+        first.setdefault(id(layer.matrix), (name, layer.matrix))
+    return dict(first.values())
+
+
+def _plain_layer(layer: PackedLayer, weight: Tensor) -> nn.Module:
+    """A plain layer in place of a packed one, around its dequantized weight."""
+    if isinstance(layer, PackedEmbedding):
+        return plain_embedding(weight)
+    return plain_linear(weight, None if layer.bias is None else layer.bias.detach())
+
+
+def _head_kind(model: LanguageModel) -> str:
+    """tied, sliced (tied, behind a small matrix), own, or unknown for a family whose parts are not known."""
+    if model.network.config.model_type not in LAYOUTS:
+        return "unknown"
+    if isinstance(model.anatomy.output, SlicedHead):
+        return "sliced"
+    return "tied" if model.anatomy.tied else "own"
+
+
+def _read_layout(folder: Path) -> dict[str, Any]:
+    try:
+        layout: dict[str, Any] = json.loads((folder / LAYOUT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{str(folder)!r} is no packed checkpoint: it has no {LAYOUT}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{LAYOUT} in {str(folder)!r} can't be read: {error}") from None
+    version = layout.get("format") if isinstance(layout, dict) else None
+    if version != FORMAT:
+        raise InputError(f"the checkpoint {str(folder)!r} has format {version}; this version reads format {FORMAT}")
+    kinds = {"source": str, "weights_sha256": str, "dense_parameters": int, "masked_zeros": bool, "packed": dict}
+    if not all(isinstance(layout.get(key), kind) for key, kind in kinds.items()) or "head" not in layout:
+        raise InputError(f"{LAYOUT} in {str(folder)!r} is incomplete")
+    return layout
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"the weights {str(path)!r} are missing or damaged: {error}") from None

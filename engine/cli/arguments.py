@@ -1,0 +1,83 @@
+"""The commands and their arguments, as `python -m engine --help` shows them."""
+
+import argparse
+from typing import NoReturn
+
+from engine.cli import catalog, choosing, measuring
+from engine.errors import InputError
+from engine.spec import DEFAULT_MODEL, MEASURES
+
+_STORE = "database URL of the store (default: KNEEPOINT_STORE, or a file in the user's data folder)"
+_DATA = "folder of <task>.jsonl files that go before the default data (default: KNEEPOINT_DATA)"
+_MODEL = f"the default's name, a model folder, or a hub id with an optional @revision (default: {DEFAULT_MODEL})"
+_RECIPE = "recipe, such as dense, quantize:rtn,bits=4 or 'slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4'"
+_ONLY = f"what to measure, joined by commas (default: {','.join(MEASURES)})"
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong with the arguments."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see `{self.prog} --help`")
+
+
+def parser() -> Parser:
+    """The parser of the whole command line; each command's function is in `command`."""
+    top = Parser("python -m engine", description="Compress a language model for real, and measure what it costs.")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_catalog(commands)
+    _add_measuring(commands)
+    _add_choosing(commands)
+    return top
+
+
+def _add_catalog(commands: "argparse._SubParsersAction[Parser]") -> None:
+    for name, help, command in (
+        ("fetch", "get and verify the default model and data", catalog.fetch),
+        ("models", "list the models that need no network", catalog.models),
+        ("methods", "list the methods with their settings", catalog.methods),
+    ):
+        commands.add_parser(name, help=help, description=help).set_defaults(command=command)
+    tasks = commands.add_parser("tasks", help="list the zero-shot tasks")
+    tasks.add_argument("--data", metavar="DIR", help=_DATA)
+    tasks.set_defaults(command=catalog.tasks)
+
+
+def _add_measuring(commands: "argparse._SubParsersAction[Parser]") -> None:
+    run = commands.add_parser("run", help="measure one recipe in the foreground")
+    run.add_argument("recipe", metavar="RECIPE", help=_RECIPE)
+    run.add_argument("--model", metavar="M", default=DEFAULT_MODEL, help=_MODEL)
+    run.add_argument("--tasks", metavar="T1,T2", help="zero-shot tasks, joined by commas")
+    run.add_argument("--limit", metavar="N", type=int, help="items of each task")
+    run.add_argument("--data", metavar="DIR", help=_DATA)
+    run.add_argument("--only", metavar="WHAT", help=_ONLY)
+    run.add_argument("--store", metavar="URL", help=_STORE)
+    run.add_argument("--json", metavar="FILE", help="write the result with every answer to this file")
+    run.set_defaults(command=measuring.run)
+    sweep = commands.add_parser("sweep", help="measure a list or grid of recipes; goes on where it stopped")
+    sweep.add_argument("file", metavar="FILE.yaml", help="model, protocol, recipes and grid")
+    sweep.add_argument("--data", metavar="DIR", help=_DATA)
+    sweep.add_argument("--only", metavar="WHAT", help=_ONLY)
+    sweep.add_argument("--store", metavar="URL", help=_STORE)
+    sweep.set_defaults(command=measuring.sweep)
+    worker = commands.add_parser("worker", help="run what pages submit, until stopped")
+    worker.add_argument("--store", metavar="URL", help=_STORE)
+    worker.set_defaults(command=measuring.serve)
+
+
+def _add_choosing(commands: "argparse._SubParsersAction[Parser]") -> None:
+    front = commands.add_parser("front", help="print the Pareto front of the results")
+    where = front.add_mutually_exclusive_group()
+    where.add_argument("--store", metavar="URL", help=_STORE)
+    where.add_argument("--recorded", action="store_true", help="of the results that ship with the package")
+    front.add_argument("--x", metavar="METRIC", default="weight_bytes", help="(default: weight_bytes)")
+    front.add_argument("--y", metavar="METRIC", default="accuracy", help="(default: accuracy)")
+    front.add_argument("--json", metavar="FILE", help="write every finished trial, each with on_front, to this file")
+    front.set_defaults(command=choosing.front)
+    export = commands.add_parser("export", help="write a compressed model to a folder")
+    export.add_argument("trial_or_recipe", metavar="TRIAL_OR_RECIPE", help="a trial's id, or a recipe")
+    export.add_argument("folder", metavar="DIR", help="folder to make; it must be empty or not there yet")
+    export.add_argument("--format", choices=("plain", "packed"), default="plain", help="(default: plain)")
+    export.add_argument("--model", metavar="M", default=DEFAULT_MODEL, help=f"of a recipe: {_MODEL}")
+    export.add_argument("--store", metavar="URL", help=_STORE)
+    export.set_defaults(command=choosing.export)

@@ -1,0 +1,125 @@
+"""`front` and `export`: read the answer off the results, and take the chosen model along."""
+
+import argparse
+import os
+import re
+import threading
+from pathlib import Path
+
+from engine import paths, results, sources, worker
+from engine.child import EXPORT, Event, run_in_child
+from engine.cli.measuring import writable, write_json
+from engine.cli.terminal import ProgressLine, table
+from engine.errors import InputError
+from engine.front import find_front
+from engine.recorded import recorded
+from engine.row import Progress, Row
+from engine.spec import Trial, parse
+from engine.spec.slicing import SliceGpt
+from engine.store import Store
+from engine.trials import make_unmeasured
+from engine.words import format_value
+
+TRIAL_ID = re.compile(r"[0-9a-f]{16}")
+_NOTHING_MEASURED = "No finished trials yet; start with `python -m engine run dense`."
+_NOTHING_RECORDED = "No results were recorded for this version."
+TIED_HEAD = (
+    "a sliced head that shares its embedding has no standard configuration; slice with head=untied, or export with "
+    "--format packed"
+)
+
+
+def front(args: argparse.Namespace) -> int:
+    """Print the trials with the front of two metrics marked, and write them as JSON."""
+    target = writable(args.json)
+    rows = recorded() if args.recorded else _stored(args.store)
+    found = find_front(rows, args.x, args.y)
+    done = [row for row in rows if row.state == "done"]
+    if not done:
+        print(_NOTHING_RECORDED if args.recorded else _NOTHING_MEASURED)
+    else:
+        shown = sorted(found.points, key=lambda row: row.value(args.x) or 0.0)
+        print(
+            table(["recipe", found.x.label, found.y.label, "on the front"], [_line(row, args, found) for row in shown])
+        )
+        for row in done:
+            if reason := found.left_out.get(row.trial_id):
+                print(f"left out: {row.recipe}: {reason}")
+        if found.others:
+            count = sum(group.trials for group in found.others)
+            print(f"{count} of another model or protocol not shown; --json has all trials.")
+    if target:
+        write_json(target, results.front_json(rows, args.x, args.y))
+    return 0
+
+
+def export(args: argparse.Namespace) -> int:
+    """Compress again and write the model to a folder, in bf16 for transformers or packed as ours."""
+    line, stop = ProgressLine(), threading.Event()
+    trial = _trial(args)
+    folder = _empty(args.folder)
+    if args.format == "plain":
+        _refuse_tied(trial)
+    job = {"trial": trial.to_dict(), "folder": str(folder), "format": args.format}
+    progress = Progress()
+
+    def on_event(event: Event) -> None:
+        nonlocal progress
+        if event["event"] == "stage":
+            progress = Progress(event["stage"], 0, event.get("total") or 0)
+        elif event["event"] == "progress":
+            progress = Progress(progress.stage, event["done"], event["total"])
+        elif event["event"] == "note":
+            line.say(event["text"])
+        line.show(trial.recipe.text, progress)
+
+    with worker.stopping(stop):
+        outcome = run_in_child(job, on_event, stop.is_set, EXPORT)
+    if outcome.state == "cancelled":
+        line.say("Interrupted; nothing was written.")
+        return 130
+    if outcome.state == "failed":
+        line.say(f"the export failed: {outcome.reason}")
+        return 1
+    line.say(f"{trial.recipe.text} of {trial.model} is in {folder} ({args.format})")
+    return 0
+
+
+def _stored(url: str | None) -> list[Row]:
+    store = Store(url or paths.store_url())
+    return results.analyse(store.rows(), store.items)
+
+
+def _line(row: Row, args: argparse.Namespace, found: object) -> list[str]:
+    on = row.trial_id in found.best_ids  # type: ignore[attr-defined]
+    marks = "*" if on else ""
+    return [row.recipe, format_value(args.x, row.value(args.x)), format_value(args.y, row.value(args.y)), marks]
+
+
+def _trial(args: argparse.Namespace) -> Trial:
+    """The stored trial of an id, or a new one of a recipe."""
+    text = args.trial_or_recipe.strip()
+    if TRIAL_ID.fullmatch(text):
+        return Store(args.store or paths.store_url()).trial(text)
+    return make_unmeasured(args.model, parse(text))
+
+
+def _empty(name: str) -> Path:
+    """The folder to write, absolute: one that is empty or not there yet; raises InputError for any other."""
+    folder = Path(name).expanduser().resolve()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{str(folder)!r} is there already and not an empty folder; give another")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"can't make the folder {str(folder.parent)!r}: {error.strerror}") from None
+    if not os.access(folder.parent, os.W_OK):
+        raise InputError(f"the folder {str(folder.parent)!r} is not writable")
+    return folder
+
+
+def _refuse_tied(trial: Trial) -> None:
+    """Refuse before the work what no standard configuration can express."""
+    tied = any(isinstance(step, SliceGpt) and step.head == "tied" for step in trial.recipe.steps)
+    if tied and sources.resolve(trial.model, trial.revision).config.get("tie_word_embeddings"):
+        raise InputError(TIED_HEAD)

@@ -1,0 +1,171 @@
+"""`run`, `sweep`, `worker`: measure now, measure many, and serve what pages submit."""
+
+import argparse
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from engine import paths, results, worker
+from engine.cli.catalog import data_folder
+from engine.cli.terminal import ProgressLine, result, table
+from engine.errors import InputError
+from engine.lock import hold, holder
+from engine.row import Row
+from engine.spec import MEASURES, Protocol, load_sweep, parse, parse_measures, parse_tasks
+from engine.store import Queue, Store
+from engine.trials import make_trial, make_trials
+from engine.weights import replace_text
+from engine.words import format_value
+
+FOLLOW_S = 0.5
+INTERRUPTED = 130
+COLUMNS = ("weight_bytes", "accuracy", "perplexity", "decode_speedup")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure one recipe here and now, print what came out, and keep it in the store."""
+    recipe, measures = parse(args.recipe), parse_measures(args.only) if args.only else MEASURES
+    given = {"tasks": parse_tasks(args.tasks) if args.tasks else None, "limit": args.limit}
+    protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
+    target = writable(args.json)
+    trial = make_trial(args.model, recipe, protocol, data_folder(args.data))
+    store, line, stop = Store(args.store or paths.store_url()), ProgressLine(), threading.Event()
+    submitted = store.submit([trial], measures, kept=False)
+    if trial.id not in submitted.queued:
+        line.say("Already measured: the results come from the store.")
+    with worker.stopping(stop), Queue(store) as queue:
+        runner = _runner(store, queue, stop, line, cancel_on_stop=True)
+        _finish(runner, submitted.queued, line)
+        if stop.is_set():
+            store.request_cancel(submitted.queued)
+            queue.honour_cancels()
+            line.say("Interrupted; what was measured before is kept.")
+            return INTERRUPTED
+    row = _analysed(store, trial.id, trial.dense().id)
+    if row.state in ("failed", "cancelled"):
+        line.say(f"{row.recipe} {row.state}" + (f": {row.reason}" if row.reason else ""))
+    if row.metrics:
+        print(result(row, measures))
+    if row.state != "done":
+        return 1
+    if target:
+        write_json(target, results.to_json(row, store.items(row.trial_id)))
+        line.say(f"written to {target}")
+    return 0
+
+
+def sweep(args: argparse.Namespace) -> int:
+    """Measure every trial of a sweep file that has no result yet: here, or by the worker if one runs."""
+    asked = load_sweep(Path(args.file))
+    made = make_trials(asked, data_folder(args.data))
+    url = args.store or paths.store_url()
+    store, line, stop = Store(url), ProgressLine(), threading.Event()
+    submitted = store.submit(made, parse_measures(args.only) if args.only else MEASURES, asked.name)
+    ids = [trial.id for trial in made]
+    line.say(f"{len(ids)} trials, {len(submitted.reused)} of them already measured.")
+    with worker.stopping(stop):
+        _sweep_through(url, store, submitted.queued, line, stop)
+    rows = results.analyse(store.rows(ids), store.items)
+    print(overview(rows))
+    for row in rows:
+        if row.state == "failed":
+            line.say(f"failed: {row.recipe}: {row.reason}")
+    if stop.is_set():
+        done = sum(row.state == "done" for row in rows)
+        line.say(f"Interrupted with {done} of {len(rows)} trials done; the same command goes on from here.")
+        return INTERRUPTED
+    return 0 if all(row.state == "done" for row in rows) else 1
+
+
+def serve(args: argparse.Namespace) -> int:
+    """Run the trials that wait in the store, and those that will, until SIGTERM or Ctrl-C."""
+    stop = threading.Event()
+    url = args.store or paths.store_url()
+    with worker.stopping(stop):
+        worker.work(url, lambda text: print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True), stop)
+    return 0
+
+
+def overview(rows: Collection[Row]) -> str:
+    """A table of trials: what was asked, its state, and the four figures that are asked first."""
+    cells = [[row.recipe, row.state, *(format_value(name, row.value(name)) for name in COLUMNS)] for row in rows]
+    return table(["recipe", "state", "weights", "accuracy", "perplexity", "decoding speed-up"], cells)
+
+
+def writable(path: str | None) -> Path | None:
+    """The file of --json, checked before any work; raises InputError where it can't be written."""
+    if path is None:
+        return None
+    target = Path(path).expanduser()
+    if not target.parent.is_dir():
+        raise InputError(f"the folder {str(target.parent)!r} of --json does not exist")
+    if target.is_dir() or not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise InputError(f"--json can't write {str(target)!r}: it is a folder, or not writable")
+    return target
+
+
+def write_json(target: Path, content: object) -> None:
+    """Write JSON so that the file is whole or not there; raises InputError where the disk refuses."""
+    try:
+        replace_text(target, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    except OSError as error:
+        raise InputError(f"can't write {str(target)!r}: {error.strerror}") from None
+
+
+def _runner(
+    store: Store, queue: Queue, stop: threading.Event, line: ProgressLine, cancel_on_stop: bool
+) -> worker.Runner:
+    return worker.Runner(
+        store,
+        queue,
+        stop,
+        say=line.say,
+        show=lambda trial, progress: line.show(trial.recipe.text, progress),
+        cancel_on_stop=cancel_on_stop,
+    )
+
+
+def _finish(runner: worker.Runner, ids: Collection[str], line: ProgressLine) -> None:
+    """Run the trials here, and wait for those that another process is running, until none of them is unfinished."""
+    waiting: set[str] = set()
+    while not runner.stop.is_set():
+        if runner.run_next(ids):
+            continue
+        running = runner.store.rows(ids, states=["running", "queued"])
+        if not running:
+            return
+        for row in running:
+            if row.trial_id not in waiting:
+                line.say(f"{row.recipe} is being measured by another process; waiting for it.")
+                waiting.add(row.trial_id)
+            line.show(row.recipe, row.progress)
+        runner.stop.wait(FOLLOW_S)
+
+
+def _sweep_through(url: str, store: Store, ids: Collection[str], line: ProgressLine, stop: threading.Event) -> None:
+    """Bring the trials to an end: as the store's worker where there is none, else by watching the one there is."""
+    watching = 0
+    while not stop.is_set() and store.rows(ids, states=["queued", "running"]):
+        with contextlib.suppress(InputError), hold(url), Queue(store) as queue:
+            _finish(_runner(store, queue, stop, line, cancel_on_stop=False), ids, line)
+            continue
+        serving = holder(url)
+        if serving and serving != watching:
+            line.say(f"The worker (process {serving}) runs these trials; it goes on if you stop watching.")
+            watching = serving
+        for row in store.rows(ids, states=["running"]):
+            line.show(row.recipe, row.progress)
+        stop.wait(FOLLOW_S)
+    if not watching and not stop.is_set() and store.rows(states=["queued"]):
+        worker.ensure_running(url)
+        line.say("Other trials were submitted meanwhile; a worker was started for them.")
+
+
+def _analysed(store: Store, trial_id: str, dense_id: str) -> Row:
+    """The trial's row, compared with the dense trial's."""
+    rows = results.analyse(store.rows({trial_id, dense_id}), store.items)
+    return next(row for row in rows if row.trial_id == trial_id)

@@ -1,0 +1,111 @@
+"""What commands print: a line of progress, tables, and the results of a trial with their units."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TextIO
+
+from engine.metrics import METRICS, metric
+from engine.row import Progress, Row
+from engine.spec import MEASURES
+from engine.words import format_value
+
+EVERY_S = 5.0  # between lines where the output is no terminal
+
+
+class ProgressLine:
+    """One line that is rewritten on a terminal; elsewhere a line for every stage, and one every few seconds."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self.shown, self.stage, self.at = "", "", 0.0
+
+    def show(self, what: str, progress: Progress) -> None:
+        """Say how far `what` has come; repeats are dropped."""
+        text = f"{what}: {describe(progress)}"
+        if text == self.shown:
+            return
+        if self.live:
+            print(f"\r{text:<{len(self.shown)}}", end="", file=self.stream, flush=True)
+        elif progress.stage != self.stage or time.monotonic() - self.at > EVERY_S:
+            print(text, file=self.stream, flush=True)
+            self.at = time.monotonic()
+        else:
+            return
+        self.shown, self.stage = text, progress.stage
+
+    def say(self, text: str) -> None:
+        """A line of its own, after which the progress goes on."""
+        if self.live and self.shown:
+            print(file=self.stream)
+        print(text, file=self.stream, flush=True)
+        self.shown = self.stage = ""
+
+
+def describe(progress: Progress) -> str:
+    """Progress in words: "perplexity 12 of 32, about 2 min left"."""
+    words = progress.stage or "starting"
+    if progress.total:
+        words += f" {progress.done} of {progress.total}"
+    if progress.seconds_left is not None and progress.done < progress.total:
+        words += f", about {duration(progress.seconds_left)} left"
+    return words
+
+
+def duration(seconds: float) -> str:
+    """8 s, 3 min, 2.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need be; the first to the left, the others to the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    lines = [header, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        "  ".join(_cell(c, i, w) for i, (c, w) in enumerate(zip(line, widths, strict=True))) for line in lines
+    )
+
+
+def result(row: Row, measures: Sequence[str] = MEASURES) -> str:
+    """A trial's metrics with units and intervals, those of `measures`, and its notes below."""
+    names = [name for name in _in_order(row) if metric(name).measure in measures]
+    cells = [(metric(name).label, format_value(name, row.value(name)), _remark(row, name)) for name in names]
+    widths = [max((len(cell[i]) for cell in cells), default=0) for i in range(2)]
+    lines = [f"{label:<{widths[0]}}  {value:>{widths[1]}}  {remark}".rstrip() for label, value, remark in cells]
+    marks = (
+        ["Simulated: no kernel runs these weights packed here, so it has no speed of its own."] if row.simulated else []
+    )
+    return "\n".join([row.label, f"{row.model}, {row.recipe}, trial {row.trial_id}", "", *lines, *marks, *row.notes])
+
+
+def _in_order(row: Row) -> list[str]:
+    """The metrics as the table of metrics has them, per-task ones behind the mean, interval ends left out."""
+    named = [name for name in row.metrics if not name.endswith(("_low", "_high"))]
+    order = {name: place for place, name in enumerate(METRICS)}
+
+    def place(name: str) -> tuple[int, str]:
+        base = max((known for known in order if name == known or name.startswith(f"{known}_")), key=len, default="")
+        return order.get(base, len(order)), name
+
+    return sorted((name for name in named if _is_known(name)), key=place)
+
+
+def _is_known(name: str) -> bool:
+    try:
+        return bool(metric(name))
+    except KeyError:
+        return False
+
+
+def _remark(row: Row, name: str) -> str:
+    if row.value(name) is None:
+        return row.reasons.get(name, "")
+    low, high = row.value(f"{name}_low"), row.value(f"{name}_high")
+    return "" if low is None or high is None else f"95%: {format_value(name, low)} to {format_value(name, high)}"
+
+
+def _cell(text: str, place: int, width: int) -> str:
+    return f"{text:<{width}}" if place == 0 else f"{text:>{width}}"

@@ -1,0 +1,230 @@
+"""Which results stand on a front of two metrics, which are left out and why, the knee, and the best within a budget.
+
+Only trials of one comparison (the same weights, items and protocol) stand on one front. Simulated results stay off
+fronts with a latency or memory axis. Results that the default model's own 4-bit grid flatters stay on the front,
+marked, but are never the knee and never picked.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from engine import pareto
+from engine.errors import InputError, unknown
+from engine.metrics import METRICS, Metric, metric
+from engine.row import Row
+from engine.spec import DEFAULT_MODEL, parse
+from engine.stats import Interval
+
+PRESETS = {
+    "size-quality": ("weight_bytes", "accuracy"),
+    "speed-quality": ("decode_speedup", "accuracy"),
+    "memory-quality": ("peak_memory_bytes", "accuracy"),
+}
+FLATTERED_NOTE = (
+    "† The default model is a dequantized 4-bit release in asymmetric groups of 32: this recipe finds that grid again, "
+    "so its loss is flattered."
+)
+_GRID_BITS, _GRID_GROUP = 4, 32
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Trials that may stand on one front: one model's weights on one item set under one protocol."""
+
+    id: str
+    model: str
+    protocol: Mapping[str, Any]
+    trials: int  # finished ones
+    newest: float  # when the latest of them finished, seconds since the epoch
+
+
+@dataclass(frozen=True)
+class KneeRows:
+    """The knee's trial, and those it moves to when the answers are resampled, smallest x first."""
+
+    row: Row
+    low: Row
+    high: Row
+
+    @property
+    def is_range(self) -> bool:
+        return self.low.trial_id != self.high.trial_id
+
+
+@dataclass(frozen=True)
+class Front:
+    """The results of one comparison on two axes.
+
+    points: every finished result with a value on both axes that may stand on this front; best: those that none
+    dominates, by x upwards; left_out: trial id -> why a finished result is not among the points; others: comparisons
+    that were left aside.
+    """
+
+    x: Metric
+    y: Metric
+    comparison: Comparison | None
+    dense: Row | None
+    points: tuple[Row, ...]
+    best: tuple[Row, ...]
+    knee: KneeRows | None
+    left_out: Mapping[str, str]
+    others: tuple[Comparison, ...]
+
+    @cached_property
+    def best_ids(self) -> frozenset[str]:
+        return frozenset(row.trial_id for row in self.best)
+
+
+def find_front(
+    rows: Sequence[Row], x: str = "weight_bytes", y: str = "accuracy", comparison: str | None = None
+) -> Front:
+    """The front of `y` over `x` in one comparison: the one named, or else that with most finished trials, then newest.
+
+    Raises InputError for a metric that doesn't exist or that has no better direction.
+    """
+    across, up = axis(x), axis(y)
+    groups = comparisons(rows)
+    chosen = next((g for g in groups if g.id == comparison), None) if comparison else next(iter(groups), None)
+    done = [row for row in rows if row.state == "done" and chosen and row.comparison_id == chosen.id]
+    reasons = {row.trial_id: why_left_out(row, across, up) for row in done}
+    points = tuple(row for row in done if not reasons[row.trial_id])
+    dense = next((row for row in done if is_dense(row)), None)
+    mask = pareto.on_front(_values(points, x), _values(points, y), _better(across), _better(up))
+    best = sorted((row for row, on in zip(points, mask, strict=True) if on), key=lambda row: row.metrics[x] or 0.0)
+    return Front(
+        x=across,
+        y=up,
+        comparison=chosen,
+        dense=dense,
+        points=points,
+        best=tuple(best),
+        knee=_find_knee(points, dense, across, up),
+        left_out={trial: reason for trial, reason in reasons.items() if reason},
+        others=tuple(g for g in groups if g is not chosen),
+    )
+
+
+def comparisons(rows: Sequence[Row]) -> list[Comparison]:
+    """The comparisons with a finished trial, those with most first, then the newest."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.state == "done":
+            groups.setdefault(row.comparison_id, []).append(row)
+    found = [
+        Comparison(id, members[0].model, members[0].protocol, len(members), max(m.finished_at or 0.0 for m in members))
+        for id, members in groups.items()
+    ]
+    return sorted(found, key=lambda c: (-c.trials, -c.newest, c.id))
+
+
+def why_left_out(row: Row, x: Metric, y: Metric) -> str:
+    """Why a finished result can't stand on a front of these axes; empty where it can."""
+    for axis_metric in (x, y):
+        if row.simulated and axis_metric.measure in ("latency", "memory"):
+            return f"simulated: {axis_metric.label.lower()} of a real kernel is not known"
+        value = row.metrics.get(axis_metric.name)
+        if value is None or not math.isfinite(value):
+            why = row.reasons.get(axis_metric.name, "not measured")
+            return f"no {axis_metric.label.lower()}: {why}"
+        if axis_metric.scale == "log" and value <= 0:
+            return f"{axis_metric.label.lower()} is {value:g}, which a logarithmic axis can't show"
+    return ""
+
+
+def whiskers(row: Row, dense: Row | None, y: str) -> Interval | None:
+    """The 95% interval that a point's height is drawn with, or None where none is known.
+
+    Of accuracy it is the paired interval of the change, laid around dense's accuracy: the noise of which questions were
+    drawn moves all points together and says nothing about their differences. Without dense it is the accuracy's own.
+    """
+    if y == "accuracy" and dense is not None:
+        base, low, high = dense.value(y), row.value("accuracy_change_low"), row.value("accuracy_change_high")
+        if base is not None and low is not None and high is not None:
+            return Interval(base + low, base + high)
+    low, high = row.value(f"{y}_low"), row.value(f"{y}_high")
+    return None if low is None or high is None else Interval(low, high)
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The best result within a memory budget, or None with the smallest there is."""
+
+    row: Row | None
+    smallest: Row | None
+    passed_over: int  # results that would fit and were not considered: flattered or simulated
+
+
+def pick(rows: Sequence[Row], budget_bytes: float, comparison: str | None = None) -> Pick:
+    """The most accurate real result whose weights fit the budget; the smaller one where two are equally accurate.
+
+    Flattered results are passed over, and simulated ones too: what they occupy while they run is not what is stored.
+    """
+    points = find_front(rows, "weight_bytes", "accuracy", comparison).points
+    sound = [row for row in points if not row.simulated and not flattered(row)]
+    fitting = [row for row in sound if _weight(row) <= budget_bytes]
+    passed_over = sum(_weight(row) <= budget_bytes for row in points) - len(fitting)
+    best = max(fitting, key=lambda row: (row.metrics["accuracy"] or 0.0, -_weight(row)), default=None)
+    return Pick(best, min(sound, key=_weight, default=None), passed_over)
+
+
+def is_dense(row: Row) -> bool:
+    return row.recipe == "dense"
+
+
+def flattered(row: Row) -> bool:
+    """Whether the recipe quantizes the default model onto the 4-bit grid its weights already lie on."""
+    return row.model == DEFAULT_MODEL and _finds_own_grid(row.recipe)
+
+
+def axis(name: str) -> Metric:
+    """The metric of an axis; raises InputError for a name that doesn't exist or has no better direction."""
+    try:
+        found = metric(name)
+    except KeyError:
+        raise unknown("metric", name, METRICS) from None
+    if found.better == "none":
+        raise InputError(f"{name} has no better direction, so it can't be an axis of a front")
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _finds_own_grid(recipe: str) -> bool:
+    for step in parse(recipe).steps:
+        if step.family == "slice":
+            return False  # a rotation leaves the grid
+        if step.family == "quantize":
+            bits, group = getattr(step, "bits", 0), getattr(step, "group_size", 0)
+            return bits >= _GRID_BITS and group == _GRID_GROUP and not getattr(step, "symmetric", True)
+    return False
+
+
+def _find_knee(points: Sequence[Row], dense: Row | None, x: Metric, y: Metric) -> KneeRows | None:
+    sound = [row for row in points if not flattered(row)]
+    heights = [row.metrics[y.name] for row in sound]
+    spans = [whiskers(row, dense, y.name) for row in sound]
+    found = pareto.knee(
+        _values(sound, x.name),
+        [h or 0.0 for h in heights],
+        [math.nan if s is None else s.low for s in spans],
+        [math.nan if s is None else s.high for s in spans],
+        x_better=_better(x),
+        y_better=_better(y),
+        log_x=x.scale == "log",
+        log_y=y.scale == "log",
+    )
+    return None if found is None else KneeRows(sound[found.index], sound[found.low], sound[found.high])
+
+
+def _values(rows: Sequence[Row], name: str) -> list[float]:
+    return [row.metrics[name] or 0.0 for row in rows]
+
+
+def _weight(row: Row) -> float:
+    return row.metrics["weight_bytes"] or 0.0
+
+
+def _better(found: Metric) -> pareto.Better:
+    return "lower" if found.better == "lower" else "higher"

@@ -1,0 +1,64 @@
+"""A linear layer that runs on a packed matrix."""
+
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engine.layers.packed_matrix import PackedMatrix
+
+KERNEL_BITS = (8, 4)
+KERNEL_ROWS = 4  # tokens at once up to which the kernel beats dequantizing block by block
+
+
+def has_kernel(matrix: PackedMatrix) -> bool:
+    """Whether a matrix multiplies in its packed form; other widths run on a dequantized copy, which is simulation."""
+    return matrix.bits == 8 or (matrix.bits == 4 and matrix.group_size % 2 == 0)
+
+
+class PackedLinear(nn.Module):
+    """y = x W^T + b with W packed; x is [..., columns], y is [..., rows] in x's dtype.
+
+    On the CPU a few tokens go through the kernel, in fp32 on the packed weights. More of them (prefill), or another
+    width: W is dequantized a block of rows at a time, multiplied and dropped. That product runs in fp32 on the CPU, which
+    most processors multiply several times faster than bf16, and in x's dtype elsewhere (on CUDA, that is: less memory,
+    but no kernel of ours; untested there).
+    """
+
+    bias: Tensor | None
+
+    def __init__(self, matrix: PackedMatrix, bias: Tensor | None = None) -> None:
+        super().__init__()
+        self.matrix = matrix
+        self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+        self.out_features, self.in_features = matrix.shape
+        self.has_kernel = has_kernel(matrix)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel = self.has_kernel and x.is_cpu
+        if kernel and x.numel() <= KERNEL_ROWS * self.in_features:
+            y: Tensor = _kernels().matvec(self.matrix, x)
+        else:
+            y = self._by_blocks(x, _kernels().blocks(self.matrix) if kernel else self.matrix.blocks())
+        return y if self.bias is None else y + self.bias
+
+    def _by_blocks(self, x: Tensor, blocks: Iterator[tuple[slice, Tensor]]) -> Tensor:
+        inputs = x.float() if x.is_cpu else x
+        y = torch.empty((*x.shape[:-1], self.out_features), dtype=x.dtype, device=x.device)
+        for rows, block in blocks:
+            y[..., rows] = functional.linear(inputs, block.to(inputs.dtype))
+        return y
+
+    def extra_repr(self) -> str:
+        matrix = self.matrix
+        return f"{self.in_features}, {self.out_features}, bits={matrix.bits}, group_size={matrix.group_size}"
+
+
+@cache
+def _kernels() -> ModuleType:
+    """The kernels, imported where one first runs: that compiles or loads machine code."""
+    return import_module("engine.layers.kernels")

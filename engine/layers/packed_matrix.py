@@ -1,0 +1,116 @@
+"""A weight matrix as a checkpoint stores it: packed codes, 16-bit scales, packed zero points.
+
+    weight[r, c] = (code[r, c] - zero[r, c // group_size]) * scale[r, c // group_size]
+
+Codes are unsigned. A symmetric grid is centred on 2**(bits - 1) and stores no zero points. One matrix may be shared by
+an embedding and the head tied to it.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from engine.layers.packing import pack, packed_width, unpack
+
+_ELEMENTS_AT_ONCE = 2**21  # weights unpacked at a time, which bounds the memory of a dequantized block
+
+
+class PackedMatrix(nn.Module):
+    """Packed weights [rows, columns] in groups of `group_size` neighbours along the columns.
+
+    Buffers: codes uint8 [rows, bytes], scales float16 [rows, groups], zeros uint8 [rows, bytes] or None.
+    """
+
+    codes: Tensor
+    scales: Tensor
+    zeros: Tensor | None
+
+    def __init__(self, codes: Tensor, scales: Tensor, zeros: Tensor | None, columns: int, bits: int) -> None:
+        super().__init__()
+        self.rows, self.columns, self.bits = codes.shape[0], columns, bits
+        self.groups = scales.shape[1]
+        self.group_size = columns // self.groups
+        self.register_buffer("codes", codes)
+        self.register_buffer("scales", scales)
+        self.register_buffer("zeros", zeros)
+        if not self.fits():
+            raise ValueError(f"codes {tuple(codes.shape)} and scales {tuple(scales.shape)} are no {bits}-bit matrix")
+
+    @classmethod
+    def from_codes(cls, codes: Tensor, scales: Tensor, zeros: Tensor | None, bits: int) -> "PackedMatrix":
+        """Pack codes uint8 [rows, columns], scales float16 [rows, groups] and zeros uint8 [rows, groups] or None."""
+        packed_zeros = None if zeros is None else pack(zeros, bits)
+        return cls(pack(codes, bits), scales.contiguous(), packed_zeros, codes.shape[1], bits)
+
+    @classmethod
+    def stacked(cls, parts: "list[PackedMatrix]") -> "PackedMatrix":
+        """One matrix from parts that hold its rows in order, all of one width and grid."""
+        first = parts[0]
+        zeros = [part.zeros for part in parts if part.zeros is not None]
+        codes, scales = torch.cat([part.codes for part in parts]), torch.cat([part.scales for part in parts])
+        return cls(codes, scales, torch.cat(zeros) if zeros else None, first.columns, first.bits)
+
+    @property
+    def symmetric(self) -> bool:
+        return self.zeros is None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows, self.columns
+
+    def fits(self) -> bool:
+        """Whether the tensors have the shapes and types that this matrix needs."""
+        wanted = [(self.codes, torch.uint8, (self.rows, packed_width(self.columns, self.bits)))]
+        wanted.append((self.scales, torch.float16, (self.rows, self.groups)))
+        if self.zeros is not None:
+            wanted.append((self.zeros, torch.uint8, (self.rows, packed_width(self.groups, self.bits))))
+        return self.columns == self.groups * self.group_size and all(
+            tensor.dtype == dtype and tuple(tensor.shape) == shape for tensor, dtype, shape in wanted
+        )
+
+    def unpacked_codes(self) -> Tensor:
+        """The codes, uint8 [rows, columns]."""
+        return unpack(self.codes, self.bits, self.columns)
+
+    def unpacked_zeros(self) -> Tensor:
+        """The zero points, uint8 [rows, groups]; a symmetric grid's are all 2**(bits - 1)."""
+        if self.zeros is None:
+            return torch.full_like(self.scales, 2 ** (self.bits - 1), dtype=torch.uint8)
+        return unpack(self.zeros, self.bits, self.groups)
+
+    def dequantize(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The whole matrix [rows, columns], computed in fp32 and rounded to `dtype`."""
+        weight = torch.empty(self.shape, dtype=dtype, device=self.codes.device)
+        for rows, block in self.blocks():
+            weight[rows] = block.to(dtype)
+        return weight
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """The matrix a few rows at a time: (rows, fp32 [rows, columns]), so that no whole copy need exist."""
+        step = max(1, _ELEMENTS_AT_ONCE // self.columns)
+        for start in range(0, self.rows, step):
+            rows = slice(start, min(start + step, self.rows))
+            yield rows, self._weights(rows)
+
+    def gather(self, ids: Tensor) -> Tensor:
+        """Rows by number, fp32 [*ids.shape, columns]; only these are dequantized."""
+        return self._weights(ids.reshape(-1)).view(*ids.shape, self.columns)
+
+    def _weights(self, rows: slice | Tensor) -> Tensor:
+        codes = unpack(self.codes[rows], self.bits, self.columns).float()
+        scales = self.scales[rows].float().unsqueeze(-1)  # [rows, groups, 1]
+        grouped = codes.view(-1, self.groups, self.group_size)
+        if self.zeros is None:
+            centred = grouped - 2 ** (self.bits - 1)
+        else:
+            centred = grouped - unpack(self.zeros[rows], self.bits, self.groups).float().unsqueeze(-1)
+        weights: Tensor = (centred * scales).view(-1, self.columns)
+        return weights
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "PackedMatrix":
+        """Follow a move to another device, but keep the stored 16 bits of the scales through any change of dtype."""
+        self.scales = self.scales.view(torch.int16)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.scales = self.scales.view(torch.float16)
+        return self

@@ -1,0 +1,51 @@
+"""The weight of a layer, whether it is plain or packed."""
+
+from torch import Tensor, nn
+
+from engine.layers.packed_embedding import PackedEmbedding
+from engine.layers.packed_linear import PackedLinear
+
+PackedLayer = PackedLinear | PackedEmbedding
+
+
+def weight_of(layer: nn.Module) -> Tensor:
+    """A layer's weight in fp32, [outputs, inputs] or [vocabulary, width]; a view where it is plain fp32 already."""
+    if isinstance(layer, PackedLayer):
+        return layer.matrix.dequantize()
+    return layer.get_parameter("weight").detach().float()
+
+
+def bias_of(layer: nn.Module) -> Tensor | None:
+    """A linear layer's bias, or None."""
+    bias = getattr(layer, "bias", None)
+    return bias.detach() if isinstance(bias, Tensor) else None
+
+
+def inputs_of(layer: nn.Module) -> int:
+    """The width of a layer's rows: a linear's inputs, an embedding's width."""
+    return layer.matrix.columns if isinstance(layer, PackedLayer) else layer.get_parameter("weight").shape[-1]
+
+
+def plain_linear(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
+    """A linear layer that holds the given tensors, copying nothing."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    if bias is not None:
+        layer.bias = nn.Parameter(bias, requires_grad=False)
+    return layer
+
+
+def plain_embedding(weight: Tensor) -> nn.Embedding:
+    """An embedding that holds the given tensor, copying nothing."""
+    layer = nn.Embedding(weight.shape[0], weight.shape[1], device="meta")
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    return layer
+
+
+def unpacked(layer: nn.Module) -> nn.Module:
+    """A packed layer as a plain fp32 one; a plain layer as it is."""
+    if isinstance(layer, PackedEmbedding):
+        return plain_embedding(layer.matrix.dequantize())
+    if isinstance(layer, PackedLinear):
+        return plain_linear(layer.matrix.dequantize(), None if layer.bias is None else layer.bias.detach().float())
+    return layer

@@ -1,0 +1,61 @@
+"""The lock that lets one worker at a time serve a store, and the process that holds it."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from engine.errors import InputError
+from engine.paths import cache_dir
+
+
+@contextmanager
+def hold(url: str) -> Iterator[None]:
+    """Hold the store's lock; the system frees it when this process dies, however it dies.
+
+    Raises InputError, naming the process that serves the store, where it is held already.
+    """
+    with _path(url).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"a worker (process {_pid(file.name)}) already runs the trials of this store") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def holder(url: str) -> int | None:
+    """The id of the process that holds the store's lock, or None where nobody does; 0 where it can't be told yet."""
+    path = _path(url)
+    if not path.exists():
+        return None
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _pid(file.name)
+    return None
+
+
+def _path(url: str) -> Path:
+    """Beside an SQLite file, whatever path leads to it; in the cache for other databases."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        database = Path(parsed.database).resolve()
+        return database.with_name(f"{database.name}.lock")
+    folder = cache_dir() / "locks"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.lock"
+
+
+def _pid(path: str) -> int:
+    with contextlib.suppress(ValueError, OSError):
+        return int(Path(path).read_text())
+    return 0

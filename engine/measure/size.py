@@ -1,0 +1,124 @@
+"""How large a compressed model is, by the tensors themselves: on disk, in memory, and part by part."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import nn
+from transformers import PreTrainedConfig
+
+from engine import checkpoint
+from engine.layers.packed_embedding import PackedEmbedding
+from engine.layers.packed_linear import PackedLinear
+from engine.models import LanguageModel
+
+PARTS = ("embedding", "head", "linears", "scales_zeros", "norms", "other")
+SIMULATED_ABOVE = 1.02  # resident over packed bytes
+_BF16 = 2
+_FP32 = 4
+
+
+class Size(NamedTuple):
+    """The size metrics by name, and why the result is simulated where it is."""
+
+    metrics: dict[str, float]
+    simulated: bool
+    reason: str  # why it is simulated; empty when it is not
+
+
+def measure(model: LanguageModel, folder: Path) -> Size:
+    """The size of a compressed model whose packed checkpoint lies in `folder`.
+
+    Loads the running model from there once, to count what it holds; `model` itself only gives its unpacked numbers.
+    Ratios are to the dense model's parameters, in bf16 and in fp32. Raises InputError where the checkpoint is damaged.
+    """
+    running = checkpoint.load(folder)
+    stored = component_bytes(model.network)
+    weight_bytes = sum(stored.values())
+    resident = resident_bytes(running.network)
+    parameters, nonzero = count_parameters(model)
+    dense = model.source.parameters
+    metrics: dict[str, float] = {
+        "weight_bytes": weight_bytes,
+        "checkpoint_bytes": (folder / checkpoint.WEIGHTS).stat().st_size,
+        "resident_weight_bytes": resident,
+        **{f"{part}_bytes": stored[part] for part in PARTS},
+        "compression_ratio": dense * _BF16 / weight_bytes,
+        "compression_ratio_fp32": dense * _FP32 / weight_bytes,
+        "bits_per_weight": 8 * weight_bytes / dense,
+        "parameters": parameters,
+        "nonzero_parameters": nonzero,
+        "kv_cache_bytes_per_token": kv_cache_bytes_per_token(model.network.config),
+    }
+    reason = _why_simulated(model, resident, weight_bytes)
+    return Size(metrics, bool(reason), reason)
+
+
+def component_bytes(network: nn.Module) -> dict[str, int]:
+    """Bytes of a checkpoint's tensors by part; the parts add up to the checkpoint, a shared tensor counted once."""
+    parts = dict.fromkeys(PARTS, 0)
+    tables = _tables(network)
+    for name, tensor in checkpoint.stored_tensors(network).items():
+        parts[_part(network, name, tables)] += tensor.numel() * tensor.element_size()
+    return parts
+
+
+def resident_bytes(network: nn.Module) -> int:
+    """Bytes of every tensor a network holds, each storage once."""
+    storages: dict[int, int] = {}
+    for tensor in (*network.parameters(), *network.buffers()):
+        storages[tensor.data_ptr()] = max(storages.get(tensor.data_ptr(), 0), tensor.numel() * tensor.element_size())
+    return sum(storages.values())
+
+
+def count_parameters(model: LanguageModel) -> tuple[int, int]:
+    """(numbers in the model once unpacked, those of them that are not zero), shared tensors once."""
+    total = nonzero = 0
+    for parameter in checkpoint.dequantized(model).parameters():
+        total += parameter.numel()
+        nonzero += int(parameter.count_nonzero())
+    return total, nonzero
+
+
+def kv_cache_bytes_per_token(config: PreTrainedConfig) -> int:
+    """Keys and values of every block for one token, in bf16."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * head_dim * _BF16)
+
+
+def _tables(network: nn.Module) -> dict[str, str]:
+    """The names of the embedding and of the head, with the part each counts under."""
+    named = {id(module): name for name, module in network.named_modules()}
+    embedding, head = network.get_input_embeddings(), network.get_output_embeddings()  # type: ignore[operator]
+    return {
+        named[id(module)]: part for module, part in ((embedding, "embedding"), (head, "head")) if module is not None
+    }
+
+
+def _part(network: nn.Module, name: str, tables: dict[str, str]) -> str:
+    owner, _, attribute = name.rpartition(".")
+    if attribute in ("scales", "zeros") and owner.endswith("matrix"):
+        return "scales_zeros"
+    for table, part in tables.items():
+        if name.startswith(f"{table}."):
+            return part
+    if "norm" in type(network.get_submodule(owner)).__name__.lower():
+        return "norms"
+    weight = network.get_submodule(owner) if attribute in ("weight", "codes") else None
+    return "linears" if weight is not None else "other"
+
+
+def _why_simulated(model: LanguageModel, resident: int, weight_bytes: int) -> str:
+    reasons = []
+    if resident > SIMULATED_ABOVE * weight_bytes:
+        widths = sorted(
+            {m.matrix.bits for m in model.network.modules() if isinstance(m, PackedLinear | PackedEmbedding)}
+        )
+        bits = " and ".join(str(b) for b in widths)
+        reasons.append(
+            f"no kernel runs all of these weights packed ({bits} bits): they are stored packed and run dequantized, "
+            f"{resident / 1e6:.1f} MB in memory for {weight_bytes / 1e6:.1f} MB stored"
+        )
+    if model.masked_zeros:
+        reasons.append("pruned weights are stored and multiplied as zeros: dense kernels gain nothing from them")
+    return "; ".join(reasons)

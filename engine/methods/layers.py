@@ -1,0 +1,65 @@
+"""Depth pruning: remove the whole blocks that change their input least."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.calibration import walk
+from engine.methods import Report
+from engine.models import LanguageModel
+from engine.spec.fit import refuse_count
+from engine.spec.prune import Layers
+
+
+def compress(model: LanguageModel, settings: Layers, windows: Tensor | None, report: Report) -> None:
+    """Remove the `count` blocks with the lowest influence, measured once on the model as it comes.
+
+    windows: calibration tokens [windows, tokens]. Changes `model` in place; same windows, same result; of equal
+    influences the later block goes. Raises InputError unless at least one block stays.
+    Source: Men et al. 2024, arXiv:2403.03853, one-shot; angular distance as in Gromov et al. 2024, arXiv:2403.17887.
+    """
+    anatomy = model.anatomy
+    blocks = anatomy.blocks
+    refuse_count(settings, len(blocks))
+    if settings.count == 0:
+        return
+    if windows is None:
+        raise ValueError("prune:layers needs calibration windows")
+    influence = block_influence(model, windows, report)
+    ranked = sorted(range(len(blocks)), key=lambda i: (influence[i], -i))
+    removed = sorted(ranked[: settings.count])
+    kept = [i for i in range(len(blocks)) if i not in removed]
+    anatomy.set_blocks([blocks[i].module for i in kept])
+    config = model.network.config
+    if getattr(config, "layer_types", None) is not None:
+        config.layer_types = [config.layer_types[i] for i in kept]
+    if getattr(config, "max_window_layers", None) is not None:  # the blocks from this one on may use a sliding window
+        config.max_window_layers = sum(i < config.max_window_layers for i in kept)
+    names = ", ".join(str(i + 1) for i in removed)
+    model.notes.append(
+        f"Removed blocks {names} of {len(blocks)}, whose outputs differ least in angle from their inputs."
+    )
+
+
+def block_influence(model: LanguageModel, windows: Tensor, report: Report) -> list[float]:
+    """Mean angular distance between each block's input and output over all tokens, in [0, 1]."""
+    sums = torch.zeros(len(model.anatomy.blocks), dtype=torch.float64)
+
+    def visit(block: int, before: Tensor, after: Tensor) -> None:
+        sums[block] += angular_distance(before, after).sum(dtype=torch.float64).cpu()
+
+    walk(
+        model.anatomy,
+        windows,
+        lambda done, total: report("measure each block's influence", done, total),
+        on_block=visit,
+    )
+    return (sums / windows.numel()).tolist()
+
+
+def angular_distance(a: Tensor, b: Tensor) -> Tensor:
+    """arccos of the cosine over pi, for each pair of rows of [tokens, width]: 0 the same direction, 1 opposite."""
+    cosine = functional.cosine_similarity(a.double(), b.double(), dim=-1).clamp(-1, 1)
+    return cosine.arccos() / math.pi

@@ -1,0 +1,155 @@
+"""The Pareto front of two metrics, its knee, and the area it dominates.
+
+A point dominates another when it is no worse in both metrics and better in one; points that are equal in both don't
+dominate each other, so ties stay. Values that are not finite never stand on a front.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engine.stats import Z
+
+Better = Literal["lower", "higher"]
+Floats = NDArray[np.float64]
+
+
+def on_front(x: ArrayLike, y: ArrayLike, x_better: Better = "lower", y_better: Better = "higher") -> NDArray[np.bool_]:
+    """Which points no other dominates: [points] of booleans, in O(n log n)."""
+    xs, ys = _costs(x, x_better), _costs(y, y_better)
+    mask = np.zeros(len(xs), dtype=bool)
+    valid = np.flatnonzero(np.isfinite(xs) & np.isfinite(ys))
+    if not len(valid):
+        return mask
+    order = valid[np.lexsort((ys[valid], xs[valid]))]  # by x, then by y
+    xs, ys = xs[order], ys[order]
+    starts = np.flatnonzero(np.r_[True, xs[1:] > xs[:-1]])  # where a new x begins; its best y stands first
+    group = np.cumsum(np.r_[False, xs[1:] > xs[:-1]])
+    best_before = np.r_[np.inf, np.minimum.accumulate(ys[starts])[:-1]]  # best y at any smaller x
+    mask[order] = (ys == ys[starts][group]) & (ys < best_before[group])
+    return mask
+
+
+def hypervolume(
+    x: ArrayLike, y: ArrayLike, reference: tuple[float, float], x_better: Better = "lower", y_better: Better = "higher"
+) -> float:
+    """The exact area that the points dominate inside the corner `reference` (x, y), in units of x times y.
+
+    Points that are no better than the reference in either metric add nothing. Larger is better.
+    """
+    xs, ys = _costs(x, x_better), _costs(y, y_better)
+    corner_x, corner_y = float(_costs([reference[0]], x_better)[0]), float(_costs([reference[1]], y_better)[0])
+    inside = on_front(xs, ys, "lower", "lower") & (xs < corner_x) & (ys < corner_y)
+    corners = np.unique(np.column_stack((xs[inside], ys[inside])), axis=0)  # by x upwards, so y goes down
+    if not len(corners):
+        return 0.0
+    heights = np.r_[corner_y, corners[:-1, 1]] - corners[:, 1]
+    return float(((corner_x - corners[:, 0]) * heights).sum())
+
+
+@dataclass(frozen=True)
+class Knee:
+    """The last point of a front before quality falls off, as an index into the points given.
+
+    `low` and `high` are the points with the smallest and largest x that the knee moves to in 95% of resamplings; all
+    three are the same where resampling doesn't move it.
+    """
+
+    index: int
+    low: int
+    high: int
+
+    @property
+    def is_range(self) -> bool:
+        return self.low != self.high
+
+
+def knee(
+    x: ArrayLike,
+    y: ArrayLike,
+    y_low: ArrayLike | None = None,
+    y_high: ArrayLike | None = None,
+    *,
+    x_better: Better = "lower",
+    y_better: Better = "higher",
+    log_x: bool = True,
+    log_y: bool = False,
+    draws: int = 200,
+    seed: int = 0,
+) -> Knee | None:
+    """The point of the front that stands farthest above the chord between the front's two ends.
+
+    Both axes are stretched to [0, 1] between those ends first, x (and y where `log_y`) after a logarithm. None where
+    the front has fewer than three different points or all of them lie on or below the chord: such a front has no knee.
+    `y_low` and `y_high` [points] are 95% intervals; with them the ys are drawn `draws` times from normal distributions
+    of that width, and the front and its knee found again.
+    Source: the distance of Kneedle, Satopää et al. 2011, for a front that is known as a whole.
+    """
+    xs, ys = _logged(x, log_x, x_better), _logged(y, log_y, y_better)
+    centre = _knee(xs, ys)
+    if centre is None:
+        return None
+    spread = _spread(y, y_low, y_high, log_y)
+    near = _near_front(xs, ys, spread)
+    random = np.random.default_rng(seed)
+    found: list[int] = []
+    for noise in random.standard_normal((draws, len(near))) if spread[near].any() else ():
+        index = _knee(xs[near], ys[near] + noise * spread[near])
+        if index is not None:
+            found.append(int(near[index]))
+    low, high = _central(found or [centre], xs)
+    better_x = np.asarray(x, dtype=float)
+    ends = sorted({centre, low, high}, key=lambda i: better_x[i])
+    return Knee(centre, ends[0], ends[-1])
+
+
+def _costs(values: ArrayLike, better: Better) -> Floats:
+    """The values as costs: lower is better."""
+    array = np.array(values, dtype=np.float64)
+    return array if better == "lower" else -array
+
+
+def _logged(values: ArrayLike, log: bool, better: Better) -> Floats:
+    array = np.array(values, dtype=np.float64)
+    if log:
+        array = np.log(np.where(array > 0, array, np.nan))
+    return array if better == "lower" else -array
+
+
+def _knee(xs: Floats, ys: Floats) -> int | None:
+    """Index of the knee of costs on linear axes, the smaller x where two stand equally far, or None."""
+    front = np.flatnonzero(on_front(xs, ys, "lower", "lower"))
+    if len(front) < 3:
+        return None
+    front = front[np.argsort(xs[front], kind="stable")]
+    width, height = xs[front[-1]] - xs[front[0]], ys[front[0]] - ys[front[-1]]
+    if width <= 0 or height <= 0:
+        return None
+    distance = 1 - (xs[front] - xs[front[0]]) / width - (ys[front] - ys[front[-1]]) / height
+    best = int(np.argmax(distance))
+    return int(front[best]) if distance[best] > 1e-9 else None
+
+
+def _spread(y: ArrayLike, y_low: ArrayLike | None, y_high: ArrayLike | None, log: bool) -> Floats:
+    """Standard deviations of the ys on the axis they are drawn on; zero where an interval is missing."""
+    values = np.array(y, dtype=np.float64)
+    if y_low is None or y_high is None:
+        return np.zeros(len(values))
+    low, high = _logged(y_low, log, "lower"), _logged(y_high, log, "lower")
+    return np.nan_to_num((high - low) / (2 * Z), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _near_front(xs: Floats, ys: Floats, spread: Floats) -> NDArray[np.intp]:
+    """The points of the front, and those whose 95% interval reaches it."""
+    order = np.argsort(np.where(np.isfinite(xs), xs, np.inf), kind="stable")
+    bound = np.minimum.accumulate(np.where(np.isfinite(xs + ys), ys, np.inf)[order])
+    return np.sort(order[np.isfinite(xs + ys)[order] & ((ys - Z * spread)[order] <= bound)])
+
+
+def _central(found: list[int], xs: Floats) -> tuple[int, int]:
+    """The ends of the central 95% of the points found, by x."""
+    ordered = sorted(found, key=lambda i: xs[i])
+    cut = int(0.025 * len(ordered))
+    return ordered[cut], ordered[len(ordered) - 1 - cut]

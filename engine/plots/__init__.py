@@ -1,0 +1,10 @@
+"""Rows to figures, in two steps: what is drawn where (`front_data`), then plotly (`front_figure`)."""
+
+from engine.front import PRESETS
+from engine.plots.figure import front_figure
+from engine.plots.marks import FrontData, Mark, front_data
+from engine.plots.palette import FAMILIES, THEMES
+
+Y_CHOICES = ("accuracy", "top1_agreement", "perplexity")
+
+__all__ = ["FAMILIES", "PRESETS", "THEMES", "Y_CHOICES", "FrontData", "Mark", "front_data", "front_figure"]

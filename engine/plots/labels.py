@@ -1,0 +1,129 @@
+"""Which points of a front get a direct label, what it says, and where it stands."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from engine import words
+from engine.front import Front
+from engine.plots.axes import LABEL, Canvas
+from engine.plots.marks import FrontData, Mark
+from engine.plots.placement import LINE_HEIGHT, Box, Placed, Wanted, covered, matrix, place, text_width, wrap
+
+MOST_LABELS, MOST_LABELS_COMPACT = 7, 4
+BETTER = {(False, True): "better ↖", (False, False): "better ↙", (True, True): "better ↗", (True, False): "better ↘"}
+
+
+class LineLabel(NamedTuple):
+    """The name of a reference line, at its left or right end, above or below it."""
+
+    text: str
+    height: float  # in the y axis's unit
+    right: bool
+    above: bool
+    box: Box
+
+
+def better_corner(found: Front) -> tuple[bool, bool]:
+    """Whether the better corner is at the right, and at the top."""
+    return found.x.better == "higher", found.y.better == "higher"
+
+
+def place_labels(data: FrontData, canvas: Canvas, highlighted: frozenset[str]) -> tuple[list[LineLabel], list[Placed]]:
+    """The names of the reference lines and the labels of points, none over another and none over a point."""
+    marks = [_mark_box(mark, canvas) for mark in data.marks]
+    marks += [_whisker_box(mark, canvas) for mark in data.marks if mark.kind == "front" and mark.low is not None]
+    corners = [canvas.pixel(x, y) for x, y in data.step]
+    lines = [_segment(a, b) for a, b in pairwise(corners)]
+    heights = [canvas.pixel(data.x_range[0], h)[1] for h in (data.original, data.guessing) if h is not None]
+    lines += [_segment((0, h), (canvas.area.right, h)) for h in heights]
+    taken = [_corner_box(data, canvas)]
+    names = []
+    for name, height in (("original", data.original), ("guessing", data.guessing)):
+        if height is not None:
+            names.append(_name_line(name, height, data, canvas, [*marks, *lines[: len(corners)]], taken))
+            taken.append(names[-1].box)
+    most = MOST_LABELS_COMPACT if canvas.compact else MOST_LABELS
+    return names, place(_wanted(data, canvas, highlighted), canvas.area, marks, lines, taken, most)
+
+
+def _wanted(data: FrontData, canvas: Canvas, highlighted: frozenset[str]) -> list[Wanted]:
+    """Labels, the most important first: the knee, what is highlighted, the front's ends, the rest of the front."""
+    found = data.front
+    known = {mark.row.trial_id: mark for mark in data.marks}
+    best = [row.trial_id for row in found.best if row.recipe != "dense"]
+    inner = sorted(best[1:-1], key=lambda trial: -_gap(known[trial], data, canvas))
+    knee = [found.knee.row.trial_id] if found.knee else []
+    chosen = sorted(trial for trial in highlighted if trial in known)
+    order = list(dict.fromkeys([*knee, *chosen, *best[:1], *best[-1:], *inner]))
+    names = words.distinct_labels([known[trial].row for trial in order])
+    characters = 20 if canvas.compact else 28
+    wanted = []
+    for trial in order:
+        x, y = canvas.pixel(known[trial].x, known[trial].y)
+        lines = wrap(names[trial], characters, 2)
+        if trial in knee:
+            lines = _knee_lines(found, names[trial], characters, canvas.compact)
+        wanted.append(Wanted(trial, x, y, lines, LABEL, needed=trial in knee or trial in highlighted))
+    return wanted
+
+
+def _knee_lines(found: Front, name: str, characters: int, compact: bool) -> tuple[str, ...]:
+    """The knee in words, and the range it lies in where resampling moves it."""
+    assert found.knee is not None
+    lines = wrap(f"Knee: {name}", characters, 2)
+    low, high = (words.format_value(found.x.name, row.value(found.x.name)) for row in (found.knee.low, found.knee.high))
+    if low == high:
+        return lines
+    shared = low.rpartition(" ")[2]
+    low = low.removesuffix(f" {shared}") if high.endswith(f" {shared}") else low
+    return (*lines, *wrap(f"{'' if compact else 'anywhere '}from {low} to {high}", characters, 2))
+
+
+def _gap(mark: Mark, data: FrontData, canvas: Canvas) -> float:
+    """How far a point of the front stands from its nearest neighbour there, in pixels."""
+    here = canvas.pixel(mark.x, mark.y)
+    others = [canvas.pixel(m.x, m.y) for m in data.marks if m.kind == "front" and m is not mark]
+    return min(((here[0] - x) ** 2 + (here[1] - y) ** 2 for x, y in others), default=0.0)
+
+
+def _name_line(
+    name: str, height: float, data: FrontData, canvas: Canvas, marks: Sequence[Box], taken: Sequence[Box]
+) -> LineLabel:
+    """The end and side of a reference line where its name covers least."""
+    scale = 100 if data.front.y.unit == "%" else 1
+    text = f"{name} {words.format_value(data.front.y.name, height / scale)}"
+    wide, high = text_width(text, LABEL) + 4, LABEL * LINE_HEIGHT
+    line = canvas.pixel(data.x_range[0], height)[1]
+    obstacles = matrix(marks)
+    places: list[tuple[float, LineLabel]] = []
+    for right, above in ((False, True), (True, True), (False, False), (True, False)):
+        left, bottom = (canvas.area.right - wide if right else 0.0), (line + 1 if above else line - 1 - high)
+        box = Box(left, bottom, left + wide, bottom + high)
+        cost = covered(box, obstacles) + 10 * sum(box.overlap(text_box) for text_box in taken)
+        outside = 0.0 if box.inside(canvas.area) else 1e6
+        places.append((cost + outside + len(places), LineLabel(text, height, right, above, box)))
+    return min(places, key=lambda place: place[0])[1]
+
+
+def _corner_box(data: FrontData, canvas: Canvas) -> Box:
+    right, top = better_corner(data.front)
+    wide, high = text_width(BETTER[right, top], LABEL) + 4, LABEL * LINE_HEIGHT + 4
+    left, bottom = (canvas.area.right - wide if right else 0.0), (canvas.area.top - high if top else 0.0)
+    return Box(left, bottom, left + wide, bottom + high)
+
+
+def _mark_box(mark: Mark, canvas: Canvas) -> Box:
+    x, y = canvas.pixel(mark.x, mark.y)
+    return Box(x, y, x, y).grown(mark.size / 2 + 2)
+
+
+def _whisker_box(mark: Mark, canvas: Canvas) -> Box:
+    x, low = canvas.pixel(mark.x, mark.y if mark.low is None else mark.low)
+    _, high = canvas.pixel(mark.x, mark.y if mark.high is None else mark.high)
+    return Box(x - 3, low, x + 3, high)
+
+
+def _segment(a: tuple[float, float], b: tuple[float, float]) -> Box:
+    (x0, x1), (y0, y1) = sorted((a[0], b[0])), sorted((a[1], b[1]))
+    return Box(x0, y0, x1, y1).grown(2)

@@ -1,0 +1,116 @@
+"""Results that ship with the package, so that there is something true to see before anything was measured here.
+
+Each `*.json` beside this file is what `python -m engine front --json` wrote after a real sweep, unchanged. Rows made
+from them are flagged `recorded`: pages show them as such and never mix them silently with the user's own.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engine.errors import InputError
+from engine.row import Row
+from engine.spec import Protocol, parse
+
+FOLDER = Path(__file__).parent
+_FIELDS: dict[str, type] = {
+    "trial": str,
+    "comparison": str,
+    "model": str,
+    "recipe": str,
+    "protocol": dict,
+    "metrics": dict,
+    "reasons": dict,
+    "environment": dict,
+    "simulated": bool,
+    "notes": list,
+    "on_front": bool,
+}
+_PROVENANCE = ("cpu", "date", "torch", "kneepoint", "commit")
+
+
+def recorded(folder: Path = FOLDER) -> list[Row]:
+    """The rows of every recorded file, files by name; an empty list where there is none.
+
+    Raises InputError, naming the file, the entry and what is wrong, for a file that `front --json` didn't write.
+    """
+    rows: dict[str, Row] = {}
+    for path in sorted(folder.glob("*.json")):
+        for row in read(path):
+            if row.trial_id in rows:
+                raise InputError(f"recorded results {path.name}: trial {row.trial_id} is recorded twice")
+            rows[row.trial_id] = row
+    return list(rows.values())
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of one file that `front --json` wrote, flagged as recorded; raises InputError where it is broken."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"can't read the recorded results {path.name}: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"recorded results {path.name}: not JSON: {error}") from None
+    if not isinstance(content, list):
+        raise InputError(f"recorded results {path.name}: expected the list that `front --json` writes")
+    return [_row(entry, f"recorded results {path.name}, entry {n}") for n, entry in enumerate(content)]
+
+
+def provenance(rows: Sequence[Row]) -> str:
+    """The chip's text, "Recorded on MACHINE, DATE", from the rows' environments; empty without rows."""
+    if not rows:
+        return ""
+    machines = sorted({str(row.environment["cpu"]) for row in rows})
+    latest = max(datetime.fromisoformat(row.environment["date"]) for row in rows)
+    machine = machines[0] if len(machines) == 1 else f"{len(machines)} machines"
+    return f"Recorded on {machine}, {latest.day} {latest:%B %Y}"
+
+
+def _row(entry: Any, where: str) -> Row:
+    if not isinstance(entry, dict):
+        raise InputError(f"{where}: expected a mapping, got {type(entry).__name__}")
+    for name, kind in _FIELDS.items():
+        if not isinstance(entry.get(name), kind):
+            found = type(entry[name]).__name__ if name in entry else "nothing"
+            raise InputError(f"{where}: {name} must be a {kind.__name__}, got {found}")
+    try:
+        recipe, protocol = parse(entry["recipe"]), Protocol.from_dict(entry["protocol"])
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    finished = _date(entry["environment"], where).timestamp()
+    return Row(
+        trial_id=entry["trial"],
+        comparison_id=entry["comparison"],
+        model=entry["model"],
+        recipe=recipe.text,
+        protocol={**entry["protocol"], "tasks": list(protocol.tasks)},
+        metrics=_metrics(entry["metrics"], where),
+        reasons={str(name): str(why) for name, why in entry["reasons"].items()},
+        simulated=entry["simulated"],
+        notes=tuple(str(note) for note in entry["notes"]),
+        environment=entry["environment"],
+        recorded=True,
+        created_at=finished,
+        finished_at=finished,
+    )
+
+
+def _metrics(values: Mapping[str, Any], where: str) -> dict[str, float | None]:
+    for name, value in values.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if value is not None and not number:
+            raise InputError(f"{where}: metric {name} must be a finite number or null, got {value!r}")
+    return dict(values)
+
+
+def _date(environment: Mapping[str, Any], where: str) -> datetime:
+    for name in _PROVENANCE:
+        if name not in environment:
+            raise InputError(f"{where}: environment must name {name}, or the result has no provenance")
+    try:
+        return datetime.fromisoformat(environment["date"])
+    except (TypeError, ValueError):
+        raise InputError(f"{where}: date must be in ISO 8601, got {environment['date']!r}") from None

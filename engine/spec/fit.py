@@ -1,0 +1,135 @@
+"""Whether a recipe fits a model, answered from its configuration alone: before any work, and without torch."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.errors import InputError
+from engine.spec.prune import Layers, Magnitude
+from engine.spec.quantize import PER_CHANNEL, Rtn
+from engine.spec.recipe import Recipe
+from engine.spec.slicing import SliceGpt
+
+SMALLEST_GROUP = 8
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a llama-like model that methods depend on."""
+
+    hidden: int  # width of the residual stream
+    attention: int  # query heads x head size: the inputs of the attention's output projection
+    intermediate: int
+    blocks: int
+    heads: int
+    biased: bool  # a llama whose linears have biases
+
+    @staticmethod
+    def of(config: Mapping[str, Any]) -> "Shape":
+        """The shape that a `config.json` describes; raises InputError where a size is missing."""
+        try:
+            hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
+            return Shape(
+                hidden=hidden,
+                attention=heads * int(config.get("head_dim") or hidden // heads),
+                intermediate=int(config["intermediate_size"]),
+                blocks=int(config["num_hidden_layers"]),
+                heads=heads,
+                biased=bool(config.get("attention_bias") or config.get("mlp_bias")),
+            )
+        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise InputError(f"the model's config.json lacks a usable {error.args[0]!r}") from None
+
+    def widths(self) -> dict[str, int]:
+        """Inputs of each matrix, by the name of one that has them."""
+        return {
+            "self_attn.q_proj": self.hidden,
+            "self_attn.o_proj": self.attention,
+            "mlp.gate_proj": self.hidden,
+            "mlp.down_proj": self.intermediate,
+        }
+
+
+def refuse_unknown(recipe: Recipe, model_type: str) -> None:
+    """Raise InputError, naming the step and the family, where a method does not know the model's family."""
+    for step in recipe.steps:
+        if model_type not in step.families:
+            known = ", ".join(step.families)
+            raise InputError(
+                f"{step.family}:{step.method} does not know the model family {model_type!r}; it knows: {known}"
+            )
+
+
+def refuse_misfits(recipe: Recipe, config: Mapping[str, Any]) -> None:
+    """Raise InputError where a step can't be applied to the shape that the steps before it leave.
+
+    `config` is the content of the model's `config.json`.
+    """
+    if not recipe.steps:
+        return
+    shape = Shape.of(config)
+    for step in recipe.steps:
+        shape = _after(step, shape, str(config.get("model_type", "")))
+
+
+def refuse_group_size(group_size: int, widths: Iterable[tuple[str, int]]) -> None:
+    """Raise InputError naming the first matrix whose input width the group size does not divide.
+
+    widths: (name, inputs) of every matrix that is to be quantized.
+    """
+    if group_size == PER_CHANNEL:
+        return
+    for name, width in widths:
+        if width % group_size:
+            sizes = ", ".join(str(n) for n in range(SMALLEST_GROUP, width + 1) if width % n == 0)
+            raise InputError(
+                f"group_size={group_size} does not divide the {width} inputs of {name}; "
+                f"sizes that do: {sizes}, or {PER_CHANNEL} for one scale a channel"
+            )
+
+
+def refuse_pattern(step: Magnitude, widths: Iterable[tuple[str, int]]) -> None:
+    """Raise InputError naming the first matrix whose input width the N:M pattern does not divide."""
+    if step.pattern_shape is None:
+        return
+    _, size = step.pattern_shape
+    for name, width in widths:
+        if width % size:
+            raise InputError(f"pattern={step.pattern} needs inputs in whole groups of {size}; {name} has {width}")
+
+
+def refuse_count(step: Layers, blocks: int) -> None:
+    """Raise InputError unless at least one block stays."""
+    if step.count >= blocks:
+        raise InputError(f"count must be less than the model's {blocks} blocks, got {step.count}")
+
+
+def refuse_width(step: SliceGpt, hidden: int) -> None:
+    """Raise InputError where slicing would leave no width."""
+    if step.width(hidden) < 8:
+        raise InputError(f"fraction={step.fraction:g} leaves less than 8 of the model's {hidden} dimensions")
+
+
+def _after(step: Any, shape: Shape, model_type: str) -> Shape:
+    """The shape that a step leaves; raises InputError where it does not fit."""
+    widths = shape.widths()
+    match step:
+        case Rtn():
+            inputs = widths if "linears" in step.targets else {}
+            tables = {target: shape.hidden for target in step.targets if target != "linears"}
+            refuse_group_size(step.group_size, [*inputs.items(), *tables.items()])
+        case Magnitude():
+            refuse_pattern(step, widths.items())
+        case Layers():
+            refuse_count(step, shape.blocks)
+            return replace(shape, blocks=shape.blocks - step.count)
+        case SliceGpt():
+            refuse_width(step, shape.hidden)
+            sliced = replace(shape, hidden=step.width(shape.hidden))
+            if model_type == "llama" and shape.biased and sliced.hidden % shape.heads:
+                raise InputError(
+                    f"fraction={step.fraction:g} leaves a width of {sliced.hidden}; a llama with biases needs a "
+                    f"multiple of its {shape.heads} heads"
+                )
+            return sliced
+    return shape

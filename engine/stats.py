@@ -1,0 +1,162 @@
+"""What can be said of accuracies measured on few items: intervals, paired comparisons, flips.
+
+A compressed model answers the items that the dense model answered, so the two are compared item by item: an item that
+both get right or both get wrong says nothing, and the noise of which items were drawn cancels. Accuracies are macro
+means over tasks, each task with the same weight however many items it has.
+
+Every interval is a 95% interval in closed form, so the same answers always give the same numbers. None of them has zero
+width when nothing differed: that 300 answers agree doesn't show that the next would.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Z = 1.959963984540054  # the normal distribution's 97.5% point
+
+
+class Interval(NamedTuple):
+    """Two ends of a 95% interval, low <= high."""
+
+    low: float
+    high: float
+
+
+class Estimate(NamedTuple):
+    """A measured value with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The items of one task by which of two models answered them right."""
+
+    both: int
+    only_compressed: int
+    only_dense: int
+    neither: int
+
+    @property
+    def items(self) -> int:
+        return self.both + self.only_compressed + self.only_dense + self.neither
+
+
+def pair(compressed: ArrayLike, dense: ArrayLike) -> Pairs:
+    """Count the four outcomes of one task; both arguments are [items] of booleans, in the same order.
+
+    Raises ValueError where their lengths differ or there are no items.
+    """
+    ours, theirs = np.asarray(compressed, dtype=bool), np.asarray(dense, dtype=bool)
+    if ours.shape != theirs.shape or ours.ndim != 1 or not len(ours):
+        raise ValueError(f"paired answers must be two equal, non-empty lists, got {ours.shape} and {theirs.shape}")
+    outcomes = (ours & theirs, ours & ~theirs, ~ours & theirs, ~ours & ~theirs)
+    return Pairs(*(int(outcome.sum()) for outcome in outcomes))
+
+
+def wilson(successes: int, items: int) -> Interval:
+    """The score interval of a share of items; raises ValueError unless 0 <= successes <= items and items > 0.
+
+    Source: Wilson 1927, J. Am. Stat. Assoc. 22.
+    """
+    if not 0 <= successes <= items or items == 0:
+        raise ValueError(f"successes must be in [0, items] and items above 0, got {successes} of {items}")
+    share, shrink = successes / items, 1 + Z**2 / items
+    centre = (share + Z**2 / (2 * items)) / shrink
+    half = Z / shrink * math.sqrt(share * (1 - share) / items + Z**2 / (4 * items**2))
+    low = 0.0 if successes == 0 else centre - half
+    high = 1.0 if successes == items else centre + half
+    return Interval(low, high)
+
+
+def macro_accuracy(tasks: Sequence[tuple[int, int]]) -> Estimate:
+    """The mean over tasks of their shares, from (successes, items) of each.
+
+    The tasks' Wilson intervals are joined by adding the squares of their arms, so one task gives Wilson's own.
+    Source: Zou and Donner 2008, Statistics in Medicine 27 (the method of variance estimates recovery).
+    """
+    shares = np.array([successes / items for successes, items in tasks])
+    ends = np.array([wilson(successes, items) for successes, items in tasks])  # [tasks, 2]
+    value, (down, up) = float(shares.mean()), np.sqrt(((ends - shares[:, None]) ** 2).sum(axis=0)) / len(tasks)
+    return Estimate(value, max(0.0, value - down), min(1.0, value + up))
+
+
+def accuracy_change(tasks: Sequence[Pairs]) -> Estimate:
+    """The macro mean of compressed less dense accuracy, in [-1, 1], with its paired interval.
+
+    One imagined item is added to each side of the disagreements, shared out among the tasks, before the normal interval
+    is taken: tasks of one size then give the interval of their items pooled.
+    Source: Bonett and Price 2012, J. Educ. Behav. Stat. 37.
+    """
+    value = float(np.mean([(p.only_compressed - p.only_dense) / p.items for p in tasks]))
+    m = _moments(tasks)
+    centre = m.compressed - m.dense
+    half = Z * math.sqrt(max(0.0, m.var_compressed - 2 * m.covariance + m.var_dense))
+    return Estimate(value, max(-1.0, centre - half), min(1.0, centre + half))
+
+
+def retention(tasks: Sequence[Pairs], chance: float = 0.0) -> Estimate | None:
+    """(compressed - chance) / (dense - chance) of macro accuracies with its paired interval.
+
+    None where the dense accuracy itself can't be told from `chance`: the ratio then has no bounded interval. With the
+    same imagined items as `accuracy_change`, and 1 is inside this interval exactly when 0 is inside that one.
+    Source: Fieller 1954, J. R. Stat. Soc. B 16.
+    """
+    dense = float(np.mean([(p.both + p.only_dense) / p.items for p in tasks])) - chance
+    compressed = float(np.mean([(p.both + p.only_compressed) / p.items for p in tasks])) - chance
+    m = _moments(tasks)
+    ours, theirs = m.compressed - chance, m.dense - chance
+    square = theirs**2 - Z**2 * m.var_dense
+    if dense <= 0 or theirs <= 0 or square <= 0:
+        return None
+    middle = ours * theirs - Z**2 * m.covariance
+    root = math.sqrt(max(0.0, middle**2 - square * (ours**2 - Z**2 * m.var_compressed)))
+    low, high = (middle - root) / square, (middle + root) / square
+    return Estimate(compressed / dense, low if chance else max(0.0, low), high)
+
+
+def distinguishable(change: Estimate | Interval) -> bool:
+    """Whether an interval of a change leaves zero out."""
+    return change.low > 0 or change.high < 0
+
+
+def mcnemar_p(tasks: Sequence[Pairs]) -> float:
+    """The exact two-sided p-value that both models are right equally often, from the items they disagree on.
+
+    1.0 where they never disagree. Source: McNemar 1947, Psychometrika 12, in its exact binomial form.
+    """
+    ours, theirs = sum(p.only_compressed for p in tasks), sum(p.only_dense for p in tasks)
+    tail = sum(math.comb(ours + theirs, k) for k in range(min(ours, theirs) + 1))
+    return float(min(1.0, 2 * tail / 2 ** (ours + theirs)))
+
+
+class _Moments(NamedTuple):
+    """Means of the two macro accuracies, and the variances and covariance of those means."""
+
+    compressed: float
+    dense: float
+    var_compressed: float
+    var_dense: float
+    covariance: float
+
+
+def _moments(tasks: Sequence[Pairs]) -> _Moments:
+    imagined = 1 / len(tasks)  # items added to each side of a task's disagreements
+    both = np.array([p.both for p in tasks], dtype=float)
+    items = np.array([p.items for p in tasks]) + 2 * imagined
+    ours = (both + [p.only_compressed + imagined for p in tasks]) / items
+    theirs = (both + [p.only_dense + imagined for p in tasks]) / items
+    scale = len(tasks) ** 2
+    return _Moments(
+        float(ours.mean()),
+        float(theirs.mean()),
+        float((ours * (1 - ours) / items).sum()) / scale,
+        float((theirs * (1 - theirs) / items).sum()) / scale,
+        float(((both / items - ours * theirs) / items).sum()) / scale,
+    )

@@ -1,0 +1,118 @@
+"""One connection to the store's database: its settings, its transactions, and its errors as sentences.
+
+SQLite runs in WAL mode, so that pages read while the worker writes. Writing transactions begin as such: one that began
+by reading could not wait for another's write to end.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, create_engine, event, make_url, update
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from engine.errors import InputError
+from engine.store import schema
+
+BUSY_TIMEOUT_MS = 30_000
+
+
+class StoreError(InputError):
+    """The store can't be read or written; the message is one sentence for the user."""
+
+
+class StoreFullError(StoreError):
+    """The disk is full: the write was undone, and can be repeated once there is space."""
+
+
+class Database:
+    """The store's tables at a database URL, made or migrated when it is opened.
+
+    Raises StoreError or InputError, each one sentence, for a URL that is none, a file that can't be opened or is no
+    database, and a store of a newer version.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _parse(url)
+        self.name = self.url.database if self.file else self.url.render_as_string(hide_password=True)
+        try:
+            self.engine = create_engine(self.url)
+        except (ImportError, NoSuchModuleError) as error:
+            raise StoreError(f"no driver is installed for the store {self.name!r}: {error}") from None
+        if self.url.get_backend_name() == "sqlite":
+            event.listen(self.engine, "connect", _configure_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        self._writing = self.engine.execution_options(writing=True)
+        with self._sentences(), self._writing.begin() as connection:
+            schema.prepare(connection, str(self.name))
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, or None for another kind of database."""
+        if self.url.get_backend_name() != "sqlite" or not self.url.database:
+            return None
+        return Path(self.url.database)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the store throughout."""
+        with self._sentences(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, seen: bool = True) -> Iterator[Connection]:
+        """A transaction that writes; unless `seen` is False it first raises the revision, so that pages read again."""
+        with self._sentences(), self._writing.begin() as connection:
+            if seen:
+                revision = schema.meta.c.name == "revision"
+                connection.execute(update(schema.meta).where(revision).values(value=schema.meta.c.value + 1))
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: DBAPIError) -> StoreError:
+        said = " ".join(str(error.orig).split())
+        if "disk is full" in said or "No space left" in said:
+            return StoreFullError(
+                f"the disk of the store {self.name!s} is full; free some space: what was stored is kept"
+            )
+        if "not a database" in said or "malformed" in said:
+            return StoreError(
+                f"{self.name!s} is no database, or a damaged one; give another with --store or KNEEPOINT_STORE"
+            )
+        if "unable to open" in said:
+            return StoreError(f"can't open the store {self.name!s}: its folder must exist and be writable")
+        if "readonly" in said:
+            return StoreError(f"can't write the store {self.name!s}: it is read-only")
+        if "locked" in said:
+            return StoreError(f"the store {self.name!s} has been locked by another program for over 30 s")
+        return StoreError(f"the store {self.name!s} can't be used: {said}")
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError(f"{url!r} is no database URL; write, say, sqlite:///folder/kneepoint.db") from None
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise StoreError("the store must outlive its process, so it can't be in memory; write sqlite:///FILE")
+    return parsed
+
+
+def _configure_sqlite(connection: object, _record: object) -> None:
+    connection.isolation_level = None  # type: ignore[attr-defined]  # transactions begin where _begin_sqlite says
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,0 +1,39 @@
+"""The answers to a task's items, packed into one small blob for each trial and task."""
+
+import json
+import math
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+
+class ItemResult(NamedTuple):
+    """How a model answered one item; `id` is its place in the task's file, from 0.
+
+    loglikelihoods: one a choice, None where it was not finite; choice and choice_norm: the answer by acc and by
+    acc_norm; correct: whether `choice` is the gold one.
+    """
+
+    id: int
+    loglikelihoods: tuple[float | None, ...]
+    choice: int | None
+    choice_norm: int | None
+    correct: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self._asdict(), "loglikelihoods": list(self.loglikelihoods)}
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "ItemResult":
+        sums = tuple(v if v is not None and math.isfinite(v) else None for v in values["loglikelihoods"])
+        return ItemResult(values["id"], sums, values["choice"], values.get("choice_norm"), bool(values["correct"]))
+
+
+def pack(results: Iterable[ItemResult]) -> bytes:
+    """Deflated JSON of the results; `unpack` gives them back exactly."""
+    return zlib.compress(json.dumps([list(r) for r in results], separators=(",", ":"), allow_nan=False).encode())
+
+
+def unpack(blob: bytes) -> list[ItemResult]:
+    rows = json.loads(zlib.decompress(blob))
+    return [ItemResult(id, tuple(sums), choice, norm, correct) for id, sums, choice, norm, correct in rows]

@@ -1,0 +1,175 @@
+"""The store's tables, their version, and the steps from each older version to the next.
+
+A trial's metrics are one JSON text in its row, not a row for each: the dashboard reads thousands of trials at once and
+never asks the database for a single metric. Every change of a trial stamps it with the revision, so that what was read
+before need not be read again. Items, tracebacks and logs are large and seldom read, so they have tables
+of their own. Times are seconds since the epoch.
+"""
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    inspect,
+    select,
+    update,
+)
+
+from engine.errors import InputError
+
+VERSION = 1
+
+metadata = MetaData()
+
+# name "version": the schema's; "revision": raised by every change that pages must see; "position": end of the queue.
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+
+_revision = select(meta.c.value).where(meta.c.name == "revision").scalar_subquery()
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("number", Integer, nullable=False),  # in the order they were first submitted
+    Column("changed", Integer, nullable=False, default=_revision, onupdate=_revision),
+    Column("comparison_id", String(16), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("recipe", Text, nullable=False),
+    Column("protocol", Text, nullable=False),  # JSON
+    Column("content", Text, nullable=False),  # JSON of Trial.to_dict
+    Column("state", String(16), nullable=False),
+    Column("position", Integer, nullable=False),  # in the queue; lower runs first
+    Column("asked", Text, nullable=False),  # measures, joined by commas
+    Column("measured", Text, nullable=False, default=""),  # those of them whose results are complete
+    Column("owner", String(32)),  # the worker that runs it
+    Column("attempts", Integer, nullable=False, default=0),  # claims since it was queued by a person
+    Column("metrics", Text, nullable=False, default="{}"),  # JSON
+    Column("reasons", Text, nullable=False, default="{}"),  # JSON: why a metric is null
+    Column("notes", Text, nullable=False, default="[]"),  # JSON
+    Column("environment", Text, nullable=False, default="{}"),  # JSON
+    Column("simulated", Boolean, nullable=False, default=False),
+    Column("reason", Text, nullable=False, default=""),  # of a failure
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Index("trials_by_state", "state", "position"),
+    Index("trials_by_change", "changed"),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("traceback", Text, nullable=False),
+    Column("log", Text, nullable=False),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("task", String(64), primary_key=True),
+    Column("results", LargeBinary, nullable=False),  # deflated JSON, see engine.store.items
+)
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("stage", Text, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("seconds_left", Float),
+)
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+sweep_trials = Table(
+    "sweep_trials",
+    metadata,
+    Column("sweep_id", ForeignKey("sweeps.id"), primary_key=True),
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("place", Integer, nullable=False),  # in the sweep's own order
+)
+
+cancel_requests = Table(
+    "cancel_requests",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("created_at", Float, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+
+Migration = Callable[[Connection], None]
+MIGRATIONS: dict[int, Migration] = {}  # version -> the step from it to the next
+
+
+def prepare(
+    connection: Connection, name: str, migrations: Mapping[int, Migration] = MIGRATIONS, version: int = VERSION
+) -> None:
+    """Make the tables in an empty database, or bring an older store to `version`, step by step.
+
+    name: the store as messages call it. Runs inside the caller's transaction, so a step that fails leaves the store as
+    it was. Raises InputError for a store of a newer version, one too old to migrate, and a database of something else.
+    """
+    tables = set(inspect(connection).get_table_names())
+    if not tables:
+        metadata.create_all(connection)
+        values = {"version": version, "revision": 0, "position": 0}
+        connection.execute(meta.insert(), [{"name": key, "value": value} for key, value in values.items()])
+        return
+    found = _version(connection, tables)
+    if found is None:
+        raise InputError(
+            f"{name} is a database, but no store of Kneepoint; give another with --store or KNEEPOINT_STORE"
+        )
+    if found > version:
+        raise InputError(
+            f"the store {name} was written by a newer Kneepoint (its version is {found}, this one reads "
+            f"up to {version}); update Kneepoint or give another with --store or KNEEPOINT_STORE"
+        )
+    for step in range(found, version):
+        if step not in migrations:
+            raise InputError(
+                f"the store {name} has version {step}, which this Kneepoint can no longer read; give another"
+            )
+        migrations[step](connection)
+        connection.execute(update(meta).where(meta.c.name == "version").values(value=step + 1))
+
+
+def _version(connection: Connection, tables: set[str]) -> int | None:
+    if "meta" not in tables or {c["name"] for c in inspect(connection).get_columns("meta")} != {"name", "value"}:
+        return None
+    value = connection.execute(select(meta.c.value).where(meta.c.name == "version")).scalar()
+    return value if isinstance(value, int) else None

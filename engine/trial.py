@@ -1,0 +1,258 @@
+"""One trial from beginning to end, in a process of its own: load -> compress -> measure.
+
+    python -m engine.trial < job.json        {"trial": …, "measures": […], "work_dir": …}
+
+Events go to standard output as they happen (see `engine.events`), so a failure late in the trial loses nothing that
+was measured before. Quality is measured on the dequantized weights in fp32; memory and latency on the
+packed checkpoint.
+"""
+
+import gc
+import json
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from engine import calibration, checkpoint, models, references, sources, tasks
+from engine.child import exit_with_parent
+from engine.errors import InputError
+from engine.events import Events
+from engine.layers.packed_linear import PackedLinear, has_kernel
+from engine.measure import environment, latency, memory, perplexity, size, zero_shot
+from engine.measure.peak import peak_bytes
+from engine.measure.timing_lock import timing_lock
+from engine.measure.zero_shot import Answer
+from engine.methods import compress
+from engine.models import LanguageModel
+from engine.sources import Source
+from engine.spec import Trial
+from engine.tasks import Item
+
+KERNEL_WINDOWS = 2
+LATENCY_METRICS = (
+    *("prefill_ms", "prefill_spread_ms", "decode_ms_per_token", "decode_spread_ms", "decode_tokens_per_s"),
+    *("prefill_speedup", "prefill_speedup_low", "prefill_speedup_high"),
+    *("decode_speedup", "decode_speedup_low", "decode_speedup_high"),
+)
+LESS_MEMORY = "close other programs, choose a smaller model, or use fewer or shorter windows, then retry"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial, the measures wanted of it, and an empty folder that is deleted afterwards."""
+
+    trial: Trial
+    measures: tuple[str, ...]
+    work_dir: Path
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "Job":
+        return Job(Trial.from_dict(values["trial"]), tuple(values["measures"]), Path(values["work_dir"]))
+
+    @property
+    def threads(self) -> int:
+        return self.trial.protocol.threads or environment.cpu_threads()
+
+    @property
+    def packed(self) -> Path:
+        """The folder of the packed checkpoint."""
+        return self.work_dir / "packed"
+
+
+def main() -> int:
+    """Run the job on standard input; 0 when it is done, 1 when it failed."""
+    events = Events.on_stdout()
+    exit_with_parent()
+    try:
+        run(Job.from_dict(json.load(sys.stdin)), events)
+    except Exception as error:
+        events.failed(explain(error, events.current), traceback.format_exc())
+        return 1
+    events.done()
+    return 0
+
+
+def run(job: Job, events: Events) -> None:
+    """Compress the trial's model and measure what the job asks for, telling `events`; raises what goes wrong."""
+    torch.set_num_threads(job.threads)
+    events.environment(environment.describe() | {"threads": job.threads} | _accelerator(job))
+    source, model = load(job, events)
+    windows = heldout(job, model)
+    reference = dense_reference(job, model, windows, events)
+    compress_model(job, model, events)
+    no_kernel = measure_size(job, model, events)
+    network = checkpoint.dequantized(model)
+    if windows is not None:
+        measure_perplexity(job, network, windows, reference, events)
+    if "accuracy" in job.measures:
+        measure_accuracy(job, network, model.tokenizer, events)
+    del model, network
+    release(job)
+    if "memory" in job.measures:
+        measure_memory(job, events)
+    if "latency" in job.measures:
+        measure_latency(job, source, no_kernel, events)
+
+
+def load(job: Job, events: Events) -> tuple[Source, LanguageModel]:
+    """The dense model in fp32; raises InputError where its weights are not those that the trial's id covers."""
+    events.stage("load")
+    trial = job.trial
+    source = sources.resolve(trial.model, trial.revision)
+    if source.weights_sha256 != trial.weights_sha256:
+        raise InputError(f"the weights of {trial.model!r} have changed since the trial was made; submit it again")
+    return source, models.load(source, torch.float32, trial.protocol.device)
+
+
+def heldout(job: Job, model: LanguageModel) -> Tensor | None:
+    """The windows [windows, tokens] whose perplexity is asked for, or None."""
+    if "perplexity" not in job.measures:
+        return None
+    return calibration.heldout_windows(model.tokenizer, job.trial.protocol)
+
+
+def dense_reference(job: Job, model: LanguageModel, windows: Tensor | None, events: Events) -> Tensor | None:
+    """The dense model's most likely tokens [windows, tokens - 1], from the cache or the model before it is compressed.
+
+    None where perplexity is not asked for, and for the dense trial, which finds them out itself.
+    """
+    if windows is None or not job.trial.recipe.steps:
+        return None
+    count, length = windows.shape
+    known = references.load(job.trial.comparison_id, count, length - 1)
+    if known is not None:
+        return known
+    events.stage("dense reference", count)
+    _, argmax = perplexity.perplexity(model.network, windows, events.progress, None)
+    references.save(job.trial.comparison_id, argmax)
+    return argmax
+
+
+def compress_model(job: Job, model: LanguageModel, events: Events) -> None:
+    """Apply the recipe and keep the packed checkpoint, which memory and latency are measured on."""
+    recipe, protocol = job.trial.recipe, job.trial.protocol
+    events.stage("compress")
+    windows = calibration.calibration_windows(model.tokenizer, protocol) if recipe.calibrated else None
+
+    def report(stage: str, done: int, total: int) -> None:
+        events.staged_progress(f"compress: {stage}", done, total)
+
+    compress(model, recipe, windows, report)
+    for note in model.notes:
+        events.note(note)
+    if "memory" in job.measures:
+        if recipe.steps:
+            events.metrics({"compress_peak_memory_bytes": peak_bytes()})
+        else:
+            events.missing(["compress_peak_memory_bytes"], "nothing was compressed")
+    checkpoint.save(model, job.packed)
+
+
+def measure_size(job: Job, model: LanguageModel, events: Events) -> str | None:
+    """Count bytes and parameters, say whether the result is simulated, and why no kernel runs it where none does."""
+    events.stage("size")
+    measured = size.measure(model, job.packed)
+    events.simulated(bool(measured.simulated))
+    if measured.simulated:
+        events.note(f"Simulated: {measured.simulated}.")
+    if "size" in job.measures:
+        events.metrics(measured.metrics)
+    packed = [layer.matrix for layer in model.network.modules() if isinstance(layer, PackedLinear)]
+    widths = sorted({matrix.bits for matrix in packed if not has_kernel(matrix)})
+    if not widths:
+        return None
+    named = " and ".join(f"{bits}-bit" for bits in widths)
+    return f"no kernel runs {named} weights packed here; timing the simulation would time something else"
+
+
+def measure_perplexity(job: Job, network: nn.Module, windows: Tensor, dense: Tensor | None, events: Events) -> None:
+    """Perplexity in fp32, the agreement with the dense model, and that of the packed checkpoint's kernels with fp32."""
+    events.stage("perplexity", len(windows))
+    metrics, argmax = perplexity.perplexity(network, windows, events.progress, dense)
+    events.metrics(metrics)
+    if not job.trial.recipe.steps:
+        references.save(job.trial.comparison_id, argmax)
+    events.stage("kernel agreement", KERNEL_WINDOWS)
+    few = windows[:KERNEL_WINDOWS]
+    running = checkpoint.load(job.packed, torch.bfloat16, job.trial.protocol.device)
+    kernel_metrics, _ = perplexity.perplexity(running.network, few, events.progress, argmax[:KERNEL_WINDOWS])
+    events.metrics({"kernel_top1_agreement": kernel_metrics["top1_agreement"]})
+
+
+def measure_accuracy(job: Job, network: nn.Module, tokenizer: PreTrainedTokenizerBase, events: Events) -> None:
+    """Answer the protocol's tasks; each task's answers go out as soon as they are there."""
+    protocol, folder = job.trial.protocol, job.trial.data_dir
+    questions = {task: tasks.load(task, protocol.limit, Path(folder) if folder else None) for task in protocol.tasks}
+    answered: dict[str, tuple[Sequence[Item], Sequence[Answer]]] = {}
+    for task, items in questions.items():
+        events.stage(f"accuracy: {task}", len(items))
+        answers = zero_shot.evaluate(network, tokenizer, items, events.progress)
+        events.items(task, answers)
+        answered[task] = (items, answers)
+    events.metrics(zero_shot.metrics(answered))
+
+
+def measure_memory(job: Job, events: Events) -> None:
+    """Peak memory of a fresh process that loads the packed checkpoint and generates."""
+    events.stage("memory")
+    events.metrics({"peak_memory_bytes": memory.measure(job.packed, job.trial.protocol, job.threads)})
+
+
+def measure_latency(job: Job, source: Source, no_kernel: str | None, events: Events) -> None:
+    """Prefill and decoding times against the dense model's, with the machine to ourselves."""
+    if no_kernel:
+        events.missing(LATENCY_METRICS, no_kernel)
+        return
+    device = job.trial.protocol.device
+
+    def dense(dtype: torch.dtype) -> nn.Module:
+        network: nn.Module = models.load(source, dtype, device).network
+        return network
+
+    def compressed(dtype: torch.dtype) -> nn.Module:
+        network: nn.Module = checkpoint.load(job.packed, dtype, device).network
+        return network
+
+    with timing_lock(on_wait=lambda: events.stage("waiting for the machine")):
+        events.stage("latency")
+        other = compressed if job.trial.recipe.steps else None
+        timing = latency.measure(dense, other, job.trial.protocol, events.progress)
+    events.environment(timing.facts)
+    for note in timing.notes:
+        events.note(note)
+    events.metrics(timing.metrics)
+
+
+def release(job: Job) -> None:
+    """Give back the memory of what went out of scope, before other networks are loaded and timed."""
+    gc.collect()
+    if job.trial.protocol.device == "cuda":
+        torch.cuda.empty_cache()
+
+
+def explain(error: Exception, stage: str) -> str:
+    """Why a trial failed, in one sentence for its user."""
+    text = " ".join(str(error).split())
+    if isinstance(error, InputError):
+        return text
+    during = f" (stage: {stage})" if stage else ""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
+        return f"ran out of memory{during}: {LESS_MEMORY}"
+    if "No space left on device" in text:
+        return f"the disk is full{during}: free some space, then retry"
+    return f"{type(error).__name__}{during}: {text[:300]}"
+
+
+def _accelerator(job: Job) -> dict[str, str]:
+    return {"gpu": torch.cuda.get_device_name()} if job.trial.protocol.device == "cuda" else {}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""From a user's words (a model's name, recipes, a protocol, a data folder) to trials that know what they are about.
+
+All that can be wrong is found here, before any work: a model or task that does not exist, a method that does not know
+the model's family, settings that do not fit its shape, a task file that can't be read. Torch-free, and quick when
+asked again, so pages call it at every rerun.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from engine import assets, paths, sources, tasks
+from engine.errors import InputError
+from engine.sources import Source
+from engine.spec import Protocol, Recipe, Sweep, Trial, refuse_misfits, refuse_unknown
+
+
+def make_trials(sweep: Sweep, data_dir: Path | None = None) -> list[Trial]:
+    """The trials of a sweep, in its order.
+
+    data_dir: where `<task>.jsonl` files lie that go before the default data; KNEEPOINT_DATA unless given.
+    Raises InputError, one sentence, for whatever of it can't be measured here.
+    """
+    source = find_model(sweep.model)
+    _refuse(source, sweep.recipes)
+    folder = data_dir or paths.data_dir()
+    data = _data_sha256(sweep.protocol, folder)
+    return [_trial(source, recipe, sweep.protocol, data, folder) for recipe in sweep.recipes]
+
+
+def make_trial(model: str, recipe: Recipe, protocol: Protocol, data_dir: Path | None = None) -> Trial:
+    """The trial of one recipe; raises InputError as `make_trials` does."""
+    return make_trials(Sweep(model, protocol, (recipe,)), data_dir)[0]
+
+
+def make_unmeasured(model: str, recipe: Recipe) -> Trial:
+    """A trial to compress and not to measure, which needs no task's data; raises InputError as `make_trials` does."""
+    source = find_model(model)
+    _refuse(source, [recipe])
+    return _trial(source, recipe, Protocol(), [], None)
+
+
+def find_model(name: str) -> Source:
+    """The model of a name as users write it: the default's, a folder, a hub id, or `hub/id@revision`."""
+    hub_id, at, revision = name.partition("@")
+    if at and not Path(name).exists():
+        if not revision:
+            raise InputError(f"model {name!r} names no revision after its '@'")
+        return sources.resolve(hub_id, revision)
+    return sources.resolve(name)
+
+
+def _refuse(source: Source, recipes: Iterable[Recipe]) -> None:
+    for recipe in recipes:
+        refuse_unknown(recipe, source.model_type)
+        refuse_misfits(recipe, source.config)
+
+
+def _trial(
+    source: Source, recipe: Recipe, protocol: Protocol, data: Iterable[tuple[str, str]], folder: Path | None
+) -> Trial:
+    return Trial(
+        model=source.name,
+        revision=source.revision,
+        weights_sha256=source.weights_sha256,
+        recipe=recipe,
+        protocol=protocol,
+        data_sha256=tuple(sorted(data)),
+        data_dir=str(folder.resolve()) if folder else None,
+    )
+
+
+def _data_sha256(protocol: Protocol, folder: Path | None) -> list[tuple[str, str]]:
+    """(name, sha256) of the text and of every task's file, each read up to the limit to see that it can be."""
+    files = {task: tasks.task_file(task, folder) for task in protocol.tasks}
+    hashes = [(task, _checked_sha256(task, folder, protocol.limit, _stamp(path))) for task, path in files.items()]
+    return [*hashes, ("text", assets.text_sha256())]
+
+
+@lru_cache(maxsize=256)
+def _checked_sha256(task: str, folder: Path | None, limit: int, _stamp: tuple[str, int, int]) -> str:
+    tasks.load(task, limit, folder)
+    return tasks.task_sha256(task, folder)
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    """What changes when a file does."""
+    status = path.stat()
+    return str(path), status.st_size, status.st_mtime_ns

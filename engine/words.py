@@ -1,0 +1,275 @@
+"""Results in words and numbers, the same in the sentences, the hovers, the tables and the report.
+
+Texts are plain: whoever puts them into HTML escapes them. Bytes are given in MB of 10^6 bytes; shares, stored in
+[0, 1], in percent; differences of accuracy in percentage points, with a true minus sign.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.front import Front, Pick, flattered
+from engine.metrics import metric
+from engine.row import Row
+from engine.spec import parse
+from engine.stats import Interval, distinguishable
+
+MINUS, PLUS_MINUS, UP, NOTHING = "\u2212", "\u00b1", "\u2191", "\u2013"
+PERPLEXITY_LIMIT = 1000.0
+SIMULATED = "Simulated: its bytes are real, but no kernel here runs it packed, so it has no speed or memory of its own."
+ZEROS_SIMULATED = "Simulated: dense kernels multiply its zeros like any number, so it is neither faster nor smaller."
+_CLAUSE = re.compile(r", (?![^(]*\))| (?=\()")  # a comma outside parentheses, or what stands inside them
+
+
+def format_value(name: str, value: float | None) -> str:
+    """A metric's value with its unit and sensible digits: 86.4 MB, 3.1x, 44.6%, 12.4 ms; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if name.startswith("perplexity"):
+        return f"over {PERPLEXITY_LIMIT:,.0f} {UP}" if value > PERPLEXITY_LIMIT else _digits(value)
+    unit = metric(name).unit
+    if unit == "MB":
+        return f"{megabytes(value)} MB"
+    if unit == "%":
+        return f"{_signed(100 * value)}%"
+    if unit == "points":
+        return f"{_signed(100 * value, plus=True)} points"
+    if unit == "x":
+        return times(value)
+    if unit == "M":
+        return f"{_digits(value / 1e6)} M"
+    return f"{_digits(value)} {unit}".strip()
+
+
+def megabytes(value: float) -> str:
+    """Bytes as a number of MB: 86.4, 269, 1,234, 0.35."""
+    return _digits(value / 1e6)
+
+
+def times(ratio: float) -> str:
+    """A ratio: 3.1x, 12x; with two decimals near and below one, 1.08x and 0.85x."""
+    return f"{ratio:.2f}x" if ratio < 1.195 else f"{ratio:.1f}x" if ratio < 9.95 else f"{ratio:,.0f}x"
+
+
+def with_interval(name: str, value: float | None, low: float | None, high: float | None) -> str:
+    """A value with the longer arm of its interval: "98% ± 2", "-0.7 ± 1.0 points" (with a true minus)."""
+    if value is None or low is None or high is None:
+        return format_value(name, value)
+    arm = 100 * max(value - low, high - value)
+    if metric(name).unit == "points":
+        return f"{_signed(100 * value, plus=True)} {PLUS_MINUS} {arm:.1f} points"
+    digits = 1 if arm < 0.95 else 0
+    return f"{_signed(100 * value, digits)}% {PLUS_MINUS} {arm:.{digits}f}"
+
+
+def short_label(row: Row) -> str:
+    """The recipe in as few words as name it: "4-bit", "3 layers removed", "10% of the width sliced + 4-bit"."""
+    steps = parse(row.recipe).steps
+    return " + ".join(step.describe().split(",")[0] for step in steps) or "Original"
+
+
+def answer(row: Row, dense: Row | None) -> str:
+    """What a stakeholder asks first, in two sentences: how much smaller, and what is kept."""
+    return f"{size(row, dense)} {quality(row)}".strip()
+
+
+def size(row: Row, dense: Row | None) -> str:
+    """ "3.1x smaller (86 MB, was 269 in bf16)." ; says so where the file is not smaller."""
+    weight = row.value("weight_bytes")
+    ratio = _ratio(row, dense)
+    if weight is None or ratio is None:
+        return ""
+    was = f"{_round(weight)} MB, was {_round(weight * ratio)} in bf16"
+    if ratio >= 1.005:
+        return f"{times(ratio)} smaller ({was})."
+    if ratio <= 0.995:
+        return f"{times(1 / ratio)} larger ({was})."
+    same = "" if row.recipe == "dense" else ", the size of the original"
+    return f"{_round(weight)} MB{same} in bf16."
+
+
+def quality(row: Row) -> str:
+    """ "Keeps 98% ± 2 of accuracy; guessing would keep 79%."; or no loss detected, and how large it could be."""
+    kept, change = row.value("accuracy_retention"), _interval(row, "accuracy_change")
+    if row.recipe == "dense":
+        accuracy = row.value("accuracy")
+        return "" if accuracy is None else f"Answers {format_value('accuracy', accuracy)} right{_guessing_gets(row)}."
+    if kept is None or change is None:
+        return ""
+    if not distinguishable(change):
+        return no_loss(row, change)
+    ends = _interval(row, "accuracy_retention")
+    share = with_interval("accuracy_retention", kept, *(ends or (None, None)))
+    return f"Keeps {share} of accuracy{_guessing_keeps(row)}."
+
+
+def no_loss(row: Row, change: Interval) -> str:
+    """ "No loss detected on 300 questions; it could be up to 1.7 points." """
+    asked = row.value("questions")
+    number = f" on {asked:,.0f} questions" if asked else ""
+    return f"No loss detected{number}; it could be up to {max(0.0, -100 * change.low):.1f} points."
+
+
+def change(row: Row) -> str:
+    """The change in accuracy against the original: a difference with its interval, or that none was detected."""
+    ends = _interval(row, "accuracy_change")
+    if ends is None or row.recipe == "dense":
+        return ""
+    if not distinguishable(ends):
+        return no_loss(row, ends)
+    return with_interval("accuracy_change", row.value("accuracy_change"), *ends)
+
+
+def speed(row: Row) -> str:
+    """How much faster or slower a word comes than from the original, measured side by side."""
+    ratio = row.value("decode_speedup")
+    if row.simulated:
+        return simulated(row)
+    if ratio is None or row.recipe == "dense":
+        return ""
+    if 0.97 < ratio < 1.03:
+        return "As fast per word as the original."
+    return f"{times(ratio)} faster per word." if ratio > 1 else f"{times(1 / ratio)} slower per word."
+
+
+def simulated(row: Row) -> str:
+    """Why a simulated result has no speed: its width has no kernel, or its zeros are multiplied like any number."""
+    methods = {step.method for step in parse(row.recipe).steps}
+    return ZEROS_SIMULATED if methods == {"magnitude"} else SIMULATED
+
+
+def why_not_smaller(row: Row, dense: Row | None) -> str:
+    """Why a result is not smaller, or smaller only on disk; empty where its bytes need no explanation."""
+    ratio, recipe = _ratio(row, dense), parse(row.recipe)
+    zeros = _zero_share(row)
+    if zeros is not None and zeros >= 0.005 and any(step.method == "magnitude" for step in recipe.steps):
+        some = "Half the" if 0.475 < zeros < 0.525 else f"{100 * zeros:.0f}% of the"
+        scope = "the file is no smaller" if ratio is None or ratio < 1.005 else "the zeros make the file no smaller"
+        return f"{some} weights are zero; {scope}: a stored zero costs as much as any number."
+    if row.simulated:
+        return simulated(row)
+    embedding, weight = row.value("embedding_bytes"), row.value("weight_bytes")
+    untouched = [s for s in recipe.steps if s.family == "quantize" and "embedding" not in getattr(s, "targets", ())]
+    if untouched and embedding and weight and embedding / weight > 0.15:
+        return f"The embedding was left in bf16; it is {100 * embedding / weight:.0f}% of the file now."
+    return ""
+
+
+def knee(front: Front) -> str:
+    """The knee in words, or the range it lies in where the questions asked can't tell closer."""
+    if front.knee is None:
+        return ""
+    found, x = front.knee, front.x.name
+    falls = f"{front.y.label.lower()} falls off" if front.y.better == "higher" else f"{front.y.label.lower()} climbs"
+    if found.is_range:
+        low, high = (format_value(x, end.value(x)) for end in (found.low, found.high))
+        return f"The knee lies between {low} and {high}: the questions asked can't tell closer. Beyond it {falls}."
+    return f"The knee: {found.row.label} ({format_value(x, found.row.value(x))}). Beyond it {falls}."
+
+
+def picked(pick: Pick, budget_bytes: float, dense: Row | None) -> str:
+    """The pick of a memory budget in words, or what the smallest result needs where nothing fits."""
+    budget = f"{_round(budget_bytes)} MB"
+    if pick.row is None:
+        if pick.smallest is None:
+            return "Nothing has been measured yet."
+        least = format_value("weight_bytes", pick.smallest.value("weight_bytes"))
+        return f"Nothing measured fits {budget}; the smallest is {pick.smallest.label} with {least}."
+    name = "the original model" if pick.row.recipe == "dense" else pick.row.label
+    return f"Best within {budget}: {name}. {answer(pick.row, dense)}"
+
+
+def protocol(row: Row, questions: float | None = None) -> list[str]:
+    """Where and how a result was measured: machine, threads, number format, batch, n; the parts of a subtitle."""
+    environment, asked = row.environment, row.protocol
+    threads = asked.get("threads") or environment.get("cpu_threads")
+    parts = [
+        str(environment.get("cpu") or environment.get("machine") or ""),
+        f"{threads} thread{'s' if threads != 1 else ''}" if threads else "",
+        {"float32": "fp32"}.get(str(asked.get("dtype")), str(asked.get("dtype") or "")),
+        f"batch {asked['batch_size']}" if "batch_size" in asked else "",
+        f"n = {questions:,.0f} questions" if questions else "",
+    ]
+    return [part for part in parts if part]
+
+
+def comparison(protocol: Mapping[str, Any]) -> str:
+    """A protocol's items in words: "100 items of piqa, openbookqa"."""
+    tasks = protocol.get("tasks") or ()
+    return f"{protocol.get('limit', 0):,} items of {', '.join(tasks)}"
+
+
+def marks(row: Row) -> str:
+    """The mark that follows a flattered result's name."""
+    return "†" if flattered(row) else ""
+
+
+def distinct_labels(rows: Sequence[Row]) -> dict[str, str]:
+    """Trial id -> short label, with as many more words as tell rows of the same short label apart."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(short_label(row), []).append(row)
+    labels = {}
+    for short, members in groups.items():
+        clauses = {row.trial_id: _CLAUSE.split(row.label) for row in members}
+        shared = set.intersection(*(set(c) for c in clauses.values()))
+        for row in members:
+            more = [c for c in clauses[row.trial_id] if c not in shared and not short.startswith(c)]
+            labels[row.trial_id] = ", ".join([short, *more]).replace(", (", " (") + marks(row)
+    return labels
+
+
+def _ratio(row: Row, dense: Row | None) -> float | None:
+    """Dense bf16 bytes over the row's: as measured, or against the dense row."""
+    ratio, weight = row.value("compression_ratio"), row.value("weight_bytes")
+    whole = dense.value("weight_bytes") if dense else None
+    return ratio if ratio is not None else whole / weight if whole and weight else None
+
+
+def _zero_share(row: Row) -> float | None:
+    parameters, nonzero = row.value("parameters"), row.value("nonzero_parameters")
+    return 1 - nonzero / parameters if parameters and nonzero is not None else None
+
+
+def _guessing_keeps(row: Row) -> str:
+    chance, accuracy, kept = row.value("accuracy_chance"), row.value("accuracy"), row.value("accuracy_retention")
+    if chance is None or not accuracy or not kept:
+        return ""
+    return f"; guessing would keep {100 * chance * kept / accuracy:.0f}%"
+
+
+def _guessing_gets(row: Row) -> str:
+    chance = row.value("accuracy_chance")
+    return "" if chance is None else f"; guessing gets {format_value('accuracy', chance)}"
+
+
+def _interval(row: Row, name: str) -> Interval | None:
+    low, high = row.value(f"{name}_low"), row.value(f"{name}_high")
+    return None if low is None or high is None else Interval(low, high)
+
+
+def _round(value: float) -> str:
+    """Bytes as whole MB from 10 MB on."""
+    return f"{value / 1e6:,.0f}" if value >= 9.95e6 else megabytes(value)
+
+
+def _digits(value: float) -> str:
+    """Three significant digits, none invented: 0.0123, 1.23, 12.3, 123, 1,234."""
+    size = abs(value)
+    if size >= 99.95:
+        return _minus(f"{value:,.0f}")
+    if size >= 9.995:
+        return _minus(f"{value:.1f}")
+    if size >= 0.9995 or size == 0:
+        return _minus(f"{value:.2f}") if size else "0"
+    return _minus(f"{value:.3g}")
+
+
+def _signed(value: float, digits: int = 1, plus: bool = False) -> str:
+    text = f"{value:+.{digits}f}" if plus else f"{value:.{digits}f}"
+    return f"{0:.{digits}f}" if float(text) == 0 else _minus(text)
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", MINUS)

@@ -1,0 +1,1 @@
+"""The dashboard's pages: straight scripts that read, draw and submit."""

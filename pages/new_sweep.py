@@ -1,0 +1,278 @@
+"""New sweep: what to compress, how, what to ask of it, and what that will take, before it is launched."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+import streamlit as st
+
+from engine import estimates, paths, sources, tasks, trials, words, worker
+from engine.errors import InputError
+from engine.sources import Known
+from engine.spec import MEASURES, METHODS, Protocol, Recipe, Sweep, Trial, parse
+from engine.spec.sweep import in_running_order
+from engine.store import StoreError
+from pages.shared import form, frame, markup, stored
+from pages.shared.markup import Figure
+
+OTHER = "another"
+PREFILLED = "sweep|address"
+NEXT_MODEL = "sweep|found"
+MEASURE_NAMES = {
+    "size": "Size", "latency": "Speed", "memory": "Peak memory", "perplexity": "Perplexity", "accuracy": "Accuracy"
+}  # fmt: skip
+
+
+def main() -> None:
+    markup.title("New sweep")
+    prefill()
+    left, right = st.columns([2, 1], gap="large")
+    with left:
+        model = draw_model()
+        recipes, sound = draw_methods()
+        protocol, measures = draw_questions()
+        name = st.text_input("Name", key="sweep:name", placeholder="What this sweep is called in Runs", max_chars=80)
+    with right, st.container(border=True, key="sweep-summary"):
+        markup.head("What this will take")
+        if model and sound and protocol and measures:
+            draw_launch(Sweep(model, protocol, in_running_order(recipes), name.strip()), measures)
+        else:
+            markup.soft("Shown once the form is complete.")
+
+
+def prefill() -> None:
+    """Take what a "try it" link says: ?recipe=…&recipe=…&model=…&limit=…; once, so that edits stay."""
+    address = {name: st.query_params.get_all(name) for name in st.query_params}
+    if not address or st.session_state.get(PREFILLED) == address:
+        return
+    st.session_state[PREFILLED] = address
+    if "recipe" in address:
+        st.session_state["sweep:methods"] = []
+        st.session_state["sweep:recipes"] = "\n".join(address["recipe"])
+    if address.get("model"):
+        st.session_state[NEXT_MODEL] = address["model"][0]
+    if "limit" in address and address["limit"][0].isdecimal() and int(address["limit"][0]) > 0:
+        st.session_state["sweep:limit"] = int(address["limit"][0])
+
+
+def draw_model() -> str | None:
+    """The model's name with its revision as the engine finds it, or None while there is none."""
+    markup.head("Model")
+    known = {key_of(row): row for row in known_models()}
+    wanted = st.session_state.pop(NEXT_MODEL, None)
+    if wanted in known:
+        st.session_state["sweep:model"] = wanted
+    elif wanted is not None:
+        st.session_state["sweep:model"], st.session_state["sweep:other"] = OTHER, wanted
+    chosen = st.selectbox(
+        "Model", [*known, OTHER], key="sweep:model", label_visibility="collapsed", persist_state="session",
+        format_func=lambda key: describe_model(known[key]) if key in known else "Another folder or hub model",
+    )  # fmt: skip
+    if chosen == OTHER:
+        return draw_other_model()
+    if not known[chosen].ready:
+        st.warning(
+            "The default model is not on this machine yet: run `python -m engine fetch`.", icon=":material/download:"
+        )
+        return None
+    return str(chosen)
+
+
+def draw_other_model() -> str | None:
+    """Ask for a folder or a hub id and look for it; what is found is chosen in the list above."""
+    with st.form("sweep:find", border=True):
+        name = st.text_input(
+            "Folder or hub id", key="sweep:other", placeholder="~/models/mine or Qwen/Qwen2.5-0.5B",
+            help="A folder in Hugging Face format with safetensors, or the id of a causal language model on the hub.",
+        )  # fmt: skip
+        revision = st.text_input("Revision", key="sweep:revision", placeholder="of a hub model: main, a tag, a commit")
+        if not st.form_submit_button("Find the model"):
+            return None
+    try:
+        with st.spinner("Reading its files; a hub model is downloaded first."):
+            source = trials.find_model(f"{name}@{revision.strip()}" if revision.strip() else name)
+    except InputError as error:
+        st.error(markup.plain(str(error)), icon=":material/error:")
+        return None
+    known_models.clear()  # type: ignore[attr-defined]
+    st.session_state[NEXT_MODEL] = f"{source.name}@{source.revision}" if source.revision else source.name
+    st.rerun()
+
+
+@st.cache_data(ttl=30, show_spinner=False)
+def known_models() -> list[Known]:
+    return sources.known()
+
+
+def key_of(row: Known) -> str:
+    return f"{row.name}@{row.revision}" if row.revision else row.name
+
+
+def describe_model(row: Known) -> str:
+    size = f", {row.parameters / 1e6:,.0f} M parameters" if row.parameters else ""
+    origin = {"default": "default", "hub": "from the hub", "folder": "local folder"}[row.origin]
+    return f"{row.name} ({origin}{size})"
+
+
+def draw_methods() -> tuple[list[Recipe], bool]:
+    """The recipes chosen, and whether all that was typed can be read."""
+    markup.head("Methods")
+    chosen = st.pills(
+        "Methods", list(METHODS), selection_mode="multi", default=list(METHODS), key="sweep:methods",
+        format_func=method_name, label_visibility="collapsed", persist_state="session", wrap=True,
+    )  # fmt: skip
+    recipes: list[Recipe] = []
+    sound = True
+    for key in chosen:
+        method = METHODS[key]
+        with st.container(border=True, key=f"sweep:card:{key}"):
+            markup.head(method_name(key))
+            markup.soft(f"{method.summary} Real: {method.real}.")
+            try:
+                recipes += form.draw_grid(f"sweep:{key}", method)
+            except InputError as error:
+                st.error(markup.plain(str(error)), icon=":material/error:")
+                sound = False
+    more, readable = draw_combinations()
+    return [*recipes, *more], sound and readable
+
+
+def method_name(key: str) -> str:
+    method = METHODS[key]
+    return f"{method.family.capitalize()}: {method.label}"
+
+
+def draw_combinations() -> tuple[list[Recipe], bool]:
+    """Recipes of several steps: picked from two lists, or written."""
+    with st.expander("Combine steps", expanded=bool(st.session_state.get("sweep:recipes"))):
+        markup.soft("One method after another, in any order: slicing first and then fewer bits often goes furthest.")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            names = list(METHODS)
+            st.selectbox("First", names, len(names) - 1, key="sweep:first", format_func=method_name)
+            st.selectbox("Then", names, 0, key="sweep:then", format_func=method_name)
+            st.button("Add", key="sweep:add", on_click=add_combination)
+        text = st.text_area(
+            "Recipes, one a line", key="sweep:recipes", height=110, persist_state="session",
+            placeholder="slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4",
+            help="Steps are joined by |. A step is family:method,setting=value; settings left out take their defaults.",
+        )  # fmt: skip
+        return read_lines(text)
+
+
+def add_combination() -> None:
+    """Append a line of the two methods: their defaults, or the first proposal that fits the model."""
+    first, then = (METHODS[st.session_state[f"sweep:{place}"]] for place in ("first", "then"))
+    candidates = [Recipe((step, then())) for step in form.proposals(first)]
+    chosen = next((recipe for recipe in candidates if fits(recipe)), candidates[0])
+    lines = [line for line in st.session_state.get("sweep:recipes", "").splitlines() if line.strip()]
+    st.session_state["sweep:recipes"] = "\n".join([*lines, chosen.text])
+
+
+def fits(recipe: Recipe) -> bool:
+    """Whether the chosen model can be compressed so."""
+    try:
+        trials.make_trials(Sweep(str(st.session_state["sweep:model"]), Protocol(), (recipe,)))
+    except InputError:
+        return False
+    return True
+
+
+def read_lines(text: str) -> tuple[list[Recipe], bool]:
+    """Every line as a recipe, each said in words or with what is wrong with it."""
+    recipes, sound = [], True
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            recipes.append(parse(line))
+            markup.soft(f"{number}. {recipes[-1].describe()}")
+        except InputError as error:
+            st.error(markup.plain(f"Line {number}: {error}"), icon=":material/error:")
+            sound = False
+    return recipes, sound
+
+
+def draw_questions() -> tuple[Protocol | None, tuple[str, ...]]:
+    """The protocol, None where something of it is missing, and the measures asked for."""
+    markup.head("Questions")
+    there = {task.name: task for task in known_tasks(str(paths.data_dir() or "")) if task.items}
+    defaults = [name for name in Protocol().tasks if name in there]
+    chosen = st.multiselect(
+        "Tasks", list(there), defaults, key="sweep:tasks", persist_state="session",
+        format_func=lambda name: f"{there[name].label} ({there[name].items:,} items)",
+        help="Multiple-choice questions, asked without examples. Others need your own files: see KNEEPOINT_DATA.",
+    )  # fmt: skip
+    limit = next(f for f in fields(Protocol) if f.name == "limit")
+    st.session_state.setdefault("sweep:limit", limit.default)
+    items = st.number_input(
+        "Items of each task", 1, 100_000, step=50, key="sweep:limit", persist_state="session",
+        help="More items narrow the intervals (± 6 points at 300 answers, ± 3 at 1,200) and take longer in proportion.",
+    )  # fmt: skip
+    measures = st.pills(
+        "Measure", MEASURES, selection_mode="multi", default=MEASURES, key="sweep:measures",
+        format_func=MEASURE_NAMES.__getitem__, persist_state="session", wrap=True,
+    )  # fmt: skip
+    with st.expander("Protocol"):
+        rest = {
+            f.name: form.draw_value(f, f"sweep:protocol:{f.name}")
+            for f in fields(Protocol)
+            if f.name not in ("tasks", "limit")
+        }
+    ordered = tuple(measure for measure in MEASURES if measure in measures)
+    if not ordered:
+        st.error("Choose at least one measure.", icon=":material/error:")
+    if not chosen:
+        st.error("Choose at least one task.", icon=":material/error:")
+        return None, ordered
+    return Protocol(tasks=tuple(chosen), limit=int(items), **rest), ordered
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def known_tasks(data_dir: str) -> list[tasks.Overview]:
+    """What tasks there are; `data_dir` is only what the cache is keyed by."""
+    return tasks.overview(paths.data_dir())
+
+
+def draw_launch(sweep: Sweep, measures: Sequence[str]) -> None:
+    """Trials, how many are answered already, time and disk; then the button."""
+    try:
+        asked = trials.make_trials(sweep)
+    except InputError as error:
+        st.error(markup.plain(str(error)), icon=":material/error:")
+        return
+    store = stored.store()
+    missing = store.missing(asked, measures)
+    reused = len({trial.id for trial in asked} - set(missing))
+    draw_cost(asked, missing, reused)
+    with st.expander(f"The {len(asked):,} trials"):
+        for trial in asked[:100]:
+            markup.soft(trial.recipe.describe() + (" · answered already" if trial.id not in missing else ""))
+        if len(asked) > 100:
+            markup.soft(f"and {len(asked) - 100:,} more")
+    label = f"Launch {len(missing):,} trials" if len(missing) != 1 else "Launch 1 trial"
+    if st.button(label if missing else "Show the results", type="primary", key="sweep:launch", width="stretch"):
+        launch(asked, measures, sweep.name)
+
+
+def draw_cost(asked: Sequence[Trial], missing: Mapping[str, Sequence[str]], reused: int) -> None:
+    cost = estimates.estimate(asked, missing, stored.timed_rows())
+    answered = f"{reused:,} more are answered already" if reused else "none is answered yet"
+    working, kept = (f"{words.megabytes(size)} MB" for size in (cost.working_bytes, cost.kept_bytes))
+    time = cost.time.removeprefix("about ").capitalize() if missing else "None"
+    disk = Figure("Disk", working, f"while it runs; {kept} stay") if missing else Figure("Disk", "None")
+    markup.figures([Figure("Trials to run", f"{len(missing):,}", answered), Figure("Time", time, cost.basis), disk])
+
+
+def launch(asked: Sequence[Trial], measures: Sequence[str], name: str) -> None:
+    store = stored.store()
+    try:
+        submitted = store.submit(asked, measures, name or "Sweep")
+        if submitted.queued:
+            worker.ensure_running(paths.store_url())
+    except (StoreError, OSError) as error:
+        st.error(markup.plain(str(error)), icon=":material/error:")
+        return
+    st.switch_page("pages/runs.py", query_params={"sweep": str(submitted.sweep_id)})
+
+
+frame.guard()
+main()

@@ -1,0 +1,192 @@
+"""Result: everything that is known of one trial. Reached by links: /result?trial=…"""
+
+from html import escape
+
+import streamlit as st
+
+from engine import words
+from engine.metrics import METRICS, metric
+from engine.row import Row
+from engine.store import StateError
+from pages.shared import frame, markup, stored
+from pages.shared.card import why
+from pages.shared.markup import Bar
+from pages.shared.progress import STATES, describe
+from pages.shared.result_words import accuracy_figure, line, marks, size_figure, speed_figure
+
+PARTS = ("embedding", "head", "linears", "scales_zeros", "norms", "other")
+SIDES = (("size", "latency", "memory"), ("accuracy", "perplexity"))
+MEASURES = {"size": "Size", "latency": "Speed", "memory": "Memory", "perplexity": "Next words", "accuracy": "Answers"}
+
+
+def main() -> None:
+    trial = st.query_params.get("trial", "")
+    row = stored.find(trial, "recorded" if st.query_params.get("from") == "recorded" else None) if trial else None
+    if row is None:
+        draw_missing(trial)
+        return
+    markup.title(row.label)
+    if row.state == "failed":
+        draw_failure(row)
+    elif row.state != "done":
+        draw_unfinished(row)
+    if row.metrics:
+        draw_measured(row)
+    draw_details(row)
+
+
+def draw_missing(trial: str) -> None:
+    markup.title("Result")
+    if trial:
+        markup.lead("This result is not in the store of this machine.")
+        markup.text("A link to a result works where it was measured, and everywhere for the recorded ones.")
+    else:
+        markup.lead("Choose a point in Explore to see all that is known of it.")
+    if st.button("Explore", type="primary", key="result:explore"):
+        st.switch_page("pages/explore.py")
+
+
+def draw_failure(row: Row) -> None:
+    """What happened and where, and the button that tries again."""
+    st.error(markup.plain(row.reason), icon=":material/error:")
+    retry_button(row)
+    detail = stored.store().detail(row.trial_id)
+    with st.expander("Traceback and log"):
+        st.code(detail.traceback or "No traceback was left.", language=None)
+        st.code(detail.log or "No log was left.", language=None)
+
+
+def draw_unfinished(row: Row) -> None:
+    """Where a trial that has no result yet stands; polled while it runs."""
+    if row.state == "cancelled":
+        markup.lead("Cancelled before it ended.")
+        retry_button(row)
+        return
+    st.fragment(draw_waiting, run_every=1.0, key="result:waiting")(row.trial_id, row.state)
+
+
+def draw_waiting(trial_id: str, state: str) -> None:
+    row = stored.find(trial_id)
+    if row is None or row.state != state:
+        st.rerun()
+    now = stored.store().progress().get(trial_id, row.progress)
+    share = now.done / now.total if now.total else 0.0
+    st.progress(min(share, 1.0), text=describe(now) if state == "running" else STATES[state].capitalize())
+    st.page_link("pages/runs.py", label="See it in Runs")
+
+
+def retry_button(row: Row) -> None:
+    from engine import paths, worker
+
+    if st.button("Retry", type="primary", key="result:retry"):
+        try:
+            stored.store().retry(row.trial_id)
+        except StateError:
+            st.rerun()
+        worker.ensure_running(paths.store_url())
+        st.rerun()
+
+
+def draw_measured(row: Row) -> None:
+    group = stored.group_of(row)
+    rows = group.rows if group else (row,)
+    dense = stored.dense_of(rows)
+    if row.state == "done":
+        front = stored.front_of(rows, "weight_bytes", "accuracy", row.comparison_id)
+        markup.chips(marks(row, row.trial_id in front.best_ids))
+        markup.lead(words.answer(row, dense))
+        for sentence in (words.speed(row), why(row, dense)):
+            if sentence:
+                markup.text(sentence)
+        markup.figures([size_figure(row, dense), accuracy_figure(row, dense), speed_figure(row)])
+        links(row)
+    draw_bytes(row, dense)
+    draw_metrics(row, dense)
+
+
+def links(row: Row) -> None:
+    origin = "recorded" if row.recorded else "mine"
+    with st.container(horizontal=True):
+        query = {"of": f"{origin}-{row.comparison_id}", "trial": row.trial_id}
+        st.page_link(
+            "pages/explore.py", label="Show it on the front", icon=":material/scatter_plot:", query_params=query
+        )
+        again = {"recipe": row.recipe, "model": row.model, "limit": str(row.protocol.get("limit", ""))}
+        st.page_link("pages/new_sweep.py", label="Try it", icon=":material/add_chart:", query_params=again)
+
+
+def draw_bytes(row: Row, dense: Row | None) -> None:
+    """Where the bytes are, beside where the original has them."""
+    now = {part: row.value(f"{part}_bytes") for part in PARTS}
+    before = {part: (dense.value(f"{part}_bytes") if dense else None) or 0.0 for part in PARTS}
+    scale = max([*(value or 0.0 for value in now.values()), *before.values()])
+    if not scale:
+        return
+    markup.head("Where the bytes are")
+    shown = [part for part in PARTS if now[part] or before[part]]
+    markup.bars(
+        Bar(
+            METRICS[f"{part}_bytes"].label,
+            (now[part] or 0.0) / scale,
+            before[part] / scale,
+            words.format_value("weight_bytes", now[part]),
+            METRICS[f"{part}_bytes"].definition,
+        )
+        for part in shown
+    )
+    if dense is not None and dense is not row:
+        markup.soft("Thin grey bars: the original in bf16.")
+
+
+def draw_metrics(row: Row, dense: Row | None) -> None:
+    """Every number with its interval; names explain themselves on hover."""
+    for column, measures in zip(st.columns(2, gap="large"), SIDES, strict=True):
+        for measure in measures:
+            if names := names_of(row, measure):
+                with column:
+                    markup.head(MEASURES[measure])
+                    markup.table(("", "Result", "Original"), [line(row, dense, name) for name in names])
+
+
+def names_of(row: Row, measure: str) -> list[str]:
+    """The metrics of a measure that the row has, in the order they are declared, those of single tasks last."""
+    known = {name for name in row.metrics if not name.endswith(("_low", "_high")) and is_metric(name)}
+    ours = [name for name in known if metric(name).measure == measure and name.removesuffix("_bytes") not in PARTS]
+    order = list(METRICS)
+    return sorted(ours, key=lambda name: (order.index(name) if name in METRICS else len(order), name))
+
+
+def is_metric(name: str) -> bool:
+    try:
+        metric(name)
+    except KeyError:
+        return False
+    return True
+
+
+def draw_details(row: Row) -> None:
+    """The raw recipe, the protocol and where it was measured."""
+    with st.expander("Recipe, protocol and machine"):
+        st.code(row.recipe, language=None)
+        facts = {"Trial": row.trial_id, "Model": row.model, **named(row.protocol), **named(row.environment)}
+        cells = "".join(
+            f'<tr><td>{escape(name)}</td><td class="kp-num">{escape(value)}</td></tr>' for name, value in facts.items()
+        )
+        st.html(f'<div class="kp-scroll"><table class="kp-table"><tbody>{cells}</tbody></table></div>')
+        for note in row.notes:
+            markup.soft(note)
+
+
+def named(facts: object) -> dict[str, str]:
+    assert hasattr(facts, "items")
+    return {
+        name.replace("_", " ").capitalize(): ", ".join(map(str, value))
+        if isinstance(value, list | tuple)
+        else str(value)
+        for name, value in facts.items()
+        if value is not None
+    }
+
+
+frame.guard()
+main()

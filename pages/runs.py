@@ -1,0 +1,176 @@
+"""Runs: what is measured now, how far it is, what failed and why, and the front filling in."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from engine import paths, worker
+from engine.lock import holder
+from engine.row import Row
+from engine.store import StateError, SweepRow
+from pages.shared import chart, frame, markup, stored, view
+from pages.shared.progress import STATES, draw_running, draw_sweep, outcome, time_left, took
+from pages.shared.view import Value
+
+PAGE = "runs"
+POLL_S = 1.0
+FAILURES_SHOWN = 10
+
+
+def main() -> None:
+    markup.title("Runs")
+    store = stored.store()
+    revision = store.revision()
+    sweeps = {str(sweep.id): sweep for sweep in store.sweeps()}
+    if not sweeps:
+        draw_empty()
+        return
+    newest = next((key for key, sweep in sweeps.items() if sweep.unfinished), next(iter(sweeps)))
+    values = {"sweep": Value(newest, allowed=tuple(sweeps))}
+    view.restore(PAGE, values)
+    chosen = st.selectbox(
+        "Sweep", list(sweeps), key=view.key(PAGE, "sweep"), format_func=lambda key: name_of(sweeps[key])
+    )
+    view.keep(PAGE, values)
+    sweep = sweeps[chosen]
+    rows = [row for row in stored.my_rows() if sweep.id in row.sweep_ids]
+    poll = POLL_S if any(one.unfinished for one in sweeps.values()) else None
+    st.fragment(draw_live, run_every=poll, key="runs:live")(sweep.id, revision, time_left(rows, stored.timed_rows()))
+    draw_failed([row for row in rows if row.state == "failed"])
+    draw_front(rows)
+    draw_trials(rows)
+
+
+def draw_empty() -> None:
+    markup.lead("Nothing has been measured here yet. Choose a model and what to do with it; its progress shows here.")
+    if st.button("New sweep", type="primary", key="runs:new_sweep"):
+        st.switch_page("pages/new_sweep.py")
+
+
+def name_of(sweep: SweepRow) -> str:
+    state = f"{sweep.unfinished:,} of {sweep.total:,} to go" if sweep.unfinished else f"{sweep.total:,} trials, ended"
+    return f"{sweep.id}. {sweep.name or 'Sweep'}: {sweep.model}, {state}"
+
+
+def draw_live(sweep_id: int, revision: int, left: str) -> None:
+    """What changes every second. Where more than progress has changed, the whole page is drawn again."""
+    store = stored.store()
+    if store.revision() != revision:
+        st.rerun()
+    sweep = next(one for one in store.sweeps() if one.id == sweep_id)
+    rows = stored.my_rows()
+    mine = [row for row in rows if sweep_id in row.sweep_ids]
+    progress, stopping = store.progress(), store.cancelling()
+    draw_sweep(sweep, left)
+    running = [row for row in rows if row.state == "running"]
+    here = [row for row in running if sweep_id in row.sweep_ids]
+    for trial in draw_running(here, progress, stopping):
+        store.request_cancel([trial])
+        st.rerun(scope="fragment")
+    if sweep.unfinished and not here and running:
+        markup.soft(f"Waiting behind another sweep: {running[0].label}.")
+    draw_worker(sweep)
+    with st.container(horizontal=True):
+        waiting = {row.trial_id for row in mine if row.state in ("queued", "running")}
+        if sweep.unfinished and st.button(
+            "Stopping" if waiting <= stopping else "Cancel the sweep", key="runs:cancel", disabled=waiting <= stopping
+        ):
+            store.request_cancel(sweep_id=sweep_id)
+            st.rerun(scope="fragment")
+        failed = [row.trial_id for row in mine if row.state in ("failed", "cancelled")]
+        if failed and st.button(f"Retry {len(failed):,} failed or cancelled", key="runs:retry_all"):
+            retry(failed)
+            st.rerun()
+
+
+def draw_worker(sweep: SweepRow) -> None:
+    """Say so where trials wait and nobody runs them."""
+    if sweep.unfinished and holder(paths.store_url()) is None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            markup.soft("No worker is running; what was in hand runs again once one is.")
+            if st.button("Start the worker", key="runs:worker"):
+                worker.ensure_running(paths.store_url())
+
+
+def retry(trial_ids: Sequence[str]) -> None:
+    """Queue trials again; one that another page retried meanwhile is left alone."""
+    store = stored.store()
+    for trial_id in trial_ids:
+        try:
+            store.retry(trial_id)
+        except StateError:
+            continue
+    worker.ensure_running(paths.store_url())
+
+
+def draw_failed(rows: Sequence[Row]) -> None:
+    """What failed, why, and the button that runs it again."""
+    for row in rows[:FAILURES_SHOWN]:
+        with st.container(border=True, key=f"failed:{row.trial_id}"):
+            markup.head(f"Failed: {row.label}")
+            markup.text(row.reason)
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.button("Retry", key=f"retry:{row.trial_id}", on_click=partial(retry, [row.trial_id]))
+                st.page_link("pages/result.py", label="Traceback and log", query_params={"trial": row.trial_id})
+    if len(rows) > FAILURES_SHOWN:
+        markup.soft(f"{len(rows) - FAILURES_SHOWN:,} more failed; they are in the table below.")
+
+
+def draw_front(rows: Sequence[Row]) -> None:
+    done = [row for row in rows if row.state == "done"]
+    if not done:
+        markup.soft("The front appears here once the first trial has ended.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        markup.head("The front so far" if len(done) < len(rows) else "The front")
+        query = {"of": f"mine-{rows[0].comparison_id}"}
+        st.page_link("pages/explore.py", label="Open in Explore", icon=":material/arrow_forward:", query_params=query)
+    chart.draw_front(rows, "weight_bytes", "accuracy", key="runs:front", comparison=rows[0].comparison_id)
+
+
+def draw_trials(rows: Sequence[Row]) -> None:
+    """Every trial of the sweep; rows that are chosen can be cancelled or retried."""
+    markup.head("Trials")
+    table = pd.DataFrame(
+        {
+            "Trial": [row.label for row in rows],
+            "State": [STATES[row.state] for row in rows],
+            "Weights": [scaled(row, "weight_bytes", 1e-6) for row in rows],
+            "Accuracy": [scaled(row, "accuracy", 100) for row in rows],
+            "Took": [took(row) for row in rows],
+            "Note": [outcome(row) for row in rows],
+        }
+    )
+    numbers = {"Weights": "%.1f MB", "Accuracy": "%.1f%%", "Took": "%.1f min"}
+    config = {name: st.column_config.NumberColumn(format=format) for name, format in numbers.items()}
+    event = st.dataframe(
+        table, key="runs:table", hide_index=True, on_select="rerun", selection_mode="multi-row", column_config=config,
+        height=min(38 + 35 * len(rows), 420), placeholder="–",
+    )  # fmt: skip
+    chosen = [rows[i] for i in event.selection.rows if i < len(rows)]
+    open_ids = [row.trial_id for row in chosen if row.state in ("queued", "running")]
+    again = [row.trial_id for row in chosen if row.state in ("failed", "cancelled")]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if len(chosen) == 1:
+            st.page_link("pages/result.py", label="All details", query_params={"trial": chosen[0].trial_id})
+        if open_ids:
+            st.button(f"Cancel {len(open_ids)}", key="runs:cancel_chosen", on_click=partial(cancel, open_ids))
+        if again:
+            st.button(f"Retry {len(again)}", key="runs:retry_chosen", on_click=partial(retry, again))
+        if not chosen:
+            markup.soft("Choose rows to cancel, retry or read them.")
+
+
+def cancel(trial_ids: Sequence[str]) -> None:
+    stored.store().request_cancel(trial_ids)
+
+
+def scaled(row: Row, name: str, scale: float) -> float | None:
+    value = row.value(name)
+    return None if value is None else value * scale
+
+
+frame.guard()
+main()

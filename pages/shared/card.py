@@ -1,0 +1,38 @@
+"""One result in brief: what was done, what it gains and costs, and where to read more."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from engine import words
+from engine.row import Row
+from pages.shared import markup
+from pages.shared.result_words import line, marks
+
+_NUMBERS = ("accuracy", "perplexity", "decode_ms_per_token", "peak_memory_bytes")
+
+
+def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_close: Callable[[], None]) -> None:
+    """The side panel of a clicked point; `left_out` says why it is not drawn, empty where it is."""
+    markup.head(row.label)
+    if row.state == "failed":
+        markup.chips([("Failed", row.reason)])
+        markup.text(row.reason)
+    else:
+        markup.chips(marks(row, None if left_out else on_front))
+        for sentence in (words.size(row, dense), words.quality(row), words.speed(row), why(row, dense)):
+            if sentence:
+                markup.text(sentence)
+        markup.table(("", "Result"), [line(row, dense, name)[:2] for name in _NUMBERS if row.value(name)])
+        if left_out:
+            markup.soft(f"Not on these axes: {left_out}.")
+    query = {"trial": row.trial_id, **({"from": "recorded"} if row.recorded else {})}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.page_link("pages/result.py", label="All details", icon=":material/arrow_forward:", query_params=query)
+        st.button("Close", key="card:close", on_click=on_close, type="tertiary")
+
+
+def why(row: Row, dense: Row | None) -> str:
+    """Why it is not smaller, unless that has been said as the reason it has no speed."""
+    text = words.why_not_smaller(row, dense)
+    return "" if text == words.speed(row) else text

@@ -1,0 +1,66 @@
+"""The front as a chart on a page."""
+
+from collections.abc import Callable, Collection, Sequence
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from engine.metrics import METRICS
+from engine.plots import front_figure
+from engine.plots.palette import ThemeName
+from engine.row import Row
+from pages.shared import frame, stored
+
+_CONFIG: dict[str, object] = {
+    "displaylogo": False,
+    "displayModeBar": False,
+    "scrollZoom": False,
+    "doubleClick": "reset",
+}
+_ALT = "Pareto front: {y} over {x} of {count} results"
+
+
+def draw_front(
+    rows: Sequence[Row],
+    x: str,
+    y: str,
+    *,
+    key: str,
+    comparison: str | None = None,
+    highlighted: Collection[str] = (),
+    on_point: Callable[[str], None] | None = None,
+) -> None:
+    """Draw the front of `rows`; `on_point` is called with the trial id of a point that is clicked.
+
+    The ring around a chosen point is drawn from `highlighted`: a selection can't be set from code.
+    """
+    theme: ThemeName = "dark" if frame.dark() else "light"
+    figure = _figure(rows, stored.stamp(rows), x, y, tuple(highlighted), theme, frame.narrow(), comparison)
+    alt = _ALT.format(x=METRICS[x].label, y=METRICS[y].label, count=len(rows))
+    if on_point is None:
+        st.plotly_chart(figure, key=key, theme=None, config=_CONFIG, alt=alt)
+        return
+
+    def clicked() -> None:
+        points = st.session_state[key].selection.points
+        trial = points[0].get("customdata") if points else None
+        if trial:
+            on_point(trial[0] if isinstance(trial, list | tuple) else str(trial))
+
+    st.plotly_chart(figure, key=key, theme=None, on_select=clicked, selection_mode="points", config=_CONFIG, alt=alt)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _figure(
+    _rows: Sequence[Row],
+    key: int,
+    x: str,
+    y: str,
+    highlighted: tuple[str, ...],
+    theme: ThemeName,
+    compact: bool,
+    comparison: str | None,
+) -> go.Figure:
+    figure = front_figure(_rows, x, y, highlighted, theme, compact=compact, comparison=comparison)
+    figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"mode": "markers"})  # a click dims nothing
+    return figure

@@ -1,0 +1,77 @@
+"""The frame around every page: what the sidebar lists, the style, and the guard for deep links.
+
+Streamlit discovers `pages/` by itself until some session has called `st.navigation`. A deep link that is the first
+request to a fresh server therefore runs a page without its frame; `guard`, the first line of every page, notices and
+runs the app again, this time through app.py, with the address untouched.
+"""
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from pages.shared import stored
+
+_HERE = Path(__file__).parent
+_FRAMED = "frame:drawn"
+_VIEWPORT = "frame:viewport"
+ICON = str(_HERE / "icon.svg")
+
+
+def sections() -> dict[str, list[Page]]:
+    """The pages by section, in the order of the sidebar; Result is reached by links alone.
+
+    They have no icons: Streamlit lets the browser fetch a page's icon from another site, as its tab's.
+    """
+    return {
+        "": [st.Page("pages/start.py", title="Start", default=True)],
+        "Measure": [
+            st.Page("pages/new_sweep.py", title="New sweep", url_path="new_sweep"),
+            st.Page("pages/runs.py", title="Runs", url_path="runs"),
+        ],
+        "Decide": [
+            st.Page("pages/explore.py", title="Explore", url_path="explore"),
+            st.Page("pages/result.py", title="Result", url_path="result", visibility="hidden"),
+        ],
+    }
+
+
+def dress() -> None:
+    """Put the style and the name on the page, and note that this session has its frame; trials left waiting go on."""
+    st.session_state[_FRAMED] = True
+    stored.resume()
+    st.html(_HERE / "style.css")
+    ink = "#f2f3f5" if dark() else "#1a1c23"
+    _viewport(key=_VIEWPORT, default={"narrow": False}, on_narrow_change=lambda: None, height="content")
+    st.logo((_HERE / "logo.svg").read_text().replace("currentColor", ink), size="large")
+
+
+def guard() -> None:
+    """Run the app again through app.py when this page was started without it."""
+    if _FRAMED in st.session_state:
+        return
+    st.session_state[_FRAMED] = True
+    st.navigation(sections(), position="hidden")
+    st.rerun()
+
+
+def dark() -> bool:
+    """Whether the reader's theme is dark."""
+    return st.context.theme.type == "dark"
+
+
+def narrow() -> bool:
+    """Whether the reader's window is a phone's; False until the browser has said so."""
+    return bool(st.session_state.get(_VIEWPORT, {}).get("narrow", False))
+
+
+_JS = """
+export default function ({ setStateValue }) {
+  const phone = window.matchMedia("(max-width: 640px)");
+  const report = () => setStateValue("narrow", phone.matches);
+  phone.addEventListener("change", report);
+  if (phone.matches) report();
+  return () => phone.removeEventListener("change", report);
+}
+"""
+_viewport = st.components.v2.component("kneepoint_viewport", html="<span hidden></span>", js=_JS)

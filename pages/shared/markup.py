@@ -1,0 +1,104 @@
+"""Small pieces of HTML in the style of style.css. Every text given here is escaped."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import NamedTuple
+
+import streamlit as st
+
+from engine.metrics import metric
+
+
+class Figure(NamedTuple):
+    """A number with its name, what it is compared with, and its definition on hover."""
+
+    label: str
+    value: str
+    under: str = ""
+    definition: str = ""
+
+
+class Bar(NamedTuple):
+    """One labelled bar: a share in [0, 1] now, and one before."""
+
+    label: str
+    share: float
+    before: float
+    text: str
+    definition: str = ""
+
+
+def title(text: str) -> None:
+    st.html(f'<h1 class="kp-title">{escape(text)}</h1>')
+
+
+def lead(text: str) -> None:
+    """The sentence that answers the page's question."""
+    st.html(f'<p class="kp-lead">{escape(text)}</p>')
+
+
+def text(words: str) -> None:
+    st.html(f'<p class="kp-text">{escape(words)}</p>')
+
+
+def soft(words: str) -> None:
+    """A remark."""
+    st.html(f'<p class="kp-soft">{escape(words)}</p>')
+
+
+def head(words: str) -> None:
+    st.html(f'<h2 class="kp-head">{escape(words)}</h2>')
+
+
+def figures(items: Iterable[Figure]) -> None:
+    """Numbers side by side, below each other where the page is narrow."""
+    cells = "".join(
+        f'<div class="kp-figure" title="{escape(f.definition)}"><div class="kp-under">{escape(f.label)}</div>'
+        f'<div class="kp-value">{escape(f.value)}</div><div class="kp-under">{escape(f.under)}</div></div>'
+        for f in items
+    )
+    st.html(f'<div class="kp-figures">{cells}</div>')
+
+
+def chips(items: Iterable[tuple[str, str]]) -> None:
+    """Marks such as "recorded"; each is (text, explanation on hover)."""
+    cells = "".join(f'<span class="kp-chip" title="{escape(why)}">{escape(words)}</span>' for words, why in items)
+    st.html(f'<div class="kp-chips">{cells}</div>')
+
+
+def bars(items: Iterable[Bar]) -> None:
+    """Horizontal bars on one scale, what was before in grey under what is now."""
+    cells = "".join(
+        f'<span title="{escape(b.definition)}">{escape(b.label)}</span><span>'
+        f'<span class="kp-bar" style="display:block"><i style="width:{100 * b.share:.2f}%"></i></span>'
+        f'<span class="kp-bar" style="display:block;height:5px;margin-top:2px">'
+        f'<i class="kp-was" style="width:{100 * b.before:.2f}%"></i></span></span>'
+        f'<span class="kp-num">{escape(b.text)}</span>'
+        for b in items
+    )
+    st.html(f'<div class="kp-bars">{cells}</div>')
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:
+    """A plain table, the first column text and the others numbers; a cell may be (text, explanation on hover)."""
+    top = "".join(f'<th class="{"kp-num" if i else ""}">{escape(h)}</th>' for i, h in enumerate(heads))
+    body = "".join(f"<tr>{''.join(_cell(i, c) for i, c in enumerate(row))}</tr>" for row in rows)
+    inner = f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
+    st.html(f'<div class="kp-scroll"><table class="kp-table">{inner}</table></div>')
+
+
+def definition(name: str) -> str:
+    """What a metric is, for a hover."""
+    found = metric(name)
+    return f"{found.label}: {found.definition}"
+
+
+def plain(words: str) -> str:
+    """Text for a Streamlit label or caption, its Markdown signs made harmless."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|~$<>:&" else c for c in words)
+
+
+def _cell(column: int, cell: str | tuple[str, str]) -> str:
+    words, why = cell if isinstance(cell, tuple) else (cell, "")
+    inner = f'<abbr title="{escape(why)}">{escape(words)}</abbr>' if why else escape(words)
+    return f'<td class="{"kp-num" if column else ""}">{inner}</td>'

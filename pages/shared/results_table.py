@@ -1,0 +1,126 @@
+"""Results as a table: the keyboard's way to every point, and the CSV of all numbers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from engine import words
+from engine.front import Front, flattered
+from engine.metrics import METRICS
+from engine.plots.palette import family
+from engine.row import Row
+from pages.shared import stored
+from pages.shared.frame import narrow
+
+_COLUMNS = (
+    "weight_bytes",
+    "compression_ratio",
+    "accuracy",
+    "accuracy_change",
+    "top1_agreement",
+    "perplexity",
+    "decode_speedup",
+    "decode_ms_per_token",
+    "peak_memory_bytes",
+)
+_SCALES = {
+    "MB": (1e-6, "%.1f MB"),
+    "%": (100.0, "%.1f%%"),
+    "points": (100.0, "%+.1f"),
+    "x": (1.0, "%.2fx"),
+    "ms": (1.0, "%.1f ms"),
+}
+
+
+def draw_table(rows: Sequence[Row], front: Front, key: str, on_row: Callable[[str], None]) -> None:
+    """The finished rows, on the front first; choosing a row calls `on_row` with its trial id."""
+    shown, cells = _cells(rows, front, stored.stamp(rows), front.x.name, front.y.name)
+
+    def chosen() -> None:
+        picked = st.session_state[key].selection.rows
+        if picked and picked[0] < len(shown):
+            on_row(shown[picked[0]].trial_id)
+
+    st.dataframe(
+        cells,
+        key=key,
+        hide_index=True,
+        on_select=chosen,
+        selection_mode="single-row",
+        height=min(38 + 35 * len(shown), 420),
+        column_config=_config(),
+        placeholder="–",
+    )
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _cells(_rows: Sequence[Row], _front: Front, key: int, x: str, y: str) -> tuple[list[Row], pd.DataFrame]:
+    """The finished rows in the table's order, with their cells."""
+    done = (row for row in _rows if row.state == "done")
+    shown = sorted(done, key=lambda row: (row.trial_id not in _front.best_ids, _size(row)))
+    return shown, frame_of(shown, _front)
+
+
+def frame_of(rows: Sequence[Row], front: Front) -> pd.DataFrame:
+    """The table's cells in the units they are shown in."""
+    columns: dict[str, list[object]] = {
+        "Result": [f"{family(row.family).glyph} {row.label}{words.marks(row)}" for row in rows]
+    }
+    for name in _COLUMNS:
+        scale = _SCALES.get(METRICS[name].unit, (1.0, ""))[0]
+        columns[METRICS[name].label] = [None if (v := row.value(name)) is None else v * scale for row in rows]
+        if name == "accuracy_change":
+            columns["Standing"] = [_standing(row, front) for row in rows]
+    return pd.DataFrame(columns)
+
+
+def csv_of(rows: Sequence[Row], front: Front) -> bytes:
+    """Every number of the rows in the store's own units, one line a result."""
+    names = sorted({name for row in rows for name in row.metrics})
+    records = [
+        {
+            "trial": row.trial_id,
+            "model": _inert(row.model),
+            "recipe": row.recipe,
+            "words": row.label,
+            "state": row.state,
+            "origin": "recorded" if row.recorded else "measured here",
+            "on_front": row.trial_id in front.best_ids,
+            "simulated": row.simulated,
+            "flattered": flattered(row),
+            "reason": _inert(row.reason),
+            **{name: row.metrics.get(name) for name in names},
+        }
+        for row in rows
+    ]
+    return pd.DataFrame(records).to_csv(index=False).encode()
+
+
+def _config() -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "Result": st.column_config.TextColumn(width="medium" if narrow() else "large", pinned=not narrow()),
+        "Standing": st.column_config.TextColumn(
+            help="Simulated: no kernel here runs it packed, so it has no speed or memory."
+        ),
+    }
+    for name in _COLUMNS:
+        found = METRICS[name]
+        format = _SCALES.get(found.unit, (1.0, "%.1f"))[1]
+        config[found.label] = st.column_config.NumberColumn(format=format, help=found.definition)
+    return config
+
+
+def _standing(row: Row, front: Front) -> str:
+    words_of = ["front"] if row.trial_id in front.best_ids else []
+    return ", ".join([*words_of, *(["simulated"] if row.simulated else [])])
+
+
+def _size(row: Row) -> float:
+    return row.value("weight_bytes") or float("inf")
+
+
+def _inert(text: str) -> str:
+    """Text that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

@@ -1,0 +1,143 @@
+"""The results that pages draw: the user's own from the store, and the recorded ones, each read once a revision."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import streamlit as st
+
+from engine import paths, worker
+from engine.errors import InputError
+from engine.front import Comparison, Front, comparisons, find_front
+from engine.recorded import provenance, recorded
+from engine.results import analyse
+from engine.row import Row
+from engine.store import Store
+
+TIMED = 200  # finished trials that times are estimated from
+Origin = Literal["recorded", "mine"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Results that may be drawn on one front: recorded ones or the user's own, of one model under one protocol."""
+
+    origin: Origin
+    comparison: Comparison
+    rows: tuple[Row, ...]  # of this comparison, failed ones too
+
+    @property
+    def key(self) -> str:
+        """What the address names the group by."""
+        return f"{self.origin}-{self.comparison.id}"
+
+    @property
+    def chip(self) -> str:
+        """Where the results come from, in words."""
+        return provenance(self.rows) if self.origin == "recorded" else "Measured here"
+
+
+def store() -> Store:
+    """The store of this machine; where it can't be opened, says why and ends the page."""
+    try:
+        return _open(paths.store_url())
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+
+
+def resume() -> None:
+    """Start the worker where trials wait, once in a server's life. What is wrong with a store, pages say."""
+    with suppress(InputError, OSError):
+        _resume(paths.store_url())
+
+
+def my_rows() -> tuple[Row, ...]:
+    """The user's own trials, with what can be derived from them, in the order they were submitted."""
+    opened = store()
+    return _analysed(opened.url, opened.revision())
+
+
+def timed_rows() -> list[Row]:
+    """The trials that say how fast this machine is: the latest, and the dense ones, which know a model's size."""
+    done = sorted((row for row in my_rows() if row.state == "done"), key=lambda row: row.finished_at or 0.0)
+    return [*(row for row in done[:-TIMED] if row.recipe == "dense"), *done[-TIMED:]]
+
+
+def recorded_rows() -> tuple[Row, ...]:
+    """The results that ship with the package; without them where their files are broken, which is said."""
+    try:
+        return _recorded()
+    except InputError as error:
+        st.warning(str(error), icon=":material/warning:")
+        return ()
+
+
+def groups() -> tuple[Group, ...]:
+    """Every group with a finished trial: the user's own first, those with most results first."""
+    opened = store()
+    return (*_grouped("mine", my_rows(), opened.url, opened.revision()), *_grouped("recorded", recorded_rows(), "", 0))
+
+
+def find(trial_id: str, origin: Origin | None = None) -> Row | None:
+    """The trial of an id: the user's own unless the recorded one is asked for or the only one."""
+    mine = next((row for row in my_rows() if row.trial_id == trial_id), None)
+    shipped = next((row for row in recorded_rows() if row.trial_id == trial_id), None)
+    return shipped or mine if origin == "recorded" else mine or shipped
+
+
+def group_of(row: Row) -> Group | None:
+    """The group that a result is compared within."""
+    origin: Origin = "recorded" if row.recorded else "mine"
+    return next((g for g in groups() if g.origin == origin and g.comparison.id == row.comparison_id), None)
+
+
+def dense_of(rows: Sequence[Row]) -> Row | None:
+    """The original model's result among rows of one comparison."""
+    return next((row for row in rows if row.recipe == "dense" and row.state == "done"), None)
+
+
+def front_of(rows: Sequence[Row], x: str, y: str, comparison: str | None) -> Front:
+    """`find_front`, once for the same rows and axes."""
+    return _front(rows, stamp(rows), x, y, comparison)
+
+
+def stamp(rows: Sequence[Row]) -> int:
+    """What caches are keyed by that depend on rows: which rows, and how much is known of each."""
+    return hash(tuple((row.trial_id, row.recorded, row.state, row.finished_at, len(row.metrics)) for row in rows))
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _front(_rows: Sequence[Row], key: int, x: str, y: str, comparison: str | None) -> Front:
+    return find_front(_rows, x, y, comparison)
+
+
+@st.cache_resource(show_spinner=False)
+def _open(url: str) -> Store:
+    return Store(url)
+
+
+@st.cache_resource(show_spinner=False)
+def _resume(url: str) -> None:
+    if any(sweep.unfinished for sweep in _open(url).sweeps()):
+        worker.ensure_running(url)
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _analysed(url: str, revision: int) -> tuple[Row, ...]:
+    opened = _open(url)
+    return tuple(analyse(opened.rows(), opened.items))
+
+
+@st.cache_resource(show_spinner=False)
+def _recorded() -> tuple[Row, ...]:
+    return tuple(recorded())
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _grouped(origin: Origin, _rows: Sequence[Row], url: str, revision: int) -> tuple[Group, ...]:
+    members: dict[str, list[Row]] = {}
+    for row in _rows:
+        members.setdefault(row.comparison_id, []).append(row)
+    return tuple(Group(origin, c, tuple(members[c.id])) for c in comparisons(_rows))

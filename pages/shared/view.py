@@ -1,0 +1,110 @@
+"""The state of a view, kept in the URL, so that a copied address shows the same picture on a fresh server.
+
+A page lists its values with their defaults. `restore` fills the session's keys before the widgets are drawn, `keep`
+writes what differs from the defaults to the address afterwards, and `query` writes all of it, for "Copy link".
+
+The address wins where it changed under us (a link, the back button); otherwise the last state of the view does, also
+after a visit to another page, when Streamlit has forgotten the widgets.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import streamlit as st
+
+State = str | float | bool | list[str]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a view: what it is when the address says nothing, and what it may be.
+
+    allowed: the words a text or a list may hold, empty for any; low and high: the bounds of a number.
+    """
+
+    default: State
+    allowed: Sequence[str] = ()
+    low: float = float("-inf")
+    high: float = float("inf")
+
+    def read(self, text: str) -> State:
+        """The value a text of the address writes; the default where it writes none that is allowed."""
+        if isinstance(self.default, bool):
+            return {"yes": True, "no": False}.get(text, self.default)
+        if isinstance(self.default, list):
+            parts = [part for part in text.split(",") if part]
+            return parts if all(part in self.allowed for part in parts) else list(self.default)
+        if isinstance(self.default, float):
+            return self._number(text)
+        return text if not self.allowed or text in self.allowed else self.default
+
+    def write(self, value: State) -> str:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, float):
+            return f"{value:.10g}"
+        return ",".join(value) if isinstance(value, list) else value
+
+    def valid(self, value: object) -> bool:
+        """Whether a value kept from before is still one that the page offers."""
+        if isinstance(value, list):
+            return isinstance(self.default, list) and all(part in self.allowed for part in value)
+        if isinstance(value, str):
+            return isinstance(self.default, str) and (not self.allowed or value in self.allowed)
+        if isinstance(value, float) and not isinstance(self.default, bool):
+            return isinstance(self.default, float) and self.low <= value <= self.high
+        return isinstance(value, bool) and isinstance(self.default, bool)
+
+    def _number(self, text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            return float(self.default)  # type: ignore[arg-type]
+        return min(max(number, self.low), self.high) if number == number else float(self.default)  # type: ignore[arg-type]
+
+
+def restore(page: str, values: Mapping[str, Value]) -> dict[str, State]:
+    """Fill `st.session_state[key(page, name)]` for every value, from the address or from the last visit."""
+    address = {name: st.query_params[name] for name in st.query_params}
+    changed = bool(address) and address != st.session_state.get(_written(page))
+    last = st.session_state.get(_last(page), {})
+    state: dict[str, State] = {}
+    for name, value in values.items():
+        kept = st.session_state.get(key(page, name), last.get(name))
+        if changed:
+            state[name] = value.read(address[name]) if name in address else value.default
+        else:
+            state[name] = kept if value.valid(kept) else value.default
+        st.session_state[key(page, name)] = state[name]  # also when unchanged: the browser may have missed it
+    st.session_state[_written(page)] = address
+    return state
+
+
+def keep(page: str, values: Mapping[str, Value]) -> dict[str, State]:
+    """Write the state of the widgets to the address, defaults left out, and remember it; returns the state."""
+    state = {name: st.session_state.get(key(page, name), value.default) for name, value in values.items()}
+    address = {name: value.write(state[name]) for name, value in values.items() if state[name] != value.default}
+    if address != {name: st.query_params[name] for name in st.query_params}:
+        st.query_params.from_dict(address)
+    st.session_state[_written(page)] = address
+    st.session_state[_last(page)] = state
+    return state
+
+
+def query(values: Mapping[str, Value], state: Mapping[str, State]) -> str:
+    """The address's query with every value, defaults too, so that a changed default changes no shared link."""
+    return urlencode({name: value.write(state[name]) for name, value in values.items()})
+
+
+def key(page: str, name: str) -> str:
+    """The session key, and so the widget key, of a value."""
+    return f"{page}:{name}"
+
+
+def _written(page: str) -> str:
+    return f"{page}|address"
+
+
+def _last(page: str) -> str:
+    return f"{page}|state"

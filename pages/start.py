@@ -1,0 +1,122 @@
+"""Start: one sentence, one slider, the front."""
+
+import math
+
+import streamlit as st
+
+from engine import assets, words
+from engine.front import Pick, pick
+from engine.row import Row
+from engine.spec import DEFAULT_MODEL, METHODS
+from pages.shared import chart, frame, markup, stored, view
+from pages.shared.result_words import accuracy_figure, questions, size_figure, speed_figure
+from pages.shared.stored import Group
+
+PAGE = "start"
+NAMES = {DEFAULT_MODEL: "SmolLM2-135M"}
+
+FIRST_LOOK = (
+    "quantize:rtn,bits=8", "quantize:rtn,bits=4", "quantize:rtn,bits=3", "quantize:rtn,bits=2",
+    "prune:magnitude,sparsity=0.3", "prune:magnitude,sparsity=0.5", "prune:layers,count=3", "prune:layers,count=6",
+    "slice:slicegpt,fraction=0.1", "slice:slicegpt,fraction=0.2", "slice:slicegpt,fraction=0.3",
+    "slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4",
+)  # fmt: skip
+
+
+def main() -> None:
+    shipped = [group for group in stored.groups() if group.origin == "recorded"]
+    group = next(iter(shipped or stored.groups()), None)
+    if group is None or stored.dense_of(group.rows) is None:
+        draw_empty()
+        return
+    draw_answer(group)
+    draw_doors()
+    if group.comparison.model == DEFAULT_MODEL:
+        markup.soft(assets.CAVEAT)
+
+
+def draw_empty() -> None:
+    """What to do while there is nothing to show."""
+    markup.title("How small can SmolLM2-135M get before it breaks?")
+    markup.lead(
+        "Nothing has been measured on this machine yet. A first look compresses the model in twelve ways, asks it 300 "
+        "questions after each, and draws how much it forgets against how small it gets."
+    )
+    with st.container(horizontal=True):
+        if st.button("Set up a first look", type="primary", key="start:first_look"):
+            st.switch_page("pages/new_sweep.py", query_params={"recipe": list(FIRST_LOOK), "limit": "100"})
+        unfinished = sum(sweep.unfinished for sweep in stored.store().sweeps())
+        if unfinished and st.button(f"See the {unfinished} that are running", key="start:runs"):
+            st.switch_page("pages/runs.py")
+    markup.head("What is measured")
+    for method in METHODS.values():
+        markup.text(f"{method.family.capitalize()}, {method.label}. {method.summary}")
+
+
+@st.fragment
+def draw_answer(group: Group) -> None:
+    """The question, its answer for a memory budget, and the front with that answer ringed."""
+    name = NAMES.get(group.comparison.model, group.comparison.model)
+    dense = stored.dense_of(group.rows)
+    least, most, proposed = budgets(group)
+    values = {"budget": view.Value(proposed, low=least, high=most)}
+    budget = float(str(view.restore(PAGE, values)["budget"]))
+    chosen = pick(group.rows, budget * 1e6, group.comparison.id)
+    markup.title(f"How small can {name} get before it breaks?")
+    markup.lead(words.picked(chosen, budget * 1e6, dense))
+    draw_figures(chosen, dense)
+    markup.chips([(group.chip, provenance_details(group))])
+    st.slider(
+        "My memory budget", least, most, step=1.0, format="%d MB", key=view.key(PAGE, "budget"),
+        help="The most accurate result whose weights fit is named above and ringed below. MB are 10⁶ bytes.",
+    )  # fmt: skip
+    view.keep(PAGE, values)
+    rings = [chosen.row.trial_id] if chosen.row else []
+    chart.draw_front(
+        group.rows, "weight_bytes", "accuracy", key="start:front", comparison=group.comparison.id, highlighted=rings
+    )
+
+
+def draw_figures(chosen: Pick, dense: Row | None) -> None:
+    row = chosen.row
+    if row is None:
+        return
+    markup.figures([size_figure(row, dense), accuracy_figure(row, dense), speed_figure(row)])
+
+
+def budgets(group: Group) -> tuple[float, float, float]:
+    """The slider's ends and its first value in MB: the smallest result, the largest, and the knee."""
+    found = stored.front_of(group.rows, "weight_bytes", "accuracy", group.comparison.id)
+    sizes = [(row.value("weight_bytes") or 0.0) / 1e6 for row in found.points if not row.simulated]
+    knee = found.knee.row.value("weight_bytes") if found.knee and not found.knee.row.simulated else None
+    least, most = math.floor(min(sizes)), math.ceil(max(sizes))
+    proposed = math.ceil(knee / 1e6) if knee else math.ceil(math.sqrt(least * most))
+    return float(least), float(max(most, least + 1)), float(min(max(proposed, least), most))
+
+
+def provenance_details(group: Group) -> str:
+    """Versions and protocol, shown on hover over the chip."""
+    row = stored.dense_of(group.rows) or group.rows[0]
+    versions = [
+        f"{name} {row.environment[name]}" for name in ("torch", "kneepoint", "commit") if row.environment.get(name)
+    ]
+    return " · ".join([questions(group.comparison.protocol), *versions])
+
+
+def draw_doors() -> None:
+    doors = (
+        (
+            "pages/new_sweep.py",
+            "Measure mine",
+            "Choose a model, methods and their settings; see the cost before it runs.",
+        ),
+        ("pages/explore.py", "Explore the results", "Other axes, filters, every number with its interval, the table."),
+    )
+    for column, (page, label, what) in zip(st.columns(2), doors, strict=True):
+        with column, st.container(border=True, height="stretch", key=f"door-{label.split()[0].lower()}"):
+            st.page_link(page, label=label, icon=":material/arrow_forward:", icon_position="right")
+            markup.soft(what)
+
+
+frame.guard()
+main()

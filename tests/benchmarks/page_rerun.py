@@ -1,0 +1,63 @@
+"""How long a rerun of each page takes with 5,000 trials in the store.
+
+    python -m tests.benchmarks.page_rerun [TRIALS]
+
+Fills a store in a temporary folder through the store's own interface, opens every page once (which reads and analyses
+the rows), and then times reruns, in milliseconds: the median and the slowest of ten.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+REPEATS = 10
+APP = Path(__file__).parents[2] / "app.py"
+
+
+def main(count: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/store.db"
+        os.environ |= {"KNEEPOINT_STORE": url, "KNEEPOINT_CACHE": f"{folder}/cache"}
+        began = time.perf_counter()
+        fill(url, count)
+        print(f"filled a store with {count:,} trials in {time.perf_counter() - began:.0f} s")
+        for page in ("start", "new_sweep", "runs", "explore", "result"):
+            first, times = reruns(page)
+            print(f"{page:10} first {first:7.0f} ms, rerun {median(times):6.0f} ms, slowest {max(times):6.0f} ms")
+
+
+def fill(url: str, count: int) -> None:
+    from engine.store import Store
+    from tests.pages import filling
+
+    recipes = ["dense"]
+    for n in range(count - 1):
+        recipes.append(
+            f"slice:slicegpt,fraction={0.0001 * (n % 4000) + 0.0001:.4f},head={'tied' if n < 4000 else 'untied'}"
+        )
+    store = Store(url)
+    filling.fill(store, filling.make_trials(recipes, limit=20))
+    store.close()
+
+
+def reruns(page: str) -> tuple[float, list[float]]:
+    """Milliseconds of the first run and of reruns of a page."""
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_file(APP, default_timeout=300).run()
+    if page != "start":
+        app.switch_page(f"pages/{page}.py")
+    times = []
+    for _ in range(REPEATS + 1):
+        began = time.perf_counter()
+        app.run()
+        times.append(1e3 * (time.perf_counter() - began))
+    assert not app.exception, app.exception
+    return times[0], times[1:]
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000)

@@ -1,0 +1,91 @@
+"""What a trial costs beyond compressing and measuring: starting the process, importing, loading, writing, ending.
+
+    python tests/benchmarks/trial_overhead.py [MODEL] [--recipe RECIPE] [--repeat N]
+
+Runs whole trials as the worker does, in child processes, and prints where each second went. The limit is 6 s for the
+default model on an idle machine with two cores; the exit status is 1 where the median of the trials is over it. Needs
+the default model and data (`python -m engine fetch`).
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from engine.child import Event, run_in_child
+from engine.measure import machine_load
+from engine.spec import DEFAULT_MODEL, Protocol, parse
+from engine.trials import make_trial
+
+LIMIT_SECONDS = 6.0
+WORK = ("dense reference", "compress", "size", "perplexity", "kernel agreement", "accuracy", "memory", "latency")
+START = "start and import"
+END = "end"
+
+
+@dataclass
+class Clock:
+    """Seconds spent in each stage, told by the events of a child."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    stage: str = START
+    since: float = field(default_factory=time.perf_counter)
+
+    def on_event(self, event: Event) -> None:
+        if event["event"] == "environment" and self.stage == START:
+            self.enter("describe")
+        elif event["event"] == "stage":
+            self.enter(str(event["stage"]))
+        elif event["event"] == "done":
+            self.enter(END)
+
+    def enter(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + now - self.since
+        self.stage, self.since = stage, now
+
+    @property
+    def overhead(self) -> float:
+        """Seconds that are neither compression nor measurement."""
+        return sum(seconds for stage, seconds in self.seconds.items() if stage.split(":")[0] not in WORK)
+
+
+def run_once(model: str, recipe: str) -> Clock:
+    """The clock of one trial that measures sizes only; raises RuntimeError where the trial fails."""
+    trial = make_trial(model, parse(recipe), Protocol())
+    with tempfile.TemporaryDirectory() as work_dir:
+        clock = Clock()
+        job = {"trial": trial.to_dict(), "measures": ["size"], "work_dir": work_dir}
+        outcome = run_in_child(job, clock.on_event, lambda: False)
+        clock.enter("")
+    if outcome.state != "done":
+        raise RuntimeError(outcome.reason)
+    return clock
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("model", nargs="?", default=DEFAULT_MODEL)
+    parser.add_argument("--recipe", default="quantize:rtn,bits=8,group_size=64")
+    parser.add_argument("--repeat", type=int, default=3)
+    asked = parser.parse_args()
+    clocks = []
+    for number in range(1, asked.repeat + 1):
+        before = machine_load.read()
+        clocks.append(run_once(asked.model, asked.recipe))
+        after = machine_load.read()
+        busy = (after.machine - before.machine) / (after.wall - before.wall)
+        stages = "  ".join(f"{stage} {seconds:.2f}" for stage, seconds in clocks[-1].seconds.items())
+        print(f"trial {number}: overhead {clocks[-1].overhead:.2f} s  ({stages}; {busy:.1f} cores busy)")
+    middle = median(clock.overhead for clock in clocks)
+    print(f"median overhead {middle:.2f} s, limit {LIMIT_SECONDS:.0f} s")
+    return 0 if middle < LIMIT_SECONDS else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""Trials without a model: made up here, and run by this file in place of `engine.trial`.
+
+What the fake child does is chosen by the recipe's bits: 8 works at once, 7 takes SLOW_S, 6 raises, 5 is killed as by
+the kernel when memory runs out, 4 ignores SIGTERM, 3 prints what is no event, 2 measures what is not finite.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from engine import worker
+from engine.child import exit_with_parent
+from engine.spec import Protocol, Trial, parse
+
+COMMAND = (sys.executable, str(Path(__file__)), "trial")
+WORKER = (sys.executable, str(Path(__file__)), "worker")
+SLOW_S = 30.0
+_WAITING = f"import time; from engine.child import exit_with_parent; exit_with_parent(); time.sleep({SLOW_S})"
+WORKS, SLOW, RAISES, KILLED, STUBBORN, CHATTY, INFINITE = range(8, 1, -1)
+
+
+def made(bits: int | None = None, group_size: int = 64, weights: str = "0" * 64) -> Trial:
+    """A trial of a model that does not exist; dense unless bits are given."""
+    recipe = parse("dense" if bits is None else f"quantize:rtn,bits={bits},group_size={group_size}")
+    return Trial("tiny", None, weights, recipe, Protocol(tasks=("piqa",)), (("piqa", "1" * 64), ("text", "2" * 64)))
+
+
+def emit(event: str, **content: object) -> None:
+    print(json.dumps({"event": event, **content}), flush=True)
+
+
+def run_trial(work_dir: Path, bits: int) -> int:
+    """Behave as the bits say, leaving this process's id and one of a child of its own in the work folder."""
+    emit("environment", environment={"cpu": "none"})
+    emit("stage", stage="load", total=2)
+    if bits in (SLOW, STUBBORN):
+        if bits == STUBBORN:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        child = subprocess.Popen([sys.executable, "-c", _WAITING])
+        emit("note", text=f"pids {os.getpid()} {child.pid} in {work_dir}")
+        for step in range(int(SLOW_S * 20)):
+            emit("progress", done=step, total=int(SLOW_S * 20))
+            time.sleep(0.05)
+    if bits == RAISES:
+        print("about to raise", file=sys.stderr)
+        emit("failed", reason="bits were wrong", traceback="Traceback: here")
+        return 1
+    if bits == KILLED:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if bits == CHATTY:
+        print("a library says hello")
+    infinite = {"perplexity": float("inf")} if bits == INFINITE else {}
+    emit("metrics", metrics={"weight_bytes": 100.0 * bits, **infinite}, reasons={})
+    answers = [{"id": 0, "loglikelihoods": [-1.0, -2.0], "choice": 0, "choice_norm": 0, "correct": True}]
+    emit("items", task="piqa", items=answers)
+    emit("metrics", metrics={"accuracy": 1.0, "accuracy_chance": 0.5}, reasons={})
+    emit("simulated", value=False)
+    emit("done")
+    return 0
+
+
+def main() -> int:
+    if sys.argv[1] == "worker":
+        stop = threading.Event()
+        with worker.stopping(stop):
+            worker.work(sys.argv[2], lambda text: print(text, flush=True), stop, COMMAND)
+        return 0
+    exit_with_parent()
+    job = json.load(sys.stdin)
+    steps = Trial.from_dict(job["trial"]).recipe.steps
+    return run_trial(Path(job["work_dir"]), steps[0].bits if steps else WORKS)  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

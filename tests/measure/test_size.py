@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine import checkpoint
+from engine.measure import size
+from engine.methods import compress
+from engine.metrics import METRICS
+from engine.models import LanguageModel
+from engine.spec import parse
+
+VOCABULARY, WIDTH, LINEAR = 264, 64, 64 * (128 + 32 + 32) + 128 * 64 + 3 * 64 * 192  # weights of one block
+
+
+def _measured(model: LanguageModel, folder: Path, recipe: str, windows: Tensor | None = None) -> size.Size:
+    compress(model, parse(recipe), windows, lambda *_: None)
+    checkpoint.save(model, folder)
+    return size.measure(model, folder)
+
+
+def test_dense_by_hand(tiny_llama: LanguageModel, tmp_path: Path) -> None:
+    metrics, simulated, _ = _measured(tiny_llama, tmp_path, "dense")
+    assert not simulated
+    assert metrics["embedding_bytes"] == VOCABULARY * WIDTH * 2
+    assert metrics["head_bytes"] == 0  # tied
+    assert metrics["linears_bytes"] == 4 * LINEAR * 2
+    assert metrics["norms_bytes"] == 9 * WIDTH * 2
+    assert metrics["scales_zeros_bytes"] == metrics["other_bytes"] == 0
+    assert metrics["weight_bytes"] == 2 * metrics["parameters"] == 2 * tiny_llama.source.parameters
+    assert metrics["compression_ratio"] == 1
+    assert metrics["compression_ratio_fp32"] == 2
+    assert metrics["bits_per_weight"] == 16
+    assert metrics["kv_cache_bytes_per_token"] == 2 * 4 * 4 * 8 * 2
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_every_width_is_stored_in_its_bits(tiny_llama: LanguageModel, tmp_path: Path, bits: int) -> None:
+    metrics, simulated, reason = _measured(tiny_llama, tmp_path, f"quantize:rtn,bits={bits},group_size=32")
+    assert metrics["linears_bytes"] == 4 * LINEAR * bits // 8
+    assert metrics["scales_zeros_bytes"] == 4 * LINEAR // 32 * 2
+    assert metrics["parameters"] == tiny_llama.source.parameters
+    assert simulated == (bits not in (4, 8))
+    assert (f"({bits} bits)" in reason) == simulated
+    dense_linears = 4 * LINEAR * 2
+    other = metrics["weight_bytes"] - metrics["linears_bytes"] - metrics["scales_zeros_bytes"]
+    resident = metrics["weight_bytes"] if bits in (4, 8) else other + dense_linears
+    assert metrics["resident_weight_bytes"] == pytest.approx(resident, abs=64)  # and the rotary table
+
+
+def test_zero_points_count_at_their_bits(tiny_llama: LanguageModel, tmp_path: Path) -> None:
+    metrics = _measured(tiny_llama, tmp_path, "quantize:rtn,bits=4,group_size=32,symmetric=false").metrics
+    assert metrics["scales_zeros_bytes"] == 4 * LINEAR // 32 * 2 + 4 * LINEAR // 32 // 2
+
+
+def test_a_tied_table_is_counted_once(tiny_llama: LanguageModel, tmp_path: Path) -> None:
+    metrics, simulated, _ = _measured(tiny_llama, tmp_path, "quantize:rtn,bits=8,targets=embedding+head")
+    assert metrics["embedding_bytes"] == VOCABULARY * WIDTH
+    assert metrics["head_bytes"] == 0
+    assert metrics["scales_zeros_bytes"] == VOCABULARY * 2
+    assert not simulated
+
+
+def test_the_small_matrix_of_a_tied_slice_is_counted(
+    tiny_llama: LanguageModel, windows: Tensor, tmp_path: Path
+) -> None:
+    metrics, simulated, _ = _measured(tiny_llama, tmp_path, "slice:slicegpt,fraction=0.25", windows)
+    assert metrics["embedding_bytes"] == VOCABULARY * 48 * 2
+    assert metrics["head_bytes"] == 48 * 48 * 2
+    assert not simulated
+
+
+def test_zeros_change_no_bytes_and_are_simulated(tiny_llama: LanguageModel, tmp_path: Path) -> None:
+    metrics, simulated, reason = _measured(tiny_llama, tmp_path, "prune:magnitude,sparsity=0.5")
+    assert metrics["weight_bytes"] == 2 * metrics["parameters"]
+    assert metrics["nonzero_parameters"] == metrics["parameters"] - 4 * LINEAR // 2
+    assert simulated
+    assert "stored and multiplied as zeros" in reason
+
+
+def test_parts_add_up_and_are_all_metrics(each_family: LanguageModel, tmp_path: Path) -> None:
+    metrics = _measured(each_family, tmp_path, "quantize:rtn,bits=4,group_size=16,targets=linears+head").metrics
+    assert sum(metrics[f"{part}_bytes"] for part in size.PARTS) == metrics["weight_bytes"]
+    assert {name for name, metric in METRICS.items() if metric.measure == "size"} == set(metrics)
+    assert metrics["checkpoint_bytes"] == (tmp_path / "model.safetensors").stat().st_size
+    if each_family.network.config.model_type == "qwen2":
+        assert metrics["other_bytes"] == 4 * (128 + 32 + 32) * 2  # biases
+
+
+def test_resident_bytes_count_each_storage_once() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4, bias=False), torch.nn.Linear(4, 4, bias=False))
+    module[1].weight = module[0].weight
+    assert size.resident_bytes(module) == 64

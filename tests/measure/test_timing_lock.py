@@ -1,0 +1,73 @@
+"""One timing at a time on the machine."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.measure.timing_lock import timing_lock
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from engine.measure.timing_lock import timing_lock
+with timing_lock(lambda: None, Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def never() -> None:
+    pytest.fail("the lock was free")
+
+
+def test_a_free_lock_is_taken_without_waiting_and_again_afterwards(tmp_path: Path) -> None:
+    for _ in range(2):
+        with timing_lock(never, tmp_path / "lock"):
+            pass
+
+
+def test_it_lies_in_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path))
+    with timing_lock(never):
+        assert (tmp_path / "timing.lock").exists()
+
+
+def test_an_error_inside_frees_it(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), timing_lock(never, tmp_path / "lock"):
+        _ = 1 / 0
+    with timing_lock(never, tmp_path / "lock"):
+        pass
+
+
+def test_a_second_timing_says_that_it_waits_and_runs_after_the_first(tmp_path: Path) -> None:
+    happened: list[str] = []
+
+    def second() -> None:
+        with timing_lock(lambda: happened.append("waits"), tmp_path / "lock"):
+            happened.append("second")
+
+    with timing_lock(never, tmp_path / "lock"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        deadline = time.monotonic() + 10
+        while not happened and time.monotonic() < deadline:
+            time.sleep(0.01)
+        happened.append("first")
+    thread.join(10)
+    assert happened == ["waits", "first", "second"]
+
+
+def test_a_killed_holder_frees_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        waited = threading.Event()
+        threading.Timer(0.3, holder.send_signal, [signal.SIGKILL]).start()
+        with timing_lock(waited.set, tmp_path / "lock"):
+            assert waited.is_set()

@@ -1,0 +1,95 @@
+"""What every method promises, on every family: deterministic, in the stated bytes, the same after a reload."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from engine import checkpoint
+from engine.layers.weight import PackedLayer
+from engine.measure import size
+from engine.methods import compress
+from engine.models import LanguageModel
+from engine.spec import METHODS, parse
+
+RECIPES = {
+    "quantize:rtn": ("bits=4,group_size=32", "bits=3,symmetric=false,targets=linears+embedding+head"),
+    "prune:magnitude": ("sparsity=0.5", "pattern=2:4", "sparsity=0.3,scope=global"),
+    "prune:layers": ("count=1",),
+    "slice:slicegpt": ("fraction=0.1", "fraction=0.25,head=untied"),
+}
+COMBINED = (
+    "dense",
+    "slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4,group_size=8",
+    "quantize:rtn,bits=8,targets=linears+embedding | slice:slicegpt,fraction=0.25",
+    "quantize:rtn,bits=4,group_size=16 | prune:magnitude,sparsity=0.5 | prune:layers,count=2",
+    "slice:slicegpt,fraction=0.25 | quantize:rtn,bits=4,group_size=16,targets=linears+embedding",
+    "quantize:rtn,bits=4,group_size=64 | quantize:rtn,bits=8,group_size=-1,targets=head",
+    "slice:slicegpt,fraction=0.1 | slice:slicegpt,fraction=0.1",
+    "quantize:rtn,bits=8,group_size=32 | quantize:rtn,bits=6,group_size=-1",
+)
+EVERY = [f"{method},{settings}" for method, group in RECIPES.items() for settings in group] + list(COMBINED)
+
+
+def test_every_method_has_a_recipe_here() -> None:
+    assert set(RECIPES) == set(METHODS)
+
+
+@pytest.mark.parametrize("recipe", EVERY)
+def test_reloads_equal_in_the_stated_bytes(
+    each_family: LanguageModel, windows: Tensor, tmp_path: Path, recipe: str
+) -> None:
+    compress(each_family, parse(recipe), windows, _silent)
+    checkpoint.save(each_family, tmp_path)
+    reloaded = checkpoint.dequantized(checkpoint.load(tmp_path, torch.float32))
+
+    expected = _as_stored(each_family)(windows).logits
+    torch.testing.assert_close(reloaded(windows).logits, expected, rtol=0, atol=0)
+
+    parts = size.component_bytes(each_family.network)
+    header = int.from_bytes((tmp_path / "model.safetensors").read_bytes()[:8], "little")
+    assert sum(parts.values()) == (tmp_path / "model.safetensors").stat().st_size - header - 8
+
+
+@pytest.mark.parametrize("recipe", EVERY)
+def test_is_deterministic_to_the_byte(tiny_model, windows: Tensor, tmp_path: Path, recipe: str) -> None:
+    for name in ("once", "again"):
+        model = tiny_model("llama")
+        compress(model, parse(recipe), windows, _silent)
+        checkpoint.save(model, tmp_path / name)
+    for file in sorted((tmp_path / "once").iterdir()):
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes(), file.name
+
+
+@pytest.mark.parametrize("recipe", EVERY)
+def test_exports_plain_where_a_standard_configuration_can(
+    each_family: LanguageModel, windows: Tensor, tmp_path: Path, recipe: str
+) -> None:
+    compress(each_family, parse(recipe), windows, _silent)
+    if "slice" in recipe and "untied" not in recipe and each_family.network.config.tie_word_embeddings:
+        with pytest.raises(ValueError, match="head=untied"):
+            checkpoint.export_plain(each_family, tmp_path)
+        return
+    checkpoint.export_plain(each_family, tmp_path)
+    network = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    rounded = checkpoint.dequantized(each_family)
+    for parameter in rounded.parameters():
+        parameter.data = parameter.data.bfloat16().float()
+    torch.testing.assert_close(network(windows).logits, rounded(windows).logits, rtol=0, atol=0)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    assert 0 <= done <= total
+
+
+def _as_stored(model: LanguageModel) -> PreTrainedModel:
+    """The evaluation network with every tensor that is not packed rounded to bf16, as checkpoints hold it."""
+    packed = [name for name, module in model.network.named_modules() if isinstance(module, PackedLayer)]
+    network = checkpoint.dequantized(model)
+    exact = {f"{name}.weight" for name in packed}
+    for name, parameter in network.named_parameters():
+        if name not in exact:
+            parameter.data = parameter.data.bfloat16().float()
+    return network

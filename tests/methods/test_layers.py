@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+
+from engine import checkpoint
+from engine.errors import InputError
+from engine.methods.layers import angular_distance, block_influence, compress
+from engine.models import LanguageModel
+from engine.spec.prune import Layers
+
+
+def test_angular_distance_by_hand() -> None:
+    a = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [2.0, 2.0]])
+    b = torch.tensor([[3.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [1.0, 0.0]])
+    torch.testing.assert_close(angular_distance(a, b).float(), torch.tensor([0.0, 0.5, 1.0, 0.25]))
+
+
+def test_removes_the_block_that_does_nothing(each_family: LanguageModel, windows: Tensor) -> None:
+    idle = each_family.anatomy.blocks[2]
+    for layer in idle.writers.values():
+        layer.weight.data.zero_()
+    influence = block_influence(each_family, windows, _silent)
+    assert influence[2] == pytest.approx(0, abs=1e-6)
+    expected = each_family.network(windows).logits
+    compress(each_family, Layers(count=1), windows, _silent)
+    assert len(each_family.anatomy.blocks) == each_family.network.config.num_hidden_layers == 3
+    torch.testing.assert_close(each_family.network(windows).logits, expected)
+
+
+def test_the_rest_decodes_with_a_cache_and_reloads(each_family: LanguageModel, windows: Tensor, tmp_path: Path) -> None:
+    compress(each_family, Layers(count=2), windows, _silent)
+    prompt = windows[:1, :8]
+    cached = each_family.network.generate(prompt, max_new_tokens=6, do_sample=False, use_cache=True)
+    plain = each_family.network.generate(prompt, max_new_tokens=6, do_sample=False, use_cache=False)
+    assert torch.equal(cached, plain)
+    checkpoint.export_plain(each_family, tmp_path)
+    reloaded = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    assert torch.equal(reloaded.generate(prompt, max_new_tokens=6, do_sample=False), cached)
+
+
+def test_influence_is_measured_once_on_the_model_as_it_comes(tiny_llama: LanguageModel, windows: Tensor) -> None:
+    influence = block_influence(tiny_llama, windows, _silent)
+    lowest = sorted(sorted(range(4), key=lambda i: influence[i])[:2])
+    compress(tiny_llama, Layers(count=2), windows, _silent)
+    assert f"Removed blocks {lowest[0] + 1}, {lowest[1] + 1} of 4" in tiny_llama.notes[0]
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_at_least_one_block_stays(tiny_llama: LanguageModel, windows: Tensor, count: int) -> None:
+    with pytest.raises(InputError, match=f"less than the model's 4 blocks, got {count}"):
+        compress(tiny_llama, Layers(count=count), windows, _silent)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    assert 0 <= done <= total

@@ -1,0 +1,52 @@
+"""A store of its own for every page test, and the app as a browser would run it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from engine.store import Store
+
+APP = Path(__file__).parents[2] / "app.py"
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """An empty store that the pages use; no worker is ever started, and nothing is recorded."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("KNEEPOINT_STORE", url)
+    monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("engine.worker.ensure_running", lambda url: True)
+    monkeypatch.setattr("pages.shared.stored.recorded", list)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    opened = Store(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def open_page(store: Store) -> Open:
+    """Open a page through the frame, with query parameters, and run it without an error."""
+
+    def open_(page: str, **query: str | list[str]) -> AppTest:
+        app = AppTest.from_file(APP, default_timeout=30)
+        app.run()
+        if page != "start":
+            app.switch_page(f"pages/{page}.py")
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        assert not app.exception, app.exception
+        return app
+
+    return open_
+
+
+def said(app: AppTest) -> str:
+    """All the HTML and text on the page."""
+    blocks = [*app.get("html"), *app.get("markdown"), *app.get("alert"), *app.get("caption")]
+    return "\n".join(str(getattr(block.proto, "body", "")) for block in blocks)

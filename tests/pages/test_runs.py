@@ -1,0 +1,63 @@
+"""Runs: empty, waiting, running, failed, done."""
+
+from engine.row import Progress
+from tests.pages import filling
+from tests.pages.conftest import said
+
+
+def progress_texts(app) -> str:
+    return " ".join(bar.proto.text for bar in app.get("progress"))
+
+
+def test_an_empty_store_says_what_to_do(open_page):
+    assert "Nothing has been measured here yet" in said(open_page("runs"))
+
+
+def test_a_running_trial_shows_stage_items_and_time_left(open_page, store):
+    filling.fill(store, filling.make_trials(), finish=0)
+    queue, _ = filling.start_one(store, Progress("accuracy", 120, 300, 130.0))
+    app = open_page("runs")
+    assert "Answering questions: 120 of 300, about 2 min left" in progress_texts(app)
+    assert f"0 of {len(filling.SWEEP)} trials ended" in progress_texts(app)
+    queue.__exit__()
+
+
+def test_cancelling_a_trial_asks_the_worker(open_page, store):
+    filling.fill(store, filling.make_trials(), finish=0)
+    queue, job = filling.start_one(store, Progress("compress", 1, 30))
+    app = open_page("runs")
+    app.button(key=f"cancel:{job.trial.id}").click().run()
+    assert job.trial.id in store.cancelling()
+    queue.__exit__()
+
+
+def test_cancelling_a_sweep_asks_for_all_that_is_left(open_page, store):
+    filling.fill(store, filling.make_trials(), finish=3)
+    app = open_page("runs")
+    app.button(key="runs:cancel").click().run()
+    assert len(store.cancelling()) == len(filling.SWEEP) - 3
+
+
+def test_a_failure_says_why_and_can_be_retried(open_page, store):
+    filling.fill(store, filling.make_trials(), finish=3)
+    failed = filling.fail_one(store, "ran out of memory (killed by signal 9)")
+    app = open_page("runs")
+    assert "ran out of memory" in said(app)
+    app.button(key=f"retry:{failed}").click().run()
+    assert store.row(failed).state == "queued"
+
+
+def test_a_finished_sweep_shows_its_front_and_stops_polling(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page("runs")
+    assert app.get("plotly_chart")
+    assert list(app.dataframe[0].value["State"]) == ["done"] * len(filling.SWEEP)
+    assert "trials ended" in progress_texts(app)
+
+
+def test_the_address_names_the_sweep(open_page, store):
+    first = filling.fill(store, filling.make_trials(("dense", "prune:layers,count=3")), name="One")
+    filling.fill(store, filling.make_trials(("dense", "quantize:rtn,bits=8")), name="Two")
+    app = open_page("runs", sweep=str(first))
+    assert app.selectbox(key="runs:sweep").value == str(first)
+    assert any("3 layers removed" in name for name in app.dataframe[0].value["Trial"])

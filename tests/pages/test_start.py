@@ -1,0 +1,61 @@
+"""Start in all its states: nothing measured, results of one's own, recorded results."""
+
+from dataclasses import replace
+
+import pytest
+
+from engine.results import analyse
+from tests.pages import filling
+from tests.pages.conftest import said
+
+
+def test_an_empty_store_says_what_to_do(open_page):
+    app = open_page("start")
+    assert "Nothing has been measured" in said(app)
+    assert app.button(key="start:first_look").label == "Set up a first look"
+    assert not app.get("plotly_chart")
+
+
+def test_own_results_answer_with_numbers_before_the_chart(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page("start")
+    words = said(app)
+    assert "Best within" in words
+    assert "smaller" in words
+    assert "Measured here" in words
+    order = [block.type for block in app.main]
+    assert "plotly_chart" in str(order) or app.get("plotly_chart")
+
+
+def test_the_budget_rewrites_the_sentence(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page("start")
+    slider = app.slider(key="start:budget")
+    slider.set_value(slider.max).run()
+    assert f"Best within {slider.max:.0f} MB" in said(app)
+    assert app.query_params["budget"] == f"{slider.max:.0f}"
+
+
+def test_recorded_results_come_first_and_say_so(open_page, store, monkeypatch: pytest.MonkeyPatch):
+    filling.fill(store, filling.make_trials())
+    rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
+    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+    assert "Recorded on Test CPU, 2 January 2026" in said(open_page("start"))
+
+
+def test_broken_recorded_results_are_said_and_cost_nothing_else(open_page, monkeypatch: pytest.MonkeyPatch):
+    from engine.errors import InputError
+
+    def broken() -> list[object]:
+        raise InputError("recorded results x.json: not JSON")
+
+    monkeypatch.setattr("pages.shared.stored.recorded", broken)
+    app = open_page("start")
+    assert "not JSON" in app.warning[0].value
+
+
+def test_a_newer_store_is_one_sentence(open_page, store, monkeypatch: pytest.MonkeyPatch, tmp_path):
+    (tmp_path / "junk.db").write_text("this is no database at all, not in the least " * 50)
+    monkeypatch.setenv("KNEEPOINT_STORE", f"sqlite:///{tmp_path / 'junk.db'}")
+    app = open_page("start")
+    assert "is no database" in app.error[0].value

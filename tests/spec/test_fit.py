@@ -1,0 +1,54 @@
+import pytest
+
+from engine.errors import InputError
+from engine.spec import parse, refuse_misfits, refuse_unknown
+
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_attention_heads": 9,
+    "head_dim": 64,
+    "num_hidden_layers": 30,
+}
+
+
+def test_an_unknown_family_is_named_with_the_known_ones() -> None:
+    with pytest.raises(
+        InputError, match="prune:layers does not know the model family 'gpt2'; it knows: llama, mistral"
+    ):
+        refuse_unknown(parse("prune:layers,count=1"), "gpt2")
+    refuse_unknown(parse("dense"), "gpt2")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (
+            "quantize:rtn,group_size=128",
+            r"128 does not divide the 576 inputs of self_attn.q_proj; sizes that do: 8, 9, 12",
+        ),
+        ("slice:slicegpt,fraction=0.25 | quantize:rtn,bits=4", "group_size=64 does not divide the 432 inputs"),
+        ("quantize:rtn,group_size=1024,targets=embedding", "does not divide the 576 inputs of embedding"),
+        ("prune:magnitude,pattern=3:5", "pattern=3:5 needs inputs in whole groups of 5; self_attn.q_proj has 576"),
+        ("prune:layers,count=30", "count must be less than the model's 30 blocks, got 30"),
+        ("prune:layers,count=20 | prune:layers,count=10", "the model's 10 blocks, got 10"),
+        ("slice:slicegpt,fraction=0.99", "fraction=0.99 leaves less than 8 of the model's 576 dimensions"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_any_work(recipe: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        refuse_misfits(parse(recipe), CONFIG)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    ["dense", "quantize:rtn,bits=4", "slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4", "quantize:rtn,group_size=-1"],
+)
+def test_what_fits_passes(recipe: str) -> None:
+    refuse_misfits(parse(recipe), CONFIG)
+
+
+def test_a_configuration_without_sizes_is_named() -> None:
+    with pytest.raises(InputError, match=r"config\.json lacks a usable 'hidden_size'"):
+        refuse_misfits(parse("quantize:rtn"), {"model_type": "llama"})

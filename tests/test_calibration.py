@@ -1,0 +1,69 @@
+import pytest
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from engine import assets
+from engine.calibration import calibration_windows, heldout_windows, walk, windows_of
+from engine.errors import InputError
+from engine.models import LanguageModel
+from engine.spec import Protocol
+
+PASSAGES = [f"passage number {i} is here" for i in range(50)]
+
+
+def test_windows_follow_each_other_without_overlap(tiny_tokenizer: PreTrainedTokenizerFast) -> None:
+    windows = windows_of(PASSAGES, tiny_tokenizer, count=5, length=40, seed=0)
+    assert windows.shape == (5, 40)
+    text = tiny_tokenizer.decode(windows.flatten().tolist())
+    whole = text.split("\n\n")[:-1]
+    assert len(whole) >= 7
+    assert set(whole) <= set(PASSAGES)
+    assert len(set(whole)) == len(whole)
+
+
+def test_the_seed_chooses_the_passages(tiny_tokenizer: PreTrainedTokenizerFast) -> None:
+    one, same, other = (windows_of(PASSAGES, tiny_tokenizer, 3, 40, seed) for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_more_windows_begin_with_the_fewer(tiny_tokenizer: PreTrainedTokenizerFast) -> None:
+    few, more = (windows_of(PASSAGES, tiny_tokenizer, count, 40, 0) for count in (2, 6))
+    assert torch.equal(more[:2], few)
+
+
+def test_too_little_text_says_what_there_is(tiny_tokenizer: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(InputError, match=r"100 windows of 40 tokens were asked for; the text gives \d+"):
+        windows_of(PASSAGES, tiny_tokenizer, 100, 40, 0)
+
+
+def test_splits_are_those_of_the_assets(
+    monkeypatch: pytest.MonkeyPatch, tiny_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    monkeypatch.setattr(assets, "text", lambda split: [f"{split} {i}" for i in range(200)])
+    protocol = Protocol(calibration_windows=3, perplexity_windows=4, sequence_length=16)
+    calibration, heldout = calibration_windows(tiny_tokenizer, protocol), heldout_windows(tiny_tokenizer, protocol)
+    assert calibration.shape == (3, 16)
+    assert heldout.shape == (4, 16)
+    assert tiny_tokenizer.decode(calibration.flatten().tolist()).startswith("calibration ")
+    assert tiny_tokenizer.decode(heldout.flatten().tolist()).startswith("heldout ")
+
+
+def test_the_walk_shows_what_the_network_computes(each_family: LanguageModel, windows: Tensor) -> None:
+    outputs: dict[int, list[Tensor]] = {i: [] for i in range(4)}
+    norms, told = [], []
+    walk(
+        each_family.anatomy,
+        windows,
+        lambda done, total: told.append((done, total)),
+        on_block=lambda index, before, after: outputs[index].append(after.clone()),
+        on_norm=lambda norm, x: norms.append((norm, x.shape)),
+    )
+    assert not any(module._forward_hooks for module in each_family.network.modules())
+    states = each_family.network(windows, output_hidden_states=True).hidden_states
+    torch.testing.assert_close(torch.cat(outputs[1]), states[2].flatten(0, 1))
+    assert len(norms) == 4 * (2 * 4 + 1)
+    assert norms[0] == (each_family.anatomy.blocks[0].input_norm, (32, 64))
+    assert norms[8][0] is each_family.anatomy.final_norm
+    assert told == [(i, 4) for i in range(5)]

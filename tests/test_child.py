@@ -1,0 +1,164 @@
+"""A trial's process: what it tells arrives, however it ends is said, and nothing of it is left."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from engine.child import LOG_BYTES, Event, Outcome, explain_exit, run_in_child
+from tests import fake_trial
+from tests.fake_trial import made
+
+
+def run(bits: int, cancelled: Callable[[], bool] = lambda: False) -> tuple[Outcome, list[Event]]:
+    events: list[Event] = []
+    job = {"trial": made(bits).to_dict(), "measures": ["size"], "work_dir": "here"}
+    return run_in_child(job, events.append, cancelled, fake_trial.COMMAND), events
+
+
+def run_code(code: str, on_event: Callable[[Event], None] = lambda event: None) -> Outcome:
+    return run_in_child({}, on_event, lambda: False, [sys.executable, "-c", code])
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return (
+        Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z" if os.path.isdir("/proc") else True
+    )
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+def pids(events: Sequence[Event]) -> list[int]:
+    return [int(word) for e in events if e["event"] == "note" for word in e["text"].split()[1:3]]
+
+
+def test_events_arrive_in_their_order_and_the_trial_is_done() -> None:
+    outcome, events = run(fake_trial.WORKS)
+    assert outcome.state == "done"
+    names = [e["event"] for e in events]
+    assert names == ["environment", "stage", "metrics", "items", "metrics", "simulated", "done"]
+
+
+def test_a_failure_keeps_its_reason_traceback_and_log() -> None:
+    outcome, _ = run(fake_trial.RAISES)
+    assert outcome == Outcome("failed", "bits were wrong", "Traceback: here", "about to raise\n")
+
+
+def test_a_child_killed_by_signal_9_ran_out_of_memory_in_all_likelihood() -> None:
+    outcome, _ = run(fake_trial.KILLED)
+    assert outcome.state == "failed"
+    assert "killed (signal 9), most likely because memory ran out" in outcome.reason
+    assert "retry" in outcome.reason
+
+
+def test_what_libraries_print_is_log_and_no_event() -> None:
+    outcome, events = run(fake_trial.CHATTY)
+    assert outcome.state == "done"
+    assert "a library says hello" in outcome.log
+    assert all("event" in e for e in events)
+
+
+@pytest.mark.parametrize("bits", [fake_trial.SLOW, fake_trial.STUBBORN])
+def test_cancelling_ends_the_child_and_its_own_children_within_three_seconds(bits: int) -> None:
+    events: list[Event] = []
+    asked: list[float] = []
+
+    def cancelled() -> bool:
+        if pids(events) and not asked:
+            asked.append(time.monotonic())
+        return bool(asked)
+
+    job = {"trial": made(bits).to_dict(), "measures": [], "work_dir": "here"}
+    outcome = run_in_child(job, events.append, cancelled, fake_trial.COMMAND)
+    assert time.monotonic() - asked[0] < 3
+    assert outcome.state == "cancelled"
+    wait_until(lambda: not any(alive(pid) for pid in pids(events)), 1)
+
+
+def test_an_error_in_the_worker_ends_the_child_too() -> None:
+    seen: list[Event] = []
+
+    def raises(event: Event) -> None:
+        seen.append(event)
+        if event["event"] == "note":
+            raise RuntimeError("no store")
+
+    job = {"trial": made(fake_trial.SLOW).to_dict(), "measures": [], "work_dir": "here"}
+    with pytest.raises(RuntimeError, match="no store"):
+        run_in_child(job, raises, lambda: False, fake_trial.COMMAND)
+    wait_until(lambda: not any(alive(pid) for pid in pids(seen)), 1)
+
+
+def test_a_child_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+    told = tmp_path / "pids"
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path\n"
+            "from engine.child import run_in_child; from tests import fake_trial\n"
+            "job = {'trial': fake_trial.made(fake_trial.SLOW).to_dict(), 'measures': [], 'work_dir': 'here'}\n"
+            "tell = lambda e: e['event'] == 'note' and Path(sys.argv[1]).write_text(e['text'])\n"
+            "run_in_child(job, tell, lambda: False, fake_trial.COMMAND)",
+            str(told),
+        ]
+    )
+    wait_until(lambda: told.exists() and told.read_text() != "")
+    both = [int(word) for word in told.read_text().split()[1:3]]
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    wait_until(lambda: not any(alive(pid) for pid in both), 3)
+
+
+def test_a_child_that_says_nothing_failed_with_its_status_and_last_words() -> None:
+    outcome = run_code("import sys; print('first\\nlast words', file=sys.stderr); sys.exit(3)")
+    assert (outcome.state, outcome.reason) == ("failed", "the process ended with exit status 3: last words")
+    assert run_code("pass").reason == "the process ended without a result"
+
+
+def test_a_crash_names_its_signal() -> None:
+    assert "signal 11, SIGSEGV" in explain_exit(-11)
+    assert "SIGABRT" in run_code("import os; os.abort()").reason
+
+
+def test_a_child_of_the_child_that_holds_the_output_open_does_not_hold_us_up() -> None:
+    code = (
+        "import json, subprocess, sys\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print(json.dumps({'event': 'done'}))"
+    )
+    began = time.monotonic()
+    assert run_code(code).state == "done"
+    assert time.monotonic() - began < 10
+
+
+def test_the_log_is_the_end_of_what_was_written() -> None:
+    outcome = run_code("import sys; sys.stderr.write('x' * 300_000 + 'the end'); print('no event')")
+    assert len(outcome.log) <= LOG_BYTES
+    assert outcome.log.endswith(("the end", "no event\n"))
+
+
+def test_many_large_events_arrive_whole() -> None:
+    events: list[Event] = []
+    code = "import json\nfor i in range(200): print(json.dumps({'event': 'items', 'n': i, 'items': ['x' * 1000] * 50}))"
+    run_code(code + '\nprint(\'{"event": "done"}\')', events.append)
+    assert [e["n"] for e in events[:-1]] == list(range(200))
+
+
+def test_the_engine_is_found_from_any_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_code("import engine.spec, json; print(json.dumps({'event': 'done'}))").state == "done"

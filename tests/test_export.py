@@ -1,0 +1,82 @@
+"""Export: what is written is the compressed model, whole or not at all."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from engine import checkpoint, trial
+from engine.__main__ import main
+from engine.errors import InputError
+from engine.events import Events
+from engine.export import export
+from engine.methods import compress
+from engine.models import LanguageModel
+from engine.spec import parse
+from engine.trials import make_unmeasured
+
+RECIPE = "quantize:rtn,bits=8,group_size=32"
+
+
+def make(folder: Path, model: Path, format: str, recipe: str = RECIPE) -> None:
+    job = {"trial": make_unmeasured(str(model), parse(recipe)).to_dict(), "folder": str(folder), "format": format}
+    export(job, Events(io.StringIO()))
+
+
+def test_a_plain_export_is_the_compressed_model_for_transformers(
+    tmp_path: Path, tiny_folder: Callable[[str], Path], tiny_llama: LanguageModel
+) -> None:
+    make(tmp_path / "made", tiny_folder("llama"), "plain")
+    ours = AutoModelForCausalLM.from_pretrained(tmp_path / "made", dtype=torch.float32)
+    compress(tiny_llama, parse(RECIPE), None, lambda stage, done, total: None)
+    expected = checkpoint.dequantized(tiny_llama).state_dict()
+    assert ours.state_dict().keys() == expected.keys()
+    for name, tensor in ours.state_dict().items():
+        assert torch.equal(tensor, expected[name].bfloat16().float()), name  # the file is bf16
+
+
+def test_a_packed_export_is_the_checkpoint_that_a_trial_measures(
+    tmp_path: Path, tiny_folder: Callable[[str], Path], tiny_llama: LanguageModel
+) -> None:
+    make(tmp_path / "made", tiny_folder("llama"), "packed")
+    compress(tiny_llama, parse(RECIPE), None, lambda stage, done, total: None)
+    checkpoint.save(tiny_llama, tmp_path / "expected")
+    made, expected = (tmp_path / name / "model.safetensors" for name in ("made", "expected"))
+    assert made.read_bytes() == expected.read_bytes()
+
+
+def test_an_export_that_fails_leaves_nothing(
+    tmp_path: Path, tiny_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(model: LanguageModel, folder: Path) -> None:
+        folder.mkdir()
+        raise InputError("no standard configuration")
+
+    monkeypatch.setattr(checkpoint, "export_plain", refuse)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match="no standard configuration"):
+        make(tmp_path / "out" / "made", tiny_folder("llama"), "plain")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_command_writes_into_an_empty_folder(
+    tmp_path: Path, tiny_folder: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "made").mkdir()
+    assert main(["export", RECIPE, str(tmp_path / "made"), "--model", str(tiny_folder("llama"))]) == 0
+    assert "(plain)" in capsys.readouterr().err
+    assert json.loads((tmp_path / "made" / "config.json").read_text())["model_type"] == "llama"
+
+
+def test_a_model_that_no_standard_configuration_expresses_is_refused_before_the_work(
+    tmp_path: Path, tiny_folder: Callable[[str], Path], capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    monkeypatch.setattr(trial, "load", lambda *_: pytest.fail("the work began"))
+    recipe = "slice:slicegpt,fraction=0.25"
+    assert main(["export", recipe, str(tmp_path / "made"), "--model", str(tiny_folder("llama"))]) == 2
+    assert "slice with head=untied, or export with --format packed" in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()

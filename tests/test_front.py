@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import pytest
+
+from engine.errors import InputError
+from engine.front import comparisons, find_front, flattered, pick, whiskers
+from engine.row import Row
+from tests.made_rows import DENSE_BYTES, row, sweep
+
+ROWS = sweep()[0]
+OWN_GRID = "quantize:rtn,bits=4,group_size=32,symmetric=false"
+
+
+def flattered_row() -> Row:
+    metrics = {**ROWS[0].metrics, "weight_bytes": 100e6, "accuracy": 0.49}
+    return row(OWN_GRID, "f" * 16, metrics=metrics)
+
+
+def test_front_runs_from_the_smallest_up_and_leaves_dominated_results_out() -> None:
+    found = find_front(ROWS)
+    assert [r.recipe for r in found.best] == [ROWS[i].recipe for i in (3, 7, 2, 1)]
+    assert len(found.points) == len(ROWS)
+    assert found.dense is ROWS[0]
+
+
+def test_simulated_results_stay_off_a_latency_front_with_their_reason() -> None:
+    found = find_front(ROWS, "decode_speedup", "accuracy")
+    assert not any(r.simulated for r in found.points)
+    assert "simulated" in found.left_out[ROWS[3].trial_id]
+
+
+@pytest.mark.parametrize("x", ["decode_ms_per_token", "peak_memory_bytes", "prefill_speedup"])
+def test_a_simulated_result_is_left_out_even_where_a_value_is_there(x: str) -> None:
+    one = row("quantize:rtn,bits=3", metrics={x: 5.0, "accuracy": 0.4}, simulated=True)
+    assert find_front([one], x).best == ()
+
+
+def test_a_front_holds_one_comparison_the_largest_unless_asked() -> None:
+    others = [replace(r, comparison_id="other", trial_id=f"a{r.trial_id[1:]}") for r in ROWS[:2]]
+    assert {r.comparison_id for r in find_front([*others, *ROWS]).points} == {"group"}
+    assert [c.id for c in find_front([*others, *ROWS]).others] == ["other"]
+    assert {r.comparison_id for r in find_front([*others, *ROWS], comparison="other").points} == {"other"}
+    assert find_front(ROWS, comparison="nowhere").points == ()
+
+
+def test_of_comparisons_of_one_size_the_newest_comes_first() -> None:
+    old, new = row(comparison_id="old", finished_at=1.0), row(comparison_id="new", finished_at=2.0)
+    assert [c.id for c in comparisons([old, new])] == ["new", "old"]
+
+
+def test_only_finished_trials_stand_on_a_front() -> None:
+    assert find_front([replace(r, state="running") for r in ROWS]).comparison is None
+
+
+def test_missing_values_are_left_out_with_the_reason_that_was_given() -> None:
+    one = row(metrics={"weight_bytes": 1.0, "accuracy": None}, reasons={"accuracy": "the disk was full"})
+    assert find_front([one]).left_out == {one.trial_id: "no accuracy: the disk was full"}
+
+
+@pytest.mark.parametrize(("x", "says"), [("weight_byte", "did you mean 'weight_bytes'"), ("questions", "no better")])
+def test_an_axis_must_be_a_metric_with_a_direction(x: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        find_front(ROWS, x)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        (OWN_GRID, True),
+        ("quantize:rtn,bits=8,group_size=32,symmetric=false", True),
+        (f"prune:layers,count=3 | {OWN_GRID}", True),
+        (f"slice:slicegpt,fraction=0.1 | {OWN_GRID}", False),
+        ("quantize:rtn,bits=4,group_size=64,symmetric=false", False),
+        ("quantize:rtn,bits=4,group_size=32", False),
+        ("quantize:rtn,bits=3,group_size=32,symmetric=false", False),
+        ("dense", False),
+    ],
+)
+def test_which_recipes_the_default_models_grid_flatters(recipe: str, expected: bool) -> None:
+    assert flattered(row(recipe)) is expected
+    assert not flattered(row(recipe, model="another"))
+
+
+def test_a_flattered_result_stands_on_the_front_but_is_neither_the_knee_nor_picked() -> None:
+    rows = [*ROWS, flattered_row()]
+    found = find_front(rows)
+    assert "f" * 16 in found.best_ids
+    assert found.knee is not None
+    assert "f" * 16 not in {r.trial_id for r in (found.knee.row, found.knee.low, found.knee.high)}
+    chosen = pick(rows, 115e6)
+    assert chosen.row is not None
+    assert (chosen.row.recipe, chosen.passed_over) == (ROWS[2].recipe, 2)  # the flattered and the simulated one
+
+
+def test_whiskers_of_accuracy_are_the_paired_interval_around_dense() -> None:
+    span = whiskers(ROWS[2], ROWS[0], "accuracy")
+    assert span is not None
+    assert span.low == pytest.approx(0.5 + (ROWS[2].value("accuracy_change_low") or 0))
+    assert span.low < 0.46 < span.high < 0.5
+    alone = whiskers(ROWS[2], None, "accuracy")
+    assert alone == (ROWS[2].value("accuracy_low"), ROWS[2].value("accuracy_high"))
+    assert whiskers(ROWS[2], ROWS[0], "perplexity") is None
+
+
+def test_pick_takes_the_most_accurate_that_fits_and_of_equals_the_smaller() -> None:
+    everything = pick(ROWS, DENSE_BYTES)
+    assert everything.row is ROWS[1]  # 8 bits: as accurate as dense, and smaller
+    nothing = pick(ROWS, 10e6)
+    assert nothing.row is None
+    assert nothing.smallest is ROWS[7]  # 2 bits are smaller and simulated

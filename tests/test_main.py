@@ -1,0 +1,305 @@
+"""The command line: what it prints and writes, how it stops, and the one sentence for what is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from engine import worker
+from engine.__main__ import main
+from engine.lock import holder
+from engine.metrics import METRICS
+from engine.spec import METHODS
+from engine.store import Store
+from tests import fake_trial
+from tests.test_child import wait_until
+from tests.test_trials import resolve_to, write_piqa  # noqa: F401  (a fixture)
+
+DESIGN_KEYS = {"trial", "model", "recipe", "protocol", "metrics", "items", "environment", "simulated"}
+
+
+@pytest.fixture(autouse=True)
+def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolve_to) -> str:  # noqa: F811
+    """A store and data of the test's own, a model that resolves, and the fake child; gives the store's URL."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    (tmp_path / "data").mkdir()
+    write_piqa(tmp_path / "data")
+    monkeypatch.setattr(worker, "TRIAL", fake_trial.COMMAND)
+    values = {"CACHE": str(tmp_path / "cache"), "STORE": url, "DATA": str(tmp_path / "data")}
+    for name, value in values.items():
+        monkeypatch.setenv(f"KNEEPOINT_{name}", value)
+    return url
+
+
+def recipe(bits: int) -> str:
+    return f"quantize:rtn,bits={bits},group_size=32"
+
+
+def run(bits: int, *more: str) -> int:
+    return main(["run", recipe(bits), "--tasks", "piqa", "--limit", "2", *more])
+
+
+def sweep_file(tmp_path: Path, *bits: int) -> str:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(json.dumps({"protocol": {"tasks": ["piqa"], "limit": 2}, "recipes": [recipe(b) for b in bits]}))
+    return str(path)
+
+
+def interrupt_when(condition, number: int = signal.SIGINT) -> None:
+    """Send this process a signal once the condition holds, from a thread."""
+
+    def wait() -> None:
+        wait_until(condition)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def states(url: str) -> dict[str, str]:
+    store = Store(url)
+    found = {row.recipe: row.state for row in store.rows()}
+    store.close()
+    return found
+
+
+def test_run_prints_a_table_with_units_and_writes_the_designs_json(tmp_path: Path, capsys) -> None:
+    target = tmp_path / "out.json"
+    assert run(fake_trial.WORKS, "--json", str(target)) == 0
+    said = capsys.readouterr()
+    assert "8-bit, round to nearest, groups of 32" in said.out
+    assert "100.0%" in said.out
+    assert "done after" in said.err
+    content = json.loads(target.read_text())
+    assert set(content) >= DESIGN_KEYS
+    assert content["recipe"] == recipe(8)
+    assert content["protocol"]["tasks"] == ["piqa"]
+    assert content["metrics"]["weight_bytes"] == 800.0
+    answer = {"id": 0, "loglikelihoods": [-1.0, -2.0], "choice": 0, "choice_norm": 0, "correct": True}
+    assert content["items"] == {"piqa": [answer]}
+    assert content["environment"]["cpu"] == "none"
+
+
+def test_run_writes_what_is_infinite_as_null_with_its_reason(tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    assert run(fake_trial.INFINITE, "--json", str(target)) == 0
+    content = json.loads(target.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert content["metrics"]["perplexity"] is None
+    assert content["reasons"]["perplexity"] == "infinite"
+
+
+def test_run_measures_dense_first_once_and_reuses_what_is_there(prepared: str, capsys) -> None:
+    assert run(fake_trial.WORKS) == 0
+    assert states(prepared) == {"dense": "done", recipe(8): "done"}
+    first = capsys.readouterr()
+    assert first.err.index("dense (") < first.err.index(f"{recipe(8)} (")
+    assert run(fake_trial.WORKS) == 0
+    again = capsys.readouterr()
+    assert again.err == "Already measured: the results come from the store.\n"
+    assert again.out == first.out
+    assert run(fake_trial.CHATTY) == 0
+    assert "dense (" not in capsys.readouterr().err
+
+
+def test_run_of_what_is_not_paired_needs_no_dense_trial(prepared: str) -> None:
+    assert run(fake_trial.WORKS, "--only", "size,latency") == 0
+    assert list(states(prepared)) == [recipe(8)]
+
+
+def test_run_of_a_trial_that_fails_says_why_and_writes_nothing(tmp_path: Path, capsys) -> None:
+    target = tmp_path / "out.json"
+    assert run(fake_trial.RAISES, "--json", str(target)) == 1
+    assert f"{recipe(6)} failed: bits were wrong" in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_run_waits_for_a_trial_that_another_process_measures(prepared: str, capsys) -> None:
+    from engine.spec import Protocol, parse
+    from engine.store import Queue
+    from engine.trials import make_trial
+
+    trial = make_trial("smollm2-135m-instruct", parse(recipe(8)), Protocol(tasks=("piqa",), limit=2))
+    store = Store(prepared)
+    store.submit([trial], ["size"])
+    with Queue(store) as other:
+        job = other.claim()
+        assert job is not None
+
+        def finish() -> None:
+            other.keep_metrics(trial.id, {"weight_bytes": 123e6}, {})
+            other.finish(job)
+
+        threading.Timer(1.5, finish).start()
+        assert run(fake_trial.WORKS, "--only", "size") == 0
+    said = capsys.readouterr()
+    assert "is being measured by another process; waiting for it" in said.err
+    assert "123 MB" in said.out
+
+
+def test_run_interrupted_cancels_its_trial_and_stops_within_three_seconds(prepared: str, capsys) -> None:
+    interrupt_when(lambda: states(prepared).get(recipe(7)) == "running")
+    assert run(fake_trial.SLOW) == 130
+    assert states(prepared) == {"dense": "done", recipe(7): "cancelled"}
+    assert "Interrupted" in capsys.readouterr().err
+
+
+def test_sweep_measures_all_prints_a_table_and_has_nothing_left_to_do(tmp_path: Path, prepared: str, capsys) -> None:
+    file = sweep_file(tmp_path, fake_trial.WORKS, fake_trial.CHATTY)
+    assert main(["sweep", file]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("3 trials, 0 of them already measured.")
+    assert [line.split()[0] for line in said.out.splitlines()[2:]] == ["dense", recipe(8), recipe(3)]
+    assert main(["sweep", file]) == 0
+    assert capsys.readouterr().err == "3 trials, 3 of them already measured.\n"
+    assert holder(prepared) is None
+
+
+def test_sweep_with_a_failing_trial_runs_the_others_and_exits_with_one(tmp_path: Path, prepared: str, capsys) -> None:
+    assert main(["sweep", sweep_file(tmp_path, fake_trial.KILLED, fake_trial.WORKS)]) == 1
+    assert states(prepared) == {"dense": "done", recipe(5): "failed", recipe(8): "done"}
+    assert "failed: quantize:rtn,bits=5,group_size=32: the process was killed (signal 9)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_sweep_interrupted_keeps_its_place(tmp_path: Path, prepared: str, capsys, number: int) -> None:
+    file = sweep_file(tmp_path, fake_trial.SLOW, fake_trial.WORKS)
+    interrupt_when(lambda: states(prepared).get(recipe(7)) == "running", number)
+    assert main(["sweep", file]) == 130
+    assert states(prepared) == {"dense": "done", recipe(7): "queued", recipe(8): "queued"}
+    assert "1 of 3 trials done; the same command goes on from here" in capsys.readouterr().err
+
+
+def test_sweep_watches_the_worker_that_runs(tmp_path: Path, prepared: str, capsys) -> None:
+    serving = subprocess.Popen(
+        [*fake_trial.WORKER, prepared], stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.getcwd()}
+    )
+    try:
+        wait_until(lambda: holder(prepared) == serving.pid)
+        assert main(["sweep", sweep_file(tmp_path, fake_trial.WORKS)]) == 0
+        assert f"The worker (process {serving.pid}) runs these trials" in capsys.readouterr().err
+    finally:
+        serving.kill()
+        serving.wait()
+
+
+def test_sweep_goes_on_itself_when_the_worker_it_watches_is_killed(tmp_path: Path, prepared: str, capsys) -> None:
+    serving = subprocess.Popen(
+        [*fake_trial.WORKER, prepared], stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.getcwd()}
+    )
+    wait_until(lambda: holder(prepared) == serving.pid)
+
+    def kill_and_interrupt() -> None:
+        wait_until(lambda: states(prepared).get(recipe(7)) == "running")
+        serving.kill()
+        serving.wait()
+        wait_until(lambda: holder(prepared) == os.getpid())
+        wait_until(lambda: states(prepared).get(recipe(7)) == "running")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=kill_and_interrupt, daemon=True).start()
+    assert main(["sweep", sweep_file(tmp_path, fake_trial.SLOW)]) == 130
+    assert "waits again: the worker that ran it is gone" in capsys.readouterr().err
+
+
+BAD = [
+    (["run", "quantise:rtn"], "did you mean 'quantize'"),
+    (["run", "quantize:rtn,bits=0"], "bits must be in [2, 8], got 0"),
+    (["run", "slice:slicegpt,fraction=1"], "fraction must be in [0.0, 1.0), got 1"),
+    (["run", "quantize:rtn,bits=4,group_size=48"], "group_size=48 does not divide the 64 inputs"),
+    (["run", "dense", "--tasks", "pica"], "did you mean 'piqa'"),
+    (["run", "dense", "--tasks", "piqa", "--limit", "0"], "limit must be at least 1, got 0"),
+    (["run", "dense", "--tasks", "piqa", "--limit", "many"], "invalid int value: 'many'"),
+    (["run", "dense", "--only", "speed"], "unknown measure 'speed'"),
+    (["run", "dense", "--tasks", "piqa", "--data", "/no/such"], "the data folder '/no/such' does not exist"),
+    (
+        ["run", "dense", "--tasks", "piqa", "--json", "/no/such/x.json"],
+        "the folder '/no/such' of --json does not exist",
+    ),
+    (["run", "dense", "--tasks", "piqa", "--json", "/"], "--json can't write '/'"),
+    (["run", "dense", "--tasks", "piqa", "--store", "nonsense"], "'nonsense' is no database URL"),
+    (["run"], "the following arguments are required: RECIPE"),
+    (["rum"], "invalid choice: 'rum'"),
+    (["sweep", "/no/such.yaml"], "can't read the sweep file"),
+    (["front", "--x", "weight"], "weight_bytes"),
+    (["front", "--json", "/no/such/x.json"], "does not exist"),
+    (["export", "dense"], "the following arguments are required: DIR"),
+    (["export", "dense", "/"], "not an empty folder"),
+    (["export", "0123456789abcdef", "made"], "there is no trial '0123456789abcdef'"),
+    (["tasks", "--data", "/no/such"], "does not exist"),
+    (["worker", "--store", "sqlite:////no/such/store.db"], "its folder must exist"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_bad_input_is_one_sentence_and_exit_code_two(arguments: list[str], says: str, prepared: str, capsys) -> None:
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert says in said.err
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+    assert states(prepared) == {}
+
+
+def test_front_marks_the_trials_on_it_and_writes_all(tmp_path: Path, capsys) -> None:
+    for bits in (fake_trial.WORKS, fake_trial.CHATTY):
+        run(bits)
+    capsys.readouterr()
+    target = tmp_path / "front.json"
+    assert main(["front", "--json", str(target)]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert lines[recipe(3)].endswith("*")
+    assert not lines[recipe(8)].endswith("*")
+    written = {entry["recipe"]: entry for entry in json.loads(target.read_text())}
+    assert {name: entry["on_front"] for name, entry in written.items()} == {
+        "dense": False,
+        recipe(3): True,
+        recipe(8): False,
+    }
+    assert all("items" not in entry for entry in written.values())
+
+
+def test_methods_tell_each_methods_paper_settings_and_what_is_real(capsys) -> None:
+    assert main(["methods"]) == 0
+    said = capsys.readouterr().out
+    for name, method in METHODS.items():
+        assert f"{name}  {method.summary}" in said
+        assert method.paper in said
+        assert method.real in said
+    assert "group_size  int = 64" in said
+    assert "in [8, 4096] or -1" in said
+
+
+def test_tasks_say_where_their_items_come_from(capsys) -> None:
+    assert main(["tasks"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "3 items" in lines["piqa"]
+    assert "give a folder with hellaswag.jsonl as --data" in lines["hellaswag"]
+
+
+@pytest.mark.parametrize(
+    "command", ["fetch", "models", "methods", "tasks", "run", "sweep", "worker", "front", "export"]
+)
+def test_every_command_has_help(command: str, capsys) -> None:
+    for arguments in (["--help"], [command, "--help"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 0
+    assert command in capsys.readouterr().out
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m engine methods | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("dense")
+    assert done.stderr == ""
+
+
+def test_every_metric_of_a_table_has_a_label() -> None:
+    assert all(metric.label for metric in METRICS.values())

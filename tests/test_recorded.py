@@ -1,0 +1,74 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import InputError
+from engine.recorded import FOLDER, provenance, read, recorded
+from engine.results import front_json
+from tests.made_rows import sweep
+
+ROWS = sweep()[0]
+
+
+def write(folder: Path, content: Any, name: str = "sweep.json") -> Path:
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_what_front_json_wrote_is_read_back_and_flagged(tmp_path: Path) -> None:
+    write(tmp_path, front_json(ROWS))
+    rows = recorded(tmp_path)
+    assert [(r.trial_id, r.recipe, r.simulated) for r in rows] == [(r.trial_id, r.recipe, r.simulated) for r in ROWS]
+    assert all(r.recorded and r.state == "done" for r in rows)
+    assert dict(rows[2].metrics) == dict(ROWS[2].metrics)
+    assert front_json(rows) == front_json(ROWS)
+
+
+def test_the_chip_names_machine_and_date(tmp_path: Path) -> None:
+    write(tmp_path, front_json(ROWS))
+    assert provenance(recorded(tmp_path)) == "Recorded on Test CPU, 21 November 2025"
+    assert provenance([]) == ""
+
+
+def test_what_ships_with_the_package_is_sound() -> None:
+    rows = recorded(FOLDER)
+    assert all(r.recorded for r in rows)
+    assert bool(provenance(rows)) == bool(rows)
+
+
+def broken(**changes: Any) -> list[dict[str, Any]]:
+    entry = {**front_json(ROWS)[0], **changes}
+    return [{k: v for k, v in entry.items() if v is not None}]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "not JSON"),
+        ({}, "expected the list"),
+        ([1], "entry 0: expected a mapping"),
+        (broken(trial=None), "trial must be a str, got nothing"),
+        (broken(simulated="no"), "simulated must be a bool, got str"),
+        (broken(recipe="quantise:rtn"), "unknown recipe word"),
+        (broken(protocol={"limits": 3}), "unknown protocol setting"),
+        (broken(metrics={"accuracy": "high"}), "accuracy must be a finite number"),
+        ("[" + json.dumps(broken()[0]).replace("269030016.0", "NaN") + "]", "weight_bytes must be a finite number"),
+        (broken(environment={"cpu": "x"}), "must name date"),
+        (broken(environment={**front_json(ROWS)[0]["environment"], "date": "yesterday"}), "ISO 8601"),
+    ],
+)
+def test_a_broken_file_is_refused_in_one_sentence(tmp_path: Path, content: Any, says: str) -> None:
+    path = write(tmp_path, content)
+    with pytest.raises(InputError, match=says) as refused:
+        read(path)
+    assert "sweep.json" in str(refused.value)
+
+
+def test_a_trial_recorded_twice_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, front_json(ROWS), "a.json")
+    write(tmp_path, front_json(ROWS[:1]), "b.json")
+    with pytest.raises(InputError, match=r"b\.json: trial 0+ is recorded twice"):
+        recorded(tmp_path)

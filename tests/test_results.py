@@ -1,0 +1,129 @@
+import json
+import math
+
+import pytest
+
+from engine import stats
+from engine.front import FLATTERED_NOTE
+from engine.results import Derived, analyse, derive, front_json, to_json
+from engine.row import Row
+from engine.store.items import ItemResult
+from tests.made_rows import TASKS, answers, row, sweep
+
+ROWS, ITEMS = sweep()
+CHANCE = {"accuracy_chance": 0.3}
+
+
+def test_a_trial_is_compared_with_dense_item_by_item() -> None:
+    got = derive({"accuracy": 0.46, **CHANCE}, {t: answers(46) for t in TASKS}, {}, {t: answers(50) for t in TASKS})
+    pairs = [stats.Pairs(both=46, only_compressed=0, only_dense=4, neither=50)] * 2
+    assert got.metrics["accuracy"] == pytest.approx(0.46)
+    assert got.metrics["accuracy_change"] == pytest.approx(-0.04)
+    assert got.metrics["accuracy_change_low"] == pytest.approx(stats.accuracy_change(pairs).low)
+    assert got.metrics["accuracy_retention"] == pytest.approx(0.92)
+    assert got.metrics["retention_above_chance"] == pytest.approx(0.8)
+    assert (got.metrics["flips"], got.metrics["questions"]) == (pytest.approx(0.04), 200)
+    assert (got.metrics["accuracy_low"], got.metrics["accuracy_high"]) == stats.macro_accuracy([(46, 100)] * 2)[1:]
+    assert got.metrics["accuracy_piqa"] == pytest.approx(0.46)
+    assert got.reasons == {}
+
+
+def test_answers_are_paired_by_item_id_whatever_their_order() -> None:
+    ours = answers(46)
+    straight = derive({}, {"piqa": ours}, {}, {"piqa": answers(50)})
+    mixed = derive({}, {"piqa": ours[::-1]}, {}, {"piqa": answers(50)})
+    assert straight.metrics == mixed.metrics
+
+
+def test_flips_count_answers_that_changed_from_wrong_to_wrong() -> None:
+    ours = {"piqa": [ItemResult(0, (), 2, 2, False), ItemResult(1, (), 0, 0, True)]}
+    dense = {"piqa": [ItemResult(0, (), 1, 1, False), ItemResult(1, (), 0, 0, True)]}
+    assert derive({}, ours, {}, dense).metrics["flips"] == 0.5
+
+
+def test_without_choices_being_right_or_not_is_the_answer() -> None:
+    ours = {"lambada": [ItemResult(0, (-1.0,), None, None, True)]}
+    dense = {"lambada": [ItemResult(0, (-2.0,), None, None, False)]}
+    assert derive({}, ours, {}, dense).metrics["flips"] == 1.0
+
+
+def test_dense_is_itself_exactly() -> None:
+    items = {"piqa": answers(50)}
+    got = derive(CHANCE, items, CHANCE, items).metrics
+    assert (got["accuracy_change_low"], got["accuracy_retention_high"], got["flips"]) == (0.0, 1.0, 0.0)
+
+
+def test_without_dense_there_are_intervals_and_a_reason() -> None:
+    got = derive({}, {"piqa": answers(46)}, None, None)
+    assert got.metrics["accuracy_low"] is not None
+    assert got.metrics["accuracy_retention"] is None
+    assert "not been measured" in got.reasons["accuracy_retention"]
+
+
+def test_other_items_are_not_compared() -> None:
+    other = {"piqa": [ItemResult(i + 500, (), 0, 0, True) for i in range(9)]}
+    assert "other items" in derive({}, {"piqa": answers(46)}, {}, other).reasons["flips"]
+
+
+def test_a_dense_model_that_guesses_has_no_retention_above_guessing() -> None:
+    got = derive({"accuracy_chance": 0.5}, {"piqa": answers(46)}, {}, {"piqa": answers(50)})
+    assert got.metrics["retention_above_chance"] is None
+    assert "guessing" in got.reasons["retention_above_chance"]
+
+
+def test_analyse_reads_each_trials_answers_once() -> None:
+    asked: list[str] = []
+
+    def items_of(trial: str) -> dict[str, list[ItemResult]]:
+        asked.append(trial)
+        return ITEMS[trial]  # type: ignore[return-value]
+
+    bare = [row(r.recipe, r.trial_id, metrics={"accuracy": r.value("accuracy"), **CHANCE}) for r in ROWS]
+    memo: dict[tuple[object, ...], Derived] = {}
+    first = analyse(bare, items_of, memo)
+    assert sorted(asked) == sorted(r.trial_id for r in ROWS)
+    assert analyse(bare, items_of, memo) == first
+    assert analyse(first, items_of, {}) == first  # what is stored is not derived again
+    assert len(asked) == len(ROWS)
+
+
+def test_a_trial_that_finished_before_dense_is_compared_once_dense_is_there() -> None:
+    ours, dense = ROWS[2], ROWS[0]
+    alone = analyse([row(ours.recipe, ours.trial_id, metrics={"accuracy": 0.46})], ITEMS.__getitem__, {})[0]
+    assert alone.value("accuracy_retention") is None
+    both = analyse([alone, dense], ITEMS.__getitem__, {})
+    assert both[0].value("accuracy_retention") == pytest.approx(0.92)
+    assert "accuracy_retention" not in both[0].reasons
+
+
+def test_analyse_marks_flattered_results_and_passes_unfinished_ones_through() -> None:
+    grid = row("quantize:rtn,bits=4,group_size=32,symmetric=false", "a" * 16)
+    waiting = Row("b" * 16, "group", "m", "dense", {}, state="queued")
+    marked, same = analyse([grid, waiting], lambda _: {}, {})
+    assert marked.notes == (FLATTERED_NOTE,)
+    assert analyse([marked], lambda _: {}, {})[0].notes == (FLATTERED_NOTE,)
+    assert same is waiting
+
+
+def test_json_has_null_with_a_reason_for_what_is_not_finite() -> None:
+    one = row(metrics={"perplexity": math.inf, "accuracy": 0.5})
+    content = to_json(one, {"piqa": answers(1, 2)})
+    assert content["metrics"] == {"perplexity": None, "accuracy": 0.5}
+    assert content["reasons"] == {"perplexity": "the value is not finite"}
+    assert content["items"]["piqa"][0] == {
+        "id": 0,
+        "loglikelihoods": [-1.0, -2.0],
+        "choice": 0,
+        "choice_norm": 0,
+        "correct": True,
+    }
+    json.dumps(content, allow_nan=False)
+
+
+def test_front_json_lists_every_finished_trial_and_says_which_are_on_the_front() -> None:
+    failed = Row("c" * 16, "group", "m", "dense", {}, state="failed")
+    content = front_json([*ROWS, failed])
+    assert [c["trial"] for c in content] == [r.trial_id for r in ROWS]
+    assert [c["on_front"] for c in content] == [i in (1, 2, 3, 7) for i in range(len(ROWS))]
+    wanted = {"trial", "model", "recipe", "protocol", "metrics", "environment", "simulated", "on_front"}
+    assert all(wanted <= set(c) and "items" not in c for c in content)

@@ -1,0 +1,342 @@
+"""A trial from its job to its events, on a tiny random llama."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from engine import assets, references, sources, tasks, trial
+from engine.errors import InputError
+from engine.events import Events
+from engine.measure import machine_load
+from engine.metrics import METRICS, metric
+from engine.paths import cache_dir
+from engine.spec import Protocol, Trial, parse
+
+PROTOCOL = Protocol(
+    tasks=("piqa", "openbookqa"),
+    limit=3,
+    threads=1,
+    calibration_windows=2,
+    sequence_length=16,
+    perplexity_windows=3,
+    prompt_tokens=8,
+    decode_tokens=10,
+)
+QUALITY = ("perplexity", "accuracy")
+TEXT = [f"The {noun} number {n} stood by the river and was seen by few." for n in range(30) for noun in ("mill", "inn")]
+PIQA = [{"goal": f"open door {n}", "sol1": "push it", "sol2": "paint it blue", "label": n % 2} for n in range(4)]
+OPENBOOKQA = [
+    {
+        "question_stem": f"the sun is number {n}",
+        "choices": {"text": ["a star", "a stone", "a fish", "a tree"], "label": ["A", "B", "C", "D"]},
+        "answerKey": "A",
+    }
+    for n in range(4)
+]
+ROOT = Path(trial.__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random llama of two blocks with a tokenizer of bytes, in Hugging Face format."""
+    folder = tmp_path_factory.mktemp("model")
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(["<|end|>", *alphabet])}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>").save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(alphabet) + 1,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A cache of its own, passages without a download, a machine that nobody else uses, and one thread."""
+    compiled = cache_dir() / "kernels"  # shared, as compiling takes longer than all the rest
+    compiled.mkdir(exist_ok=True)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "kernels").symlink_to(compiled)
+    monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(assets, "text", lambda split: TEXT if split == "heldout" else TEXT[::-1])
+    monkeypatch.setattr(machine_load, "other_cores", lambda start, end: 0.0)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def make_job(model_folder: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """A job's content from a recipe and its measures."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for name, records in (("piqa", PIQA), ("openbookqa", OPENBOOKQA)):
+        (data / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+
+    def make(recipe: str, *measures: str, **changes: Any) -> dict[str, Any]:
+        source = sources.resolve(str(model_folder))
+        hashes = {task: tasks.task_sha256(task, data) for task in PROTOCOL.tasks}
+        asked = Trial(
+            model=source.name,
+            revision=None,
+            weights_sha256=source.weights_sha256,
+            recipe=parse(recipe),
+            protocol=PROTOCOL,
+            data_sha256=tuple(sorted({**hashes, "text": "0"}.items())),
+            data_dir=str(data),
+        )
+        work_dir = tmp_path / f"work-{asked.id}"
+        return {"trial": {**asked.to_dict(), **changes}, "measures": list(measures), "work_dir": str(work_dir)}
+
+    return make
+
+
+class Told(list[dict[str, Any]]):
+    """The events of a trial."""
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self if event["event"] == kind]
+
+    def metrics(self) -> dict[str, float | None]:
+        return {name: value for event in self.of("metrics") for name, value in event["metrics"].items()}
+
+    def reasons(self) -> dict[str, str]:
+        return {name: why for event in self.of("metrics") for name, why in event["reasons"].items()}
+
+    def stages(self) -> list[str]:
+        return [event["stage"] for event in self.of("stage")]
+
+
+def run(job: dict[str, Any]) -> Told:
+    """The events of a job that runs in this process."""
+    stream = io.StringIO()
+    trial.run(trial.Job.from_dict(job), Events(stream))
+    return read(stream.getvalue())
+
+
+def read(text: str) -> Told:
+    return Told(json.loads(line) for line in text.splitlines())
+
+
+# ---- what a trial measures
+
+
+def test_a_compressed_trial_measures_everything_in_order(make_job: Callable[..., dict[str, Any]]) -> None:
+    told = run(make_job("quantize:rtn,bits=8,group_size=16", "size", "latency", "memory", "perplexity", "accuracy"))
+    order = [stage.split(":")[0] for stage in told.stages()]
+    assert list(dict.fromkeys(order)) == [
+        *("load", "dense reference", "compress", "size", "perplexity", "kernel agreement"),
+        *("accuracy", "memory", "latency"),
+    ]
+    metrics = told.metrics()
+    assert {name for name in metrics if metrics[name] is None} == set()
+    by_measure = {metric(name).measure for name in metrics}
+    assert by_measure == {"size", "latency", "memory", "perplexity", "accuracy"}
+    compared = ("accuracy_retention", "retention_above_chance", "accuracy_change", "flips", "kl_to_dense", "questions")
+    assert set(METRICS) - set(metrics) <= set(compared)
+    assert told.of("simulated") == [{"event": "simulated", "value": False}]
+
+
+def test_only_the_measures_asked_for_are_told(make_job: Callable[..., dict[str, Any]]) -> None:
+    told = run(make_job("quantize:rtn,bits=8,group_size=16", "perplexity"))
+    assert set(told.metrics()) == {"perplexity", "top1_agreement", "kernel_top1_agreement"}
+    assert not told.of("items")
+
+
+def test_answers_of_every_task_go_out(make_job: Callable[..., dict[str, Any]]) -> None:
+    told = run(make_job("dense", "accuracy"))
+    answers = {event["task"]: event["items"] for event in told.of("items")}
+    assert {task: [answer["id"] for answer in given] for task, given in answers.items()} == {
+        "piqa": [0, 1, 2],
+        "openbookqa": [0, 1, 2],
+    }
+    right = [sum(a["correct"] for a in given) / 3 for given in answers.values()]
+    assert told.metrics()["accuracy"] == pytest.approx(sum(right) / 2)
+
+
+def test_progress_reaches_the_total_of_its_stage(make_job: Callable[..., dict[str, Any]]) -> None:
+    told = run(make_job("dense", "perplexity", "accuracy"))
+    reached: dict[str, tuple[int, int]] = {}
+    stage = ""
+    for event in told:
+        if event["event"] == "stage":
+            stage = event["stage"]
+        elif event["event"] == "progress":
+            reached[stage] = (event["done"], event["total"])
+    assert reached["perplexity"] == (3, 3)
+    assert reached["accuracy: piqa"] == (3, 3)
+
+
+def test_the_environment_says_what_ran_it_and_which_number_format_won(make_job: Callable[..., dict[str, Any]]) -> None:
+    told = run(make_job("dense", "latency"))
+    facts = {name: value for event in told.of("environment") for name, value in event["environment"].items()}
+    assert facts["threads"] == 1
+    assert facts["torch"]
+    assert facts["dense_decode_dtype"] in ("float32", "bfloat16")
+
+
+def test_the_same_job_gives_the_same_numbers(make_job: Callable[..., dict[str, Any]]) -> None:
+    recipe = "slice:slicegpt,fraction=0.25 | quantize:rtn,bits=4,group_size=8"
+    first, second = (run(make_job(recipe, "size", *QUALITY)).metrics() for _ in range(2))
+    assert first == second
+
+
+# ---- the dense model
+
+
+def test_dense_agrees_with_itself_and_leaves_its_reference(make_job: Callable[..., dict[str, Any]]) -> None:
+    job = make_job("dense", "perplexity", "latency", "memory")
+    told = run(job)
+    metrics = told.metrics()
+    assert metrics["top1_agreement"] == 1
+    assert metrics["decode_speedup"] == metrics["prefill_speedup"] == 1
+    assert told.reasons() == {"compress_peak_memory_bytes": "nothing was compressed"}
+    kept = references.load(Trial.from_dict(job["trial"]).comparison_id, 3, 15)
+    assert kept is not None
+    assert "dense reference" not in told.stages()
+
+
+def test_the_reference_is_computed_once(make_job: Callable[..., dict[str, Any]]) -> None:
+    recipe = "quantize:rtn,bits=2,group_size=16"
+    alone = run(make_job(recipe, "perplexity"))
+    again = run(make_job(recipe, "perplexity"))
+    assert "dense reference" in alone.stages()
+    assert "dense reference" not in again.stages()
+    assert alone.metrics()["top1_agreement"] == again.metrics()["top1_agreement"]
+
+
+def test_the_reference_of_the_dense_trial_is_what_others_compute(make_job: Callable[..., dict[str, Any]]) -> None:
+    comparison = Trial.from_dict(make_job("dense")["trial"]).comparison_id
+    run(make_job("dense", "perplexity"))
+    from_dense = references.load(comparison, 3, 15)
+    references._path(comparison).unlink()
+    run(make_job("quantize:rtn,bits=2,group_size=16", "perplexity"))
+    assert from_dense is not None
+    assert torch.equal(from_dense, references.load(comparison, 3, 15))  # type: ignore[arg-type]
+
+
+def test_a_broken_reference_counts_as_none(make_job: Callable[..., dict[str, Any]]) -> None:
+    comparison = Trial.from_dict(make_job("dense")["trial"]).comparison_id
+    references.save(comparison, torch.zeros(3, 15, dtype=torch.long))
+    assert references.load(comparison, 3, 16) is None
+    path = references._path(comparison)
+    path.write_bytes(path.read_bytes()[:20])
+    assert references.load(comparison, 3, 15) is None
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]  # nothing partial is left
+
+
+# ---- what is simulated
+
+
+def test_a_width_without_a_kernel_is_simulated_and_never_timed(make_job: Callable[..., dict[str, Any]]) -> None:
+    told = run(make_job("quantize:rtn,bits=3,group_size=16", "size", "latency"))
+    assert told.of("simulated")[-1]["value"] is True
+    assert {told.metrics()[name] for name in trial.LATENCY_METRICS} == {None}
+    assert set(trial.LATENCY_METRICS) == set(told.reasons())
+    assert "3-bit" in told.reasons()["prefill_ms"]
+    assert "latency" not in told.stages()
+
+
+def test_masked_zeros_are_timed_and_flagged_simulated(make_job: Callable[..., dict[str, Any]]) -> None:
+    told = run(make_job("prune:magnitude,sparsity=0.5", "latency"))
+    assert told.of("simulated")[-1]["value"] is True
+    assert told.metrics()["decode_ms_per_token"] is not None
+
+
+# ---- what goes wrong
+
+
+def test_changed_weights_are_refused(make_job: Callable[..., dict[str, Any]]) -> None:
+    with pytest.raises(InputError, match=r"weights of .* have changed"):
+        run(make_job("dense", "size", weights_sha256="0" * 64))
+
+
+def test_numbers_that_overflow_become_null_with_a_reason(
+    make_job: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = trial.models.load
+
+    def broken(*args: Any) -> Any:
+        model = original(*args)
+        model.network.get_input_embeddings().weight.data[:] = float("nan")
+        return model
+
+    monkeypatch.setattr(trial.models, "load", broken)
+    told = run(make_job("dense", "perplexity"))
+    assert told.metrics()["perplexity"] is None
+    assert "not a number" in told.reasons()["perplexity"]
+
+
+def test_what_was_measured_before_a_failure_is_out_already(
+    make_job: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(trial.memory, "measure", out_of_memory)
+    stream = io.StringIO()
+    with pytest.raises(MemoryError):
+        trial.run(trial.Job.from_dict(make_job("dense", "size", "perplexity", "memory")), Events(stream))
+    metrics = read(stream.getvalue()).metrics()
+    assert metrics["weight_bytes"]
+    assert metrics["perplexity"]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (InputError("bits must be in [2, 8], got 0"), "bits must be in [2, 8], got 0"),
+        (MemoryError(), "ran out of memory (stage: compress): "),
+        (torch.OutOfMemoryError("CUDA out of memory."), "ran out of memory (stage: compress): "),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "ran out of memory"),
+        (OSError(28, "No space left on device"), "the disk is full (stage: compress): "),
+        (KeyError("q_proj"), "KeyError (stage: compress): 'q_proj'"),
+    ],
+)
+def test_a_failure_is_explained_in_a_sentence(error: Exception, expected: str) -> None:
+    reason = trial.explain(error, "compress")
+    assert reason.startswith(expected)
+    assert "\n" not in reason
+
+
+def test_as_a_process_it_fails_with_a_reason_and_a_traceback(make_job: Callable[..., dict[str, Any]]) -> None:
+    job = make_job("dense", "size", weights_sha256="0" * 64)
+    done = in_process(json.dumps(job))
+    assert done.returncode == 1
+    last = read(done.stdout)[-1]
+    assert last["event"] == "failed"
+    assert "have changed" in last["reason"]
+    assert "InputError" in last["traceback"]
+
+
+def test_as_a_process_it_ends_with_done(make_job: Callable[..., dict[str, Any]]) -> None:
+    done = in_process(json.dumps(make_job("quantize:rtn,bits=4,group_size=16", "size")))
+    assert done.returncode == 0, done.stderr
+    assert read(done.stdout)[-1] == {"event": "done"}
+
+
+def in_process(job: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "engine.trial"]
+    return subprocess.run(
+        command, input=job, capture_output=True, text=True, check=False, cwd=ROOT, env=dict(os.environ)
+    )

@@ -1,0 +1,126 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from engine import words
+from engine.front import find_front, pick
+from tests.made_rows import DENSE_BYTES, row, sweep
+
+ROWS = sweep()[0]
+DENSE, EIGHT, FOUR, TWO, ZEROS, LAYERS, SLICED, BOTH = ROWS
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("weight_bytes", 86.42e6, "86.4 MB"),
+        ("weight_bytes", DENSE_BYTES, "269 MB"),
+        ("weight_bytes", 1_234e6, "1,234 MB"),
+        ("norms_bytes", 70_272, "0.0703 MB"),
+        ("compression_ratio", 3.1, "3.1x"),
+        ("compression_ratio", 12.3, "12x"),
+        ("decode_speedup", 0.85, "0.85x"),
+        ("decode_speedup", 1.08, "1.08x"),
+        ("accuracy", 0.446, "44.6%"),
+        ("accuracy_piqa", 0.446, "44.6%"),
+        ("accuracy_change", -0.007, "−0.7 points"),
+        ("accuracy_change", 0.012, "+1.2 points"),
+        ("accuracy_change", -0.0001, "0.0 points"),
+        ("decode_ms_per_token", 12.44, "12.4 ms"),
+        ("perplexity", 27.94, "27.9"),
+        ("perplexity", 1000.0, "1,000"),
+        ("perplexity", 2.1e4, "over 1,000 ↑"),
+        ("parameters", 134.515e6, "135 M"),
+        ("kv_cache_bytes_per_token", 23040, "23,040 bytes"),
+        ("questions", 300, "300"),
+        ("accuracy", None, "–"),
+        ("perplexity", math.inf, "–"),
+    ],
+)
+def test_numbers(name: str, value: float | None, text: str) -> None:
+    assert words.format_value(name, value) == text
+
+
+def test_numbers_with_their_interval_take_the_longer_arm() -> None:
+    assert words.with_interval("accuracy_retention", 0.98, 0.965, 1.0) == "98% ± 2"
+    assert words.with_interval("accuracy_retention", 0.983, 0.98, 0.988) == "98.3% ± 0.5"
+    assert words.with_interval("accuracy_change", -0.007, -0.017, 0.003) == "−0.7 ± 1.0 points"
+    assert words.with_interval("accuracy", 0.446, None, None) == "44.6%"
+
+
+def test_the_answer_in_two_sentences() -> None:
+    assert words.answer(BOTH, DENSE) == (
+        "2.6x smaller (102 MB, was 269 in bf16). Keeps 86% ± 7 of accuracy; guessing would keep 60%."
+    )
+
+
+def test_no_loss_is_never_claimed_only_not_detected() -> None:
+    assert words.quality(EIGHT) == "No loss detected on 200 questions; it could be up to 1.4 points."
+    assert words.change(EIGHT) == words.quality(EIGHT)
+    assert words.change(FOUR) == "−4.0 ± 3.1 points"
+
+
+def test_dense_is_not_compared_with_itself() -> None:
+    assert words.answer(DENSE, DENSE) == "269 MB in bf16. Answers 50.0% right; guessing gets 30.0%."
+    assert words.change(DENSE) == ""
+
+
+def test_sizes_that_did_not_fall() -> None:
+    assert words.size(ZEROS, DENSE) == "269 MB, the size of the original in bf16."
+    grown = replace(SLICED, metrics={"weight_bytes": DENSE_BYTES * 1.05, "compression_ratio": 1 / 1.05})
+    assert words.size(grown, DENSE) == "1.05x larger (282 MB, was 269 in bf16)."
+    assert words.size(row(metrics={}), None) == ""
+
+
+def test_why_it_is_not_smaller() -> None:
+    said = "40% of the weights are zero; the file is no smaller: a stored zero costs as much as any number."
+    assert words.why_not_smaller(ZEROS, DENSE) == said
+    half = replace(ZEROS, metrics={**ZEROS.metrics, "nonzero_parameters": 67.25e6})
+    assert words.why_not_smaller(half, DENSE).startswith("Half the weights are zero; the file is no smaller")
+    assert words.why_not_smaller(TWO, DENSE) == words.SIMULATED
+    kept = replace(FOUR, metrics={**FOUR.metrics, "embedding_bytes": 56.6e6})
+    assert words.why_not_smaller(kept, DENSE) == "The embedding was left in bf16; it is 50% of the file now."
+    assert words.why_not_smaller(SLICED, DENSE) == ""
+
+
+def test_speed_is_said_of_real_kernels_only() -> None:
+    assert words.speed(SLICED) == "1.12x faster per word."
+    assert words.speed(replace(SLICED, metrics={"decode_speedup": 0.77})) == "1.3x slower per word."
+    assert words.speed(replace(SLICED, metrics={"decode_speedup": 1.01})) == "As fast per word as the original."
+    assert words.speed(TWO) == words.SIMULATED
+    assert words.speed(ZEROS) == words.ZEROS_SIMULATED
+
+
+def test_the_knee_is_a_point_or_a_range() -> None:
+    found = find_front(ROWS)
+    assert found.knee is not None
+    sharp = replace(found, knee=replace(found.knee, low=FOUR, row=FOUR, high=FOUR))
+    assert words.knee(sharp) == (
+        "The knee: 4-bit, round to nearest, groups of 64 (113 MB). Beyond it accuracy falls off."
+    )
+    wide = replace(found, knee=replace(found.knee, low=BOTH, row=FOUR, high=EIGHT))
+    assert words.knee(wide).startswith(
+        "The knee lies between 102 MB and 167 MB: the questions asked can't tell closer."
+    )
+    assert words.knee(replace(found, knee=None)) == ""
+
+
+def test_the_pick_in_words() -> None:
+    assert words.picked(pick(ROWS, 120e6), 120e6, DENSE).startswith(
+        "Best within 120 MB: 4-bit, round to nearest, groups of 64. 2.4x smaller (113 MB, was 269 in bf16). Keeps 92%"
+    )
+    assert words.picked(pick(ROWS, 50e6), 50e6, DENSE).startswith("Nothing measured fits 50 MB; the smallest is 10% of")
+    assert words.picked(pick([], 50e6), 50e6, None) == "Nothing has been measured yet."
+
+
+def test_short_labels_grow_only_where_they_are_alike() -> None:
+    recipes = ("quantize:rtn,bits=4", "quantize:rtn,bits=4,targets=linears+embedding", "quantize:rtn,bits=8")
+    rows = [row(recipe, f"{n:016x}") for n, recipe in enumerate(recipes)]
+    assert list(words.distinct_labels(rows).values()) == ["4-bit", "4-bit (linears, embedding)", "8-bit"]
+    groups = [row(f"quantize:rtn,bits=4,group_size={g}", f"{g:016x}") for g in (64, 32)]
+    assert list(words.distinct_labels(groups).values()) == ["4-bit, groups of 64", "4-bit, groups of 32"]
+
+
+def test_the_protocol_names_machine_threads_format_batch_and_n() -> None:
+    assert words.protocol(DENSE, 200) == ["Test CPU", "2 threads", "fp32", "batch 1", "n = 200 questions"]

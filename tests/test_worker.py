@@ -1,0 +1,256 @@
+"""The worker, as a process of its own: what kills it or its child costs one trial and nothing else."""
+
+import math
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event as events_of_engine
+
+from engine import worker
+from engine.errors import InputError
+from engine.lock import hold, holder
+from engine.row import Row
+from engine.store import Queue, Store
+from tests import fake_trial
+from tests.fake_trial import KILLED, RAISES, SLOW, STUBBORN, WORKS, made
+from tests.test_child import alive, wait_until
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
+    return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    opened = Store(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def start(url: str) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts a worker with the fake child; all that were started are killed in the end."""
+    started: list[subprocess.Popen[str]] = []
+
+    def one() -> subprocess.Popen[str]:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+        started.append(subprocess.Popen([*fake_trial.WORKER, url], text=True, env=environment, **pipes))
+        return started[-1]
+
+    yield one
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def until(store: Store, trial_id: str, *states: str, seconds: float = 15.0) -> Row:
+    wait_until(lambda: store.row(trial_id).state in states, seconds)
+    return store.row(trial_id)
+
+
+def child_pids(store: Store, trial_id: str) -> list[int]:
+    wait_until(lambda: any(n.startswith("pids") for n in store.row(trial_id).notes))
+    return [int(word) for word in store.row(trial_id).notes[-1].split()[1:3]]
+
+
+def test_queued_trials_run_dense_first_and_their_results_are_kept(store: Store, start) -> None:
+    store.submit([made(WORKS)], ["size", "accuracy"])
+    start()
+    row = until(store, made(WORKS).id, "done")
+    assert row.metrics["weight_bytes"] == 800.0
+    assert row.environment == {"cpu": "none"}
+    assert store.items(row.trial_id)["piqa"][0].loglikelihoods == (-1.0, -2.0)
+    dense = store.row(made().id)
+    assert dense.state == "done"
+    assert dense.finished_at <= row.started_at
+    assert row.metrics["flips"] == 0.0  # compared with dense's answers when it was finished
+    assert row.metrics["accuracy_retention"] == 1.0
+
+
+def test_progress_reaches_the_store_within_two_seconds(store: Store, start) -> None:
+    store.submit([made(SLOW)], ["size"])
+    start()
+    until(store, made(SLOW).id, "running")
+    began = time.monotonic()
+    wait_until(lambda: store.progress().get(made(SLOW).id) is not None)
+    assert time.monotonic() - began < 2
+    wait_until(lambda: store.progress()[made(SLOW).id].done > 10)
+    progress = store.progress()[made(SLOW).id]
+    assert (progress.stage, progress.total) == ("load", 600)
+    assert progress.seconds_left is not None
+    assert 10 < progress.seconds_left < 60
+
+
+def test_a_killed_worker_costs_the_trial_in_hand_and_a_new_one_runs_it_again(store: Store, start) -> None:
+    store.submit([made(SLOW), made(WORKS)], ["size"])
+    first = start()
+    both = child_pids(store, made(SLOW).id)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert store.row(made(SLOW).id).state == "running"
+    wait_until(lambda: not any(alive(pid) for pid in both), 3)
+    start()
+    wait_until(lambda: store.row(made(SLOW).id).notes[-1:] != () and len(store.row(made(SLOW).id).notes) == 2)
+    assert store.row(made(SLOW).id).state == "running"
+
+
+def test_a_killed_child_fails_alone_with_its_reason(store: Store, start) -> None:
+    store.submit([made(KILLED), made(RAISES), made(WORKS)], ["size"])
+    start()
+    until(store, made(WORKS).id, "done")
+    killed, raised = store.row(made(KILLED).id), store.row(made(RAISES).id)
+    assert killed.state == "failed"
+    assert "most likely because memory ran out" in killed.reason
+    assert (raised.state, raised.reason) == ("failed", "bits were wrong")
+    assert store.detail(raised.trial_id).traceback == "Traceback: here"
+    assert "about to raise" in store.detail(raised.trial_id).log
+
+
+@pytest.mark.parametrize("bits", [SLOW, STUBBORN])
+def test_a_running_trial_is_cancelled_within_three_seconds(store: Store, start, bits: int) -> None:
+    store.submit([made(bits)], ["size"])
+    start()
+    both = child_pids(store, made(bits).id)
+    began = time.monotonic()
+    store.request_cancel([made(bits).id])
+    until(store, made(bits).id, "cancelled")
+    assert time.monotonic() - began < 3
+    assert not any(alive(pid) for pid in both)
+
+
+def test_a_queued_trial_is_cancelled_while_another_runs(store: Store, start) -> None:
+    store.submit([made(SLOW), made(WORKS)], ["size"])
+    start()
+    until(store, made(SLOW).id, "running")
+    began = time.monotonic()
+    store.request_cancel([made(WORKS).id])
+    until(store, made(WORKS).id, "cancelled")
+    assert time.monotonic() - began < 3
+    assert store.row(made(SLOW).id).state == "running"
+
+
+def test_a_worker_told_to_stop_gives_its_trial_back_and_leaves_nothing(store: Store, start) -> None:
+    store.submit([made(SLOW)], ["size"])
+    process = start()
+    both = child_pids(store, made(SLOW).id)
+    folder = Path(store.row(made(SLOW).id).notes[-1].rpartition(" in ")[2])
+    assert folder.is_dir()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(5) == 0
+    assert store.row(made(SLOW).id).state == "queued"
+    assert not any(alive(pid) for pid in both)
+    assert not folder.exists()
+
+
+def test_a_second_worker_is_refused_in_one_sentence_that_names_the_first(url: str, store: Store, start) -> None:
+    first = start()
+    wait_until(lambda: holder(url) == first.pid)
+    second = subprocess.run(
+        [sys.executable, "-m", "engine", "worker", "--store", url], capture_output=True, text=True, check=False
+    )
+    assert second.returncode == 2
+    assert second.stderr == f"error: a worker (process {first.pid}) already runs the trials of this store\n"
+    assert first.poll() is None
+
+
+def test_the_lock_is_free_once_its_holder_is_killed(url: str, store: Store, start) -> None:
+    first = start()
+    wait_until(lambda: holder(url) == first.pid)
+    first.kill()
+    first.wait()
+    assert holder(url) is None
+    with hold(url):
+        assert holder(url) == os.getpid()
+
+
+def test_one_store_has_one_lock_whatever_path_leads_to_it(url: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with hold(url), pytest.raises(InputError, match="already runs"), hold("sqlite:///./store.db"):
+        pass
+    with hold("postgresql://h/a"), hold("postgresql://h/b"), hold(url):
+        pass
+
+
+def test_ensure_running_starts_one_worker_that_outlives_us_and_no_second(
+    url: str, store: Store, tmp_path: Path
+) -> None:
+    assert worker.ensure_running(url)
+    wait_until(lambda: bool(holder(url)))
+    pid = holder(url)
+    assert pid is not None
+    try:
+        assert not worker.ensure_running(url)
+        assert os.getsid(pid) == pid  # of a session of its own: a closed terminal or a killed server does not reach it
+        assert (tmp_path / "cache" / "worker.log").exists()
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: holder(url) is None)
+
+
+def test_the_worker_never_imports_torch() -> None:
+    code = "import sys, engine.worker, engine.trials, engine.__main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_full_disk_makes_the_worker_wait_and_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "FULL_S", 0.05)
+    store.submit([made(WORKS)], ["size"])
+    said: list[str] = []
+
+    def full(connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute("PRAGMA max_page_count=1")
+
+    def say(text: str) -> None:
+        said.append(text)
+        if "is full" in text:  # someone makes space
+            events_of_engine.remove(store.database.engine, "connect", full)
+            store.database.engine.dispose()
+
+    with Queue(store) as queue:
+        runner = worker.Runner(store, queue, threading.Event(), say, fake_trial.COMMAND)
+        keep = queue.keep_items
+
+        def keep_on_a_full_disk(trial_id: str, task: str, results: list) -> None:
+            if not any("is full" in text for text in said):
+                store.database.engine.dispose()
+                events_of_engine.listen(store.database.engine, "connect", full)
+                results = [results[0]._replace(loglikelihoods=(math.sin(i), 1 / (i + 1))) for i in range(20_000)]
+            keep(trial_id, task, results)
+
+        monkeypatch.setattr(queue, "keep_items", keep_on_a_full_disk)
+        assert runner.run_next()
+    assert any("is full" in text for text in said)
+    assert store.row(made(WORKS).id).state == "done"
+    assert len(store.items(made(WORKS).id)["piqa"]) == 1
+
+
+def test_a_mistake_of_ours_costs_the_trial_and_not_the_sweep(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.submit([made(WORKS), made(WORKS, 128)], ["size"])
+    with Queue(store) as queue:
+        runner = worker.Runner(store, queue, threading.Event(), lambda text: None, fake_trial.COMMAND)
+        with monkeypatch.context() as broken:
+            broken.setattr(queue, "keep_facts", lambda *args, **more: {}["missing"])
+            assert runner.run_next()
+        assert runner.run_next()
+    assert store.row(made(WORKS).id).reason == "KeyError in the worker: 'missing'"
+    assert "keep_facts" in store.detail(made(WORKS).id).traceback
+    assert store.row(made(WORKS, 128).id).state == "done"
+
+
+def test_a_value_that_is_not_finite_is_stored_as_none(store: Store) -> None:
+    store.submit([made(fake_trial.INFINITE)], ["size"])
+    with Queue(store) as queue:
+        worker.Runner(store, queue, threading.Event(), lambda text: None, fake_trial.COMMAND).run_next()
+    row = store.row(made(fake_trial.INFINITE).id)
+    assert (row.metrics["perplexity"], row.reasons["perplexity"]) == (None, "infinite")
