@@ -70,8 +70,8 @@ def run_in_child(
 def child_environment() -> dict[str, str]:
     """This process's environment, in which `python -m engine` is found from any folder and threads wait politely.
 
-    Beside other load, GNU OpenMP's threads spin through whole time slices of the thread that they wait for: on two cores
-    with one of them busy, a pass over 210 small linears took 1,650 ms, and 26 ms with the spinning cut short.
+    Beside other load, GNU OpenMP's threads spin through whole time slices of the thread that they wait for: on two
+    cores with one of them busy, a pass over 210 small linears took 1,650 ms, and 26 ms with the spinning cut short.
     """
     root = str(Path(__file__).resolve().parents[1])
     known = os.environ.get("PYTHONPATH")

@@ -159,9 +159,9 @@ def measure_size(job: Job, model: LanguageModel, events: Events) -> str | None:
     """Count bytes and parameters, say whether the result is simulated, and why no kernel runs it where none does."""
     events.stage("size")
     measured = size.measure(model, job.packed)
-    events.simulated(bool(measured.simulated))
+    events.simulated(measured.simulated)
     if measured.simulated:
-        events.note(f"Simulated: {measured.simulated}.")
+        events.note(f"Simulated: {measured.reason}.")
     if "size" in job.measures:
         events.metrics(measured.metrics)
     packed = [layer.matrix for layer in model.network.modules() if isinstance(layer, PackedLinear)]

@@ -50,7 +50,8 @@ DTYPES = (torch.float32, torch.bfloat16)  # of the activations
 
 _ROWS_AT_ONCE = 512  # of a dequantized block: enough for a matrix product, few enough to stay in the cache
 _NO_ZEROS = np.zeros((0, 0), dtype=np.uint8)
-_SUMS = {"reassoc", "contract", "nsz"}  # lets sums run in vector lanes; infinities and NaN keep their meaning
+_SUMS = {"reassoc", "contract", "nsz"}  # lets a dot product run in vector lanes; nothing else may be reordered:
+# a scale is a tiny number times 2**112, and that factor on a sum of codes would overflow
 
 
 def matvec(matrix: PackedMatrix, x: Tensor) -> Tensor:
@@ -209,7 +210,7 @@ def _group_sums(x, group_size):  # type: ignore[no-untyped-def]
     return sums
 
 
-@njit(parallel=True, fastmath=_SUMS, cache=True)
+@njit(parallel=True, cache=True)
 def _matvec8(codes_at, scales_at, zeros_at, x_at, out_at, tokens, rows, columns, group_size, bf16):  # type: ignore[no-untyped-def]
     """Addresses of codes [rows, columns], scales and zeros [rows, groups], x [tokens, columns], out [tokens, rows]."""
     groups = columns // group_size
@@ -231,7 +232,7 @@ def _matvec8(codes_at, scales_at, zeros_at, x_at, out_at, tokens, rows, columns,
     _write(out_at, y, bf16)
 
 
-@njit(parallel=True, fastmath=_SUMS, cache=True)
+@njit(parallel=True, cache=True)
 def _matvec4(codes_at, scales_at, zeros_at, x_at, out_at, tokens, rows, columns, group_size, bf16):  # type: ignore[no-untyped-def]
     """As _matvec8, with two codes and two zero points a byte."""
     groups, half = columns // group_size, group_size // 2

@@ -12,7 +12,7 @@ from torch.nn import functional
 from engine.layers.packed_matrix import PackedMatrix
 
 KERNEL_BITS = (8, 4)
-KERNEL_ROWS = 4  # tokens at once up to which the kernel beats dequantizing block by block
+KERNEL_ROWS = 16  # tokens at once up to which the kernel beats dequantizing block by block
 
 
 def has_kernel(matrix: PackedMatrix) -> bool:

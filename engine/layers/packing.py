@@ -31,6 +31,9 @@ def unpack(stream: Tensor, bits: int, count: int) -> Tensor:
     """The uint8 values [rows, count] of a stream that `pack` made."""
     if bits == 8:
         return stream
+    if 8 % bits == 0:  # no value crosses a byte
+        values = (stream.unsqueeze(-1) >> _steps(8 // bits, bits, stream).to(torch.uint8)) & (2**bits - 1)
+        return values.view(len(stream), -1)[:, :count]
     rows, width = stream.shape
     padded = torch.zeros(rows, -(-count // _LANES), bits, dtype=torch.int64, device=stream.device)
     padded.view(rows, -1)[:, :width] = stream

@@ -47,3 +47,12 @@ def test_scales_below_the_normal_numbers_of_float16_are_exact() -> None:
 def test_widths_with_a_kernel() -> None:
     assert [bits for bits in range(2, 9) if has_kernel(_layer(bits, 16, True).matrix)] == [4, 8]
     assert not has_kernel(_layer(4, 3, True).matrix)  # an odd group would share a byte with its neighbour
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_massive_activations_do_not_overflow(bits: int) -> None:
+    """Language models have a few activations in the thousands; sums of unscaled codes times them stay finite."""
+    layer = _layer(bits, 16, True)
+    x = torch.full((1, 48), 1e6)
+    expected = functional.linear(x.double(), layer.matrix.dequantize().double())
+    torch.testing.assert_close(layer(x).double(), expected, rtol=1e-4, atol=100)
