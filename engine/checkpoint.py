@@ -45,7 +45,8 @@ LAYOUT = "kneepoint.json"
 def save(model: LanguageModel, folder: Path) -> None:
     """Write a packed checkpoint; tensors that no step has packed are rounded to bf16.
 
-    Creates the folder and replaces what a checkpoint of ours left there. Raises OSError where the disk is full.
+    Creates the folder and replaces what a checkpoint of ours left there. Raises InputError where it can't be written,
+    as when the disk is full.
     """
     network = model.network
     layout = {
@@ -138,7 +139,14 @@ def stored_tensors(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _write(network: PreTrainedModel, tensors: dict[str, Tensor], tokenizer: Any, folder: Path) -> None:
-    """The files that every checkpoint has."""
+    """The files that every checkpoint has; raises InputError where they can't be written."""
+    try:
+        _write_files(network, tensors, tokenizer, folder)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"can't write the checkpoint {str(folder)!r}: {error}") from error
+
+
+def _write_files(network: PreTrainedModel, tensors: dict[str, Tensor], tokenizer: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / LAYOUT).unlink(missing_ok=True)
     standard_config(network.config).save_pretrained(folder)

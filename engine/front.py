@@ -157,17 +157,36 @@ class Pick:
     passed_over: int  # results that would fit and were not considered: flattered or simulated
 
 
-def pick(rows: Sequence[Row], budget_bytes: float, comparison: str | None = None) -> Pick:
-    """The most accurate real result whose weights fit the budget; the smaller one where two are equally accurate.
+def pick(rows: Sequence[Row], budget_bytes: float, comparison: str | None = None, y: str = "accuracy") -> Pick:
+    """The real result of highest `y` whose weights fit the budget; the smaller one where two are equally good.
 
     Flattered results are passed over, and simulated ones too: what they occupy while they run is not what is stored.
     """
-    points = find_front(rows, "weight_bytes", "accuracy", comparison).points
+    points = find_front(rows, "weight_bytes", y, comparison).points
     sound = [row for row in points if not row.simulated and not flattered(row)]
     fitting = [row for row in sound if _weight(row) <= budget_bytes]
     passed_over = sum(_weight(row) <= budget_bytes for row in points) - len(fitting)
-    best = max(fitting, key=lambda row: (row.metrics["accuracy"] or 0.0, -_weight(row)), default=None)
+    best = max(fitting, key=lambda row: (row.metrics[y] or 0.0, -_weight(row)), default=None)
     return Pick(best, min(sound, key=_weight, default=None), passed_over)
+
+
+def telling_quality(rows: Sequence[Row], comparison: str | None = None) -> str:
+    """The metric that tells a comparison's results apart: accuracy, unless the original is not surely above guessing.
+
+    A model that guesses has no accuracy to lose, and a front of guesses is noise. Then it is how often the next word
+    stays the original's, where that was measured.
+    """
+    mine = [row for row in rows if row.state == "done" and comparison in (None, row.comparison_id)]
+    dense = next((row for row in mine if is_dense(row)), None)
+    if dense is None or not guesses(dense) or not any(row.value("top1_agreement") for row in mine if row is not dense):
+        return "accuracy"
+    return "top1_agreement"
+
+
+def guesses(dense: Row | None) -> bool:
+    """Whether the original's accuracy is not surely above guessing: its interval reaches down to it."""
+    low, chance = (dense.value(name) if dense else None for name in ("accuracy_low", "accuracy_chance"))
+    return low is not None and chance is not None and low <= chance
 
 
 def is_dense(row: Row) -> bool:

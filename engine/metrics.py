@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.tasks import TASKS
+
 Direction = Literal["lower", "higher", "none"]
 Scale = Literal["log", "linear"]
 
@@ -89,7 +91,8 @@ def metric(name: str) -> Metric:
     for prefix in ("accuracy_norm_", "accuracy_"):
         if name.startswith(prefix):
             base, task = METRICS[prefix.rstrip("_")], name.removeprefix(prefix)
-            return _derived(base, name, f"{base.label} on {task}", f"{base.definition} Of {task} alone.")
+            words = TASKS[task].label if task in TASKS else task
+            return _derived(base, name, f"{base.label} on {words}", f"{base.definition} Of {words} alone.")
     raise KeyError(name)
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.front import Front, Pick, flattered
+from engine.front import Front, Pick, flattered, guesses
 from engine.metrics import metric
 from engine.row import Row
 from engine.spec import parse
@@ -71,7 +71,7 @@ def short_label(row: Row) -> str:
 
 def answer(row: Row, dense: Row | None) -> str:
     """What a stakeholder asks first, in two sentences: how much smaller, and what is kept."""
-    return f"{size(row, dense)} {quality(row)}".strip()
+    return f"{size(row, dense)} {quality(row, dense)}".strip()
 
 
 def size(row: Row, dense: Row | None) -> str:
@@ -89,8 +89,13 @@ def size(row: Row, dense: Row | None) -> str:
     return f"{_round(weight)} MB{same} in bf16."
 
 
-def quality(row: Row) -> str:
-    """ "Keeps 98% ± 2 of accuracy; guessing would keep 79%."; or no loss detected, and how large it could be."""
+def quality(row: Row, dense: Row | None = None) -> str:
+    """ "Keeps 98% ± 2 of accuracy; guessing would keep 79%."; or no loss detected, and how large it could be.
+
+    Where the original only guesses there is no accuracy to keep: then how often the next word stays the same.
+    """
+    if guesses(dense) and row.recipe != "dense":
+        return same_next_word(row)
     kept, change = row.value("accuracy_retention"), _interval(row, "accuracy_change")
     if row.recipe == "dense":
         accuracy = row.value("accuracy")
@@ -109,6 +114,25 @@ def no_loss(row: Row, change: Interval) -> str:
     asked = row.value("questions")
     number = f" on {asked:,.0f} questions" if asked else ""
     return f"No loss detected{number}; it could be up to {max(0.0, -100 * change.low):.1f} points."
+
+
+def same_next_word(row: Row) -> str:
+    """ "The next word stays the original's 77% of the time." """
+    share = row.value("top1_agreement")
+    return "" if share is None else f"The next word stays the original's {100 * share:.0f}% of the time."
+
+
+def guessing(dense: Row | None) -> str:
+    """Why accuracy is not what a front shows, where the original itself only guesses; else empty."""
+    if dense is None or not guesses(dense):
+        return ""
+    asked = dense.value("questions")
+    right, chance = (format_value(name, dense.value(name)) for name in ("accuracy", "accuracy_chance"))
+    number = f"these {asked:,.0f} questions" if asked else "these questions"
+    return (
+        f"On {number} the original itself gets {right}, no better than guessing ({chance}): they can't show a loss. "
+        "How often the next word stays the same can."
+    )
 
 
 def change(row: Row) -> str:

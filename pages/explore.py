@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 
 from engine import assets, words
-from engine.front import PRESETS, Comparison, Front, is_dense
+from engine.front import PRESETS, Comparison, Front, guesses, is_dense, telling_quality
 from engine.metrics import METRICS
 from engine.plots import FAMILIES, Y_CHOICES
 from engine.row import Row
@@ -53,10 +53,11 @@ def draw_empty() -> None:
 
 def view_values(found: Mapping[str, Group]) -> dict[str, Value]:
     """Everything that makes up this view, as it stands in the address."""
+    first = next(iter(found.values()))
     return {
         "of": Value(next(iter(found)), allowed=tuple(found)),
         "axes": Value("size-quality", allowed=tuple(PRESET_NAMES)),
-        "quality": Value("accuracy", allowed=Y_CHOICES),
+        "quality": Value(telling_quality(first.rows, first.comparison.id), allowed=Y_CHOICES),
         "x": Value("weight_bytes", allowed=AXES),
         "y": Value("accuracy", allowed=AXES),
         "families": Value([], allowed=tuple(FAMILIES)),
@@ -177,6 +178,8 @@ def draw_panel(group: Group, front: Front, trial: str) -> None:
         if front.knee is not None:
             markup.text(f"{front.knee.row.label}: {words.answer(front.knee.row, front.dense)}")
             st.button("Look at the knee", key="explore:knee", on_click=partial(choose, front.knee.row.trial_id))
+        if guesses(front.dense):
+            markup.soft(words.guessing(front.dense))
         markup.soft("Click a point, or choose a row of the table, to read what it is.")
 
 

@@ -116,8 +116,9 @@ def describe_model(row: Known) -> str:
 def draw_methods() -> tuple[list[Recipe], bool]:
     """The recipes chosen, and whether all that was typed can be read."""
     markup.head("Methods")
+    st.session_state.setdefault("sweep:methods", list(METHODS))
     chosen = st.pills(
-        "Methods", list(METHODS), selection_mode="multi", default=list(METHODS), key="sweep:methods",
+        "Methods", list(METHODS), selection_mode="multi", key="sweep:methods",
         format_func=method_name, label_visibility="collapsed", persist_state="session", wrap=True,
     )  # fmt: skip
     recipes: list[Recipe] = []

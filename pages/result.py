@@ -5,6 +5,7 @@ from html import escape
 import streamlit as st
 
 from engine import words
+from engine.front import telling_quality
 from engine.metrics import METRICS, metric
 from engine.row import Row
 from engine.store import StateError
@@ -12,7 +13,7 @@ from pages.shared import frame, markup, stored
 from pages.shared.card import why
 from pages.shared.markup import Bar
 from pages.shared.progress import STATES, describe
-from pages.shared.result_words import accuracy_figure, line, marks, size_figure, speed_figure
+from pages.shared.result_words import line, marks, quality_figure, size_figure, speed_figure
 
 PARTS = ("embedding", "head", "linears", "scales_zeros", "norms", "other")
 SIDES = (("size", "latency", "memory"), ("accuracy", "perplexity"))
@@ -92,13 +93,13 @@ def draw_measured(row: Row) -> None:
     rows = group.rows if group else (row,)
     dense = stored.dense_of(rows)
     if row.state == "done":
-        front = stored.front_of(rows, "weight_bytes", "accuracy", row.comparison_id)
+        front = stored.front_of(rows, "weight_bytes", telling_quality(rows, row.comparison_id), row.comparison_id)
         markup.chips(marks(row, row.trial_id in front.best_ids))
         markup.lead(words.answer(row, dense))
         for sentence in (words.speed(row), why(row, dense)):
             if sentence:
                 markup.text(sentence)
-        markup.figures([size_figure(row, dense), accuracy_figure(row, dense), speed_figure(row)])
+        markup.figures([size_figure(row, dense), quality_figure(row, dense), speed_figure(row)])
         links(row)
     draw_bytes(row, dense)
     draw_metrics(row, dense)

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from engine import paths, worker
+from engine.front import telling_quality
 from engine.lock import holder
 from engine.row import Row
 from engine.store import StateError, SweepRow
@@ -127,7 +128,8 @@ def draw_front(rows: Sequence[Row]) -> None:
         markup.head("The front so far" if len(done) < len(rows) else "The front")
         query = {"of": f"mine-{rows[0].comparison_id}"}
         st.page_link("pages/explore.py", label="Open in Explore", icon=":material/arrow_forward:", query_params=query)
-    chart.draw_front(rows, "weight_bytes", "accuracy", key="runs:front", comparison=rows[0].comparison_id)
+    quality = telling_quality(rows)
+    chart.draw_front(rows, "weight_bytes", quality, key="runs:front", comparison=rows[0].comparison_id)
 
 
 def draw_trials(rows: Sequence[Row]) -> None:

@@ -5,11 +5,11 @@ import math
 import streamlit as st
 
 from engine import assets, words
-from engine.front import Pick, pick
+from engine.front import Pick, pick, telling_quality
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, METHODS
 from pages.shared import chart, frame, markup, stored, view
-from pages.shared.result_words import accuracy_figure, questions, size_figure, speed_figure
+from pages.shared.result_words import quality_figure, questions, size_figure, speed_figure
 from pages.shared.stored import Group
 
 PAGE = "start"
@@ -58,10 +58,11 @@ def draw_answer(group: Group) -> None:
     """The question, its answer for a memory budget, and the front with that answer ringed."""
     name = NAMES.get(group.comparison.model, group.comparison.model)
     dense = stored.dense_of(group.rows)
-    least, most, proposed = budgets(group)
+    quality = telling_quality(group.rows, group.comparison.id)
+    least, most, proposed = budgets(group, quality)
     values = {"budget": view.Value(proposed, low=least, high=most)}
     budget = float(str(view.restore(PAGE, values)["budget"]))
-    chosen = pick(group.rows, budget * 1e6, group.comparison.id)
+    chosen = pick(group.rows, budget * 1e6, group.comparison.id, quality)
     markup.title(f"How small can {name} get before it breaks?")
     markup.lead(words.picked(chosen, budget * 1e6, dense))
     draw_figures(chosen, dense)
@@ -72,8 +73,10 @@ def draw_answer(group: Group) -> None:
     )  # fmt: skip
     view.keep(PAGE, values)
     rings = [chosen.row.trial_id] if chosen.row else []
+    if quality != "accuracy":
+        markup.soft(words.guessing(dense))
     chart.draw_front(
-        group.rows, "weight_bytes", "accuracy", key="start:front", comparison=group.comparison.id, highlighted=rings
+        group.rows, "weight_bytes", quality, key="start:front", comparison=group.comparison.id, highlighted=rings
     )
 
 
@@ -81,12 +84,12 @@ def draw_figures(chosen: Pick, dense: Row | None) -> None:
     row = chosen.row
     if row is None:
         return
-    markup.figures([size_figure(row, dense), accuracy_figure(row, dense), speed_figure(row)])
+    markup.figures([size_figure(row, dense), quality_figure(row, dense), speed_figure(row)])
 
 
-def budgets(group: Group) -> tuple[float, float, float]:
+def budgets(group: Group, quality: str) -> tuple[float, float, float]:
     """The slider's ends and its first value in MB: the smallest result, the largest, and the knee."""
-    found = stored.front_of(group.rows, "weight_bytes", "accuracy", group.comparison.id)
+    found = stored.front_of(group.rows, "weight_bytes", quality, group.comparison.id)
     sizes = [(row.value("weight_bytes") or 0.0) / 1e6 for row in found.points if not row.simulated]
     knee = found.knee.row.value("weight_bytes") if found.knee and not found.knee.row.simulated else None
     least, most = math.floor(min(sizes)), math.ceil(max(sizes))

@@ -131,3 +131,13 @@ def _edit_tensors(folder: Path, **changes: Tensor | None) -> None:
     path = folder / checkpoint.WEIGHTS
     tensors = {name: tensor.clone() for name, tensor in load_file(path).items()} | changes
     save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, path)
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_what_can_t_be_written_is_one_sentence(tiny_llama: LanguageModel, tmp_path: Path, full: bool) -> None:
+    if full:
+        (tmp_path / checkpoint.WEIGHTS).symlink_to("/dev/full")
+    else:
+        (tmp_path / "taken").write_text("")
+    with pytest.raises(InputError, match="can't write the checkpoint"):
+        checkpoint.save(tiny_llama, tmp_path if full else tmp_path / "taken")

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from engine.errors import InputError
-from engine.front import comparisons, find_front, flattered, pick, whiskers
+from engine.front import comparisons, find_front, flattered, pick, telling_quality, whiskers
 from engine.row import Row
 from tests.made_rows import DENSE_BYTES, row, sweep
 
@@ -108,3 +108,13 @@ def test_pick_takes_the_most_accurate_that_fits_and_of_equals_the_smaller() -> N
     nothing = pick(ROWS, 10e6)
     assert nothing.row is None
     assert nothing.smallest is ROWS[7]  # 2 bits are smaller and simulated
+
+
+def test_a_front_of_guesses_is_drawn_by_the_next_word_instead() -> None:
+    guess = row(metrics={"accuracy": 0.3, "accuracy_low": 0.25, "accuracy_chance": 0.36, "top1_agreement": 1.0})
+    sure = row(metrics={"accuracy": 0.5, "accuracy_low": 0.45, "accuracy_chance": 0.36, "top1_agreement": 1.0})
+    small = row("quantize:rtn", trial="1" * 16, metrics={"accuracy": 0.31, "top1_agreement": 0.7})
+    unasked = row("quantize:rtn", trial="1" * 16, metrics={"accuracy": 0.31})
+    assert telling_quality([guess, small]) == "top1_agreement"
+    assert telling_quality([guess, unasked]) == "accuracy"
+    assert telling_quality([sure, small]) == "accuracy"

@@ -124,3 +124,14 @@ def test_short_labels_grow_only_where_they_are_alike() -> None:
 
 def test_the_protocol_names_machine_threads_format_batch_and_n() -> None:
     assert words.protocol(DENSE, 200) == ["Test CPU", "2 threads", "fp32", "batch 1", "n = 200 questions"]
+
+
+def test_where_the_original_guesses_no_loss_is_spoken_of() -> None:
+    dense = row(metrics={"accuracy": 0.3, "accuracy_low": 0.25, "accuracy_chance": 0.36, "questions": 300.0})
+    small = row(
+        "quantize:rtn", metrics={"top1_agreement": 0.772, "accuracy_change_low": -0.02, "accuracy_change_high": 0.02}
+    )
+    assert words.quality(small, dense) == "The next word stays the original's 77% of the time."
+    assert "300 questions" in words.guessing(dense)
+    assert "30.0%, no better than guessing (36.0%)" in words.guessing(dense)
+    assert words.guessing(row(metrics={"accuracy_low": 0.4, "accuracy_chance": 0.36})) == ""

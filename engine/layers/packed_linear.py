@@ -24,9 +24,9 @@ class PackedLinear(nn.Module):
     """y = x W^T + b with W packed; x is [..., columns], y is [..., rows] in x's dtype.
 
     On the CPU a few tokens go through the kernel, in fp32 on the packed weights. More of them (prefill), or another
-    width: W is dequantized a block of rows at a time, multiplied and dropped. That product runs in fp32 on the CPU, which
-    most processors multiply several times faster than bf16, and in x's dtype elsewhere (on CUDA, that is: less memory,
-    but no kernel of ours; untested there).
+    width: W is dequantized a block of rows at a time, multiplied and dropped. That product runs in fp32 on the CPU,
+    where it is exact and, without bf16 units, several times faster, and in x's dtype elsewhere (on CUDA, that is: less
+    memory, but no kernel of ours; untested there).
     """
 
     bias: Tensor | None

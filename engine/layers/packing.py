@@ -33,13 +33,14 @@ def unpack(stream: Tensor, bits: int, count: int) -> Tensor:
         return stream
     if 8 % bits == 0:  # no value crosses a byte
         values = (stream.unsqueeze(-1) >> _steps(8 // bits, bits, stream).to(torch.uint8)) & (2**bits - 1)
-        return values.view(len(stream), -1)[:, :count]
+        unpacked: Tensor = values.view(len(stream), -1)[:, :count]
+        return unpacked
     rows, width = stream.shape
     padded = torch.zeros(rows, -(-count // _LANES), bits, dtype=torch.int64, device=stream.device)
     padded.view(rows, -1)[:, :width] = stream
     words = (padded << _steps(bits, 8, stream)).sum(-1, keepdim=True)
     values = (words >> _steps(_LANES, bits, stream)) & (2**bits - 1)
-    unpacked: Tensor = values.to(torch.uint8).view(rows, -1)[:, :count]
+    unpacked = values.to(torch.uint8).view(rows, -1)[:, :count]
     return unpacked
 
 

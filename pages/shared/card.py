@@ -20,7 +20,7 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
         markup.text(row.reason)
     else:
         markup.chips(marks(row, None if left_out else on_front))
-        for sentence in (words.size(row, dense), words.quality(row), words.speed(row), why(row, dense)):
+        for sentence in (words.size(row, dense), words.quality(row, dense), words.speed(row), why(row, dense)):
             if sentence:
                 markup.text(sentence)
         markup.table(("", "Result"), [line(row, dense, name)[:2] for name in _NUMBERS if row.value(name)])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine import words
-from engine.front import flattered
+from engine.front import flattered, guesses
 from engine.metrics import metric
 from engine.plots import FAMILIES
 from engine.row import Row
@@ -57,6 +57,14 @@ def accuracy_figure(row: Row, dense: Row | None) -> Figure:
     return Figure("Accuracy kept", share, under, markup.definition("accuracy_retention"))
 
 
+def quality_figure(row: Row, dense: Row | None) -> Figure:
+    """What is kept of the answers, or of the next words where the original itself only guesses the answers."""
+    if row.recipe == "dense" or not guesses(dense):
+        return accuracy_figure(row, dense)
+    share = words.format_value("top1_agreement", row.value("top1_agreement"))
+    return Figure("Same next word", share, "as the original, on held-out text", markup.definition("top1_agreement"))
+
+
 def speed_figure(row: Row) -> Figure:
     pace = row.value("decode_ms_per_token")
     shown = words.format_value("decode_ms_per_token", pace)
@@ -80,14 +88,7 @@ def line(row: Row, dense: Row | None, name: str) -> list[str | tuple[str, str]]:
     elif low is not None and high is not None and found.unit in ("%", "points"):
         shown = words.with_interval(name, value, low, high)
     before = words.format_value(name, dense.value(name) if dense else None)
-    return [(metric_label(name), found.definition), shown, before]
-
-
-def metric_label(name: str) -> str:
-    """A metric's name in words, with the task's own name where it is of one task."""
-    label = metric(name).label
-    task = next((task for task in TASKS if label.endswith(f" on {task}")), None)
-    return label if task is None else f"{label.removesuffix(task)}{TASKS[task].label}"
+    return [(found.label, found.definition), shown, before]
 
 
 def questions(protocol: Mapping[str, Any]) -> str:
