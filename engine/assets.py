@@ -36,7 +36,6 @@ __all__ = [
     "fetch",
     "is_ready",
     "model_dir",
-    "model_sha256",
     "text",
     "text_sha256",
 ]
@@ -88,12 +87,6 @@ def model_dir() -> Path:
     if _model_facts() is None:
         raise InputError(f"the default model {MODEL_NAME} is not on this machine yet; run `python -m engine fetch`")
     return _model_folder()
-
-
-def model_sha256() -> str:
-    """The sha256 of the default model's model.safetensors, taken when it was written; InputError where it is absent."""
-    model_dir()
-    return str((_model_facts() or {})["sha256"])
 
 
 def _fetch_data(report: Report) -> None:

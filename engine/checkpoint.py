@@ -85,8 +85,8 @@ def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu")
     layout = _read_layout(folder)
     tensors = _read_tensors(folder / WEIGHTS)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        config = AutoConfig.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"the checkpoint {str(folder)!r} is damaged: {' '.join(str(error).split())}") from error
     source = Source(
@@ -101,7 +101,9 @@ def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu")
     if config.model_type in LAYOUTS:
         network = assemble(config, layout, tensors, dtype, folder)
     else:
-        network = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+        network = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
+        )
     network.requires_grad_(False)
     return LanguageModel(network.to(device).eval(), tokenizer, source, layout["masked_zeros"])
 

@@ -61,7 +61,6 @@ _ALL = (
     _bytes("compress_peak_memory_bytes", "Peak memory to compress", "Peak resident memory of the process that compressed the model.", measure="memory"),
     Metric("perplexity", "Perplexity", "", "lower", "exp of the mean token loss on held-out Wikipedia passages: windows without overlap, token level.", "perplexity", "log"),
     Metric("top1_agreement", "Same next word as the original", "%", "higher", "Share of held-out positions whose most likely next token is the dense model's.", "perplexity"),
-    Metric("kl_to_dense", "KL to the original", "nats/token", "lower", "KL(dense || compressed), mean over held-out positions.", "perplexity", "log"),
     Metric("kernel_top1_agreement", "Kernel agrees with fp32", "%", "higher", "Share of positions where the running kernel's most likely token is the fp32 evaluation's.", "perplexity"),
     Metric("accuracy", "Accuracy", "%", "higher", "Macro mean over tasks of the share of items whose gold choice has the highest log-likelihood.", "accuracy"),
     Metric("accuracy_norm", "Accuracy, length-normalised", "%", "higher", "As accuracy, with log-likelihoods divided by the choice's characters where the task defines it.", "accuracy"),

@@ -213,9 +213,13 @@ def load(source: Source, dtype: torch.dtype = torch.float32, device: str = "cpu"
     Raises InputError where transformers can't read the folder or does not know the family.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source.folder)
-        network: Any = AutoModelForCausalLM.from_pretrained(source.folder, dtype=dtype, use_safetensors=True)
+        tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
+        network: Any = AutoModelForCausalLM.from_pretrained(
+            source.folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise
         raise InputError(f"can't load the model {source.name!r}: {' '.join(str(error).split())}") from error
     network.requires_grad_(False)
     return LanguageModel(network.to(device).eval(), tokenizer, source)

@@ -72,7 +72,7 @@ def dense_identities(metrics: Metrics) -> dict[str, float | None]:
     if metrics.get("accuracy") is not None:
         known |= _SELF
     if metrics.get("perplexity") is not None:
-        known |= {"top1_agreement": 1.0, "kl_to_dense": 0.0}
+        known |= {"top1_agreement": 1.0}
     return {name: value for name, value in known.items() if metrics.get(name) is None}
 
 
@@ -205,7 +205,7 @@ def _compare(tasks: Sequence["Aligned"], chance: float | None) -> Derived:
 
 def _differs(ours: "ItemResult", theirs: "ItemResult") -> bool:
     """Whether the answer changed; where a task has no choices, whether being right did."""
-    if ours.choice is None or theirs.choice is None:
+    if ours.choice is None and theirs.choice is None:
         return ours.correct != theirs.correct
     return ours.choice != theirs.choice
 

@@ -21,6 +21,7 @@ _HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TAKEN = ("model*.safetensors", "*.json", "tokenizer.model", "*.txt", "*.jinja")
 _LEFT = ("*/*",)  # subfolders hold other formats and training states
+_MEANING = ("config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
@@ -28,7 +29,8 @@ _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 class Source:
     """A model's folder, checked: it holds whole safetensors, a configuration and a tokenizer.
 
-    name: what it is shown and resolved under; revision: the hub commit; parameters: ties once.
+    name: what it is shown and resolved under; revision: the hub commit; weights_sha256: over the weights and over what
+    gives them their meaning, configuration and tokenizer; parameters: ties once.
     """
 
     name: str
@@ -61,7 +63,7 @@ def resolve(name: str, revision: str | None = None) -> Source:
     name = name.strip()
     if name == assets.MODEL_NAME:
         _refuse_revision(name, revision)
-        return _checked(name, assets.model_dir(), None, assets.model_sha256())
+        return _checked(name, assets.model_dir(), None)
     if (folder := Path(name).expanduser()).is_dir() and name:
         _refuse_revision(name, revision)
         source = _checked(str(folder.resolve()), folder.resolve(), None)
@@ -76,14 +78,14 @@ def known() -> list[Known]:
     return list({(row.name, row.revision): row for row in rows}.values())
 
 
-def _checked(name: str, folder: Path, revision: str | None, sha256: str | None = None) -> Source:
+def _checked(name: str, folder: Path, revision: str | None) -> Source:
     """The source of a folder, after every check that needs no tensor; the hash comes last, as it reads everything."""
     config = _config(folder)
     files = weights.files(folder)
     parameters = weights.parameters(weights.tensors(files), config)
     if not any((folder / tokenizer).is_file() for tokenizer in _TOKENIZERS):
         raise InputError(f"{folder} holds no tokenizer; it needs one of {', '.join(_TOKENIZERS)}")
-    digest = sha256 or weights.sha256(files)
+    digest = weights.sha256([*files, *(folder / name for name in _MEANING if (folder / name).is_file())])
     return Source(name, folder, revision, digest, str(config["model_type"]), parameters, config)
 
 

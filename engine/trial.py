@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from engine import calibration, checkpoint, models, references, sources, tasks
+from engine import assets, calibration, checkpoint, models, references, sources, tasks
 from engine.child import exit_with_parent
 from engine.errors import InputError
 from engine.events import Events
@@ -81,6 +81,8 @@ def main() -> int:
 
 def run(job: Job, events: Events) -> None:
     """Compress the trial's model and measure what the job asks for, telling `events`; raises what goes wrong."""
+    if job.trial.protocol.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device=cuda needs a GPU that torch can use, and there is none here; use device=cpu")
     torch.set_num_threads(job.threads)
     events.environment(environment.describe() | {"threads": job.threads} | _accelerator(job))
     source, model = load(job, events)
@@ -102,13 +104,23 @@ def run(job: Job, events: Events) -> None:
 
 
 def load(job: Job, events: Events) -> tuple[Source, LanguageModel]:
-    """The dense model in fp32; raises InputError where its weights are not those that the trial's id covers."""
+    """The dense model in fp32; raises InputError where it or the data is not what the trial's id covers."""
     events.stage("load")
     trial = job.trial
     source = sources.resolve(trial.model, trial.revision)
     if source.weights_sha256 != trial.weights_sha256:
-        raise InputError(f"the weights of {trial.model!r} have changed since the trial was made; submit it again")
+        raise InputError(f"the model {trial.model!r} has changed since the trial was made; submit it again")
+    refuse_changed_data(trial)
     return source, models.load(source, torch.float32, trial.protocol.device)
+
+
+def refuse_changed_data(trial: Trial) -> None:
+    """Raise InputError where the text or a task's file is not the one that the trial's id covers."""
+    folder = Path(trial.data_dir) if trial.data_dir else None
+    for name, sha256 in trial.data_sha256:
+        found = assets.text_sha256() if name == "text" else tasks.task_sha256(name, folder)
+        if found != sha256:
+            raise InputError(f"the data of {name!r} has changed since the trial was made; submit it again")
 
 
 def heldout(job: Job, model: LanguageModel) -> Tensor | None:

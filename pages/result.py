@@ -8,7 +8,6 @@ from engine import words
 from engine.front import telling_quality
 from engine.metrics import METRICS, metric
 from engine.row import Row
-from engine.store import StateError
 from pages.shared import frame, markup, stored
 from pages.shared.card import why
 from pages.shared.markup import Bar
@@ -77,14 +76,8 @@ def draw_waiting(trial_id: str, state: str) -> None:
 
 
 def retry_button(row: Row) -> None:
-    from engine import paths, worker
-
     if st.button("Retry", type="primary", key="result:retry"):
-        try:
-            stored.store().retry(row.trial_id)
-        except StateError:
-            st.rerun()
-        worker.ensure_running(paths.store_url())
+        stored.retry([row.trial_id])
         st.rerun()
 
 

@@ -10,7 +10,7 @@ from engine import paths, worker
 from engine.front import telling_quality
 from engine.lock import holder
 from engine.row import Row
-from engine.store import StateError, SweepRow
+from engine.store import SweepRow
 from pages.shared import chart, frame, markup, stored, view
 from pages.shared.progress import STATES, draw_running, draw_sweep, outcome, time_left, took
 from pages.shared.view import Value
@@ -82,7 +82,7 @@ def draw_live(sweep_id: int, revision: int, left: str) -> None:
             st.rerun(scope="fragment")
         failed = [row.trial_id for row in mine if row.state in ("failed", "cancelled")]
         if failed and st.button(f"Retry {len(failed):,} failed or cancelled", key="runs:retry_all"):
-            retry(failed)
+            stored.retry(failed)
             st.rerun()
 
 
@@ -95,17 +95,6 @@ def draw_worker(sweep: SweepRow) -> None:
                 worker.ensure_running(paths.store_url())
 
 
-def retry(trial_ids: Sequence[str]) -> None:
-    """Queue trials again; one that another page retried meanwhile is left alone."""
-    store = stored.store()
-    for trial_id in trial_ids:
-        try:
-            store.retry(trial_id)
-        except StateError:
-            continue
-    worker.ensure_running(paths.store_url())
-
-
 def draw_failed(rows: Sequence[Row]) -> None:
     """What failed, why, and the button that runs it again."""
     for row in rows[:FAILURES_SHOWN]:
@@ -113,7 +102,7 @@ def draw_failed(rows: Sequence[Row]) -> None:
             markup.head(f"Failed: {row.label}")
             markup.text(row.reason)
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.button("Retry", key=f"retry:{row.trial_id}", on_click=partial(retry, [row.trial_id]))
+                st.button("Retry", key=f"retry:{row.trial_id}", on_click=partial(stored.retry, [row.trial_id]))
                 st.page_link("pages/result.py", label="Traceback and log", query_params={"trial": row.trial_id})
     if len(rows) > FAILURES_SHOWN:
         markup.soft(f"{len(rows) - FAILURES_SHOWN:,} more failed; they are in the table below.")
@@ -160,7 +149,7 @@ def draw_trials(rows: Sequence[Row]) -> None:
         if open_ids:
             st.button(f"Cancel {len(open_ids)}", key="runs:cancel_chosen", on_click=partial(cancel, open_ids))
         if again:
-            st.button(f"Retry {len(again)}", key="runs:retry_chosen", on_click=partial(retry, again))
+            st.button(f"Retry {len(again)}", key="runs:retry_chosen", on_click=partial(stored.retry, again))
         if not chosen:
             markup.soft("Choose rows to cancel, retry or read them.")
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -133,11 +134,19 @@ def _edit_tensors(folder: Path, **changes: Tensor | None) -> None:
     save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, path)
 
 
-@pytest.mark.parametrize("full", [True, False])
-def test_what_can_t_be_written_is_one_sentence(tiny_llama: LanguageModel, tmp_path: Path, full: bool) -> None:
-    if full:
-        (tmp_path / checkpoint.WEIGHTS).symlink_to("/dev/full")
-    else:
-        (tmp_path / "taken").write_text("")
-    with pytest.raises(InputError, match="can't write the checkpoint"):
-        checkpoint.save(tiny_llama, tmp_path if full else tmp_path / "taken")
+def test_a_folder_that_can_t_be_made_is_one_sentence(tiny_llama: LanguageModel, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(InputError, match=r"can't write the checkpoint .*taken"):
+        checkpoint.save(tiny_llama, tmp_path / "taken")
+
+
+def test_a_full_disk_is_one_sentence(
+    tiny_llama: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(*_: object, **__: object) -> None:
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", no_space)
+    with pytest.raises(InputError, match=r"can't write the checkpoint .*No space left"):
+        checkpoint.save(tiny_llama, tmp_path)
+    assert not (tmp_path / checkpoint.LAYOUT).exists()  # so that a half-written folder is never read

@@ -36,7 +36,8 @@ def test_a_local_folder(tmp_path):
     source = sources.resolve(str(folder))
     assert (source.name, source.folder, source.revision) == (str(folder), folder, None)
     assert (source.model_type, source.parameters, source.config) == ("llama", 6, CONFIG)
-    assert source.weights_sha256 == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    meaning = b"".join((folder / name).read_bytes() for name in ("model.safetensors", "config.json", "tokenizer.json"))
+    assert source.weights_sha256 == hashlib.sha256(meaning).hexdigest()
 
 
 def test_a_relative_folder_gets_the_name_that_any_process_resolves(tmp_path, monkeypatch):
@@ -160,3 +161,11 @@ def test_known_lists_the_default_and_the_folders_used_before(tmp_path):
 def test_it_imports_without_torch():
     code = "import sys, engine.sources, engine.tasks, engine.assets; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1]).returncode == 0
+
+
+def test_the_same_weights_under_another_configuration_are_another_model(tmp_path):
+    folder = make(tmp_path / "model")
+    before = sources.resolve(str(folder)).weights_sha256
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 0.5}))
+    assert sources.resolve(str(folder)).weights_sha256 != before

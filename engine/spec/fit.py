@@ -38,7 +38,7 @@ class Shape:
                 biased=bool(config.get("attention_bias") or config.get("mlp_bias")),
             )
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise InputError(f"the model's config.json lacks a usable {error.args[0]!r}") from None
+            raise InputError(f"the model's config.json gives no usable sizes: {error}") from None
 
     def widths(self) -> dict[str, int]:
         """Inputs of each matrix, by the name of one that has them."""

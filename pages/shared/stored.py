@@ -1,6 +1,6 @@
 """The results that pages draw: the user's own from the store, and the recorded ones, each read once a revision."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,8 @@ from engine.front import Comparison, Front, comparisons, find_front
 from engine.recorded import provenance, recorded
 from engine.results import analyse
 from engine.row import Row
-from engine.store import Store
+from engine.store import StateError, Store, StoreError
+from pages.shared import markup
 
 TIMED = 200  # finished trials that times are estimated from
 Origin = Literal["recorded", "mine"]
@@ -43,7 +44,7 @@ def store() -> Store:
     try:
         return _open(paths.store_url())
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(markup.plain(str(error)), icon=":material/error:")
         st.stop()
 
 
@@ -51,6 +52,19 @@ def resume() -> None:
     """Start the worker where trials wait, once in a server's life. What is wrong with a store, pages say."""
     with suppress(InputError, OSError):
         _resume(paths.store_url())
+
+
+def retry(trial_ids: Iterable[str]) -> None:
+    """Queue trials again and see that a worker runs; one that another page retried meanwhile is left alone."""
+    opened = store()
+    try:
+        for trial_id in trial_ids:
+            with suppress(StateError):
+                opened.retry(trial_id)
+        worker.ensure_running(paths.store_url())
+    except (StoreError, OSError) as error:
+        st.error(markup.plain(str(error)), icon=":material/error:")
+        st.stop()
 
 
 def my_rows() -> tuple[Row, ...]:
@@ -70,7 +84,7 @@ def recorded_rows() -> tuple[Row, ...]:
     try:
         return _recorded()
     except InputError as error:
-        st.warning(str(error), icon=":material/warning:")
+        st.warning(markup.plain(str(error)), icon=":material/warning:")
         return ()
 
 

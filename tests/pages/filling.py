@@ -118,7 +118,6 @@ def invent(trial: Trial) -> Answered:
         "nonzero_parameters": 134_515_008.0,
         "perplexity": 21.6 * float(np.exp(4 * harm)),
         "top1_agreement": 1 - 0.9 * harm if trial.recipe.steps else None,
-        "kl_to_dense": 3 * harm if trial.recipe.steps else None,
         "accuracy": accuracy,
         "accuracy_norm": accuracy + 0.01,
         "accuracy_chance": 0.34,

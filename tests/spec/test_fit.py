@@ -50,5 +50,5 @@ def test_what_fits_passes(recipe: str) -> None:
 
 
 def test_a_configuration_without_sizes_is_named() -> None:
-    with pytest.raises(InputError, match=r"config\.json lacks a usable 'hidden_size'"):
+    with pytest.raises(InputError, match=r"config\.json gives no usable sizes: 'hidden_size'"):
         refuse_misfits(parse("quantize:rtn"), {"model_type": "llama"})
