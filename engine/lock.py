@@ -14,17 +14,22 @@ from engine.errors import InputError
 from engine.paths import cache_dir
 
 
+class LockHeldError(InputError):
+    """Another process serves the store."""
+
+
 @contextmanager
 def hold(url: str) -> Iterator[None]:
     """Hold the store's lock; the system frees it when this process dies, however it dies.
 
-    Raises InputError, naming the process that serves the store, where it is held already.
+    Raises LockHeldError, naming the process that serves the store, where it is held already.
     """
     with _path(url).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(f"a worker (process {_pid(file.name)}) already runs the trials of this store") from None
+            said = f"a worker (process {_pid(file.name)}) already runs the trials of this store"
+            raise LockHeldError(said) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from engine import assets, weights
 from engine.errors import InputError, unknown
-from engine.paths import cache_dir
+from engine.paths import cache_dir, user_path
 
 _HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -64,7 +64,7 @@ def resolve(name: str, revision: str | None = None) -> Source:
     if name == assets.MODEL_NAME:
         _refuse_revision(name, revision)
         return _checked(name, assets.model_dir(), None)
-    if (folder := Path(name).expanduser()).is_dir() and name:
+    if name and (folder := user_path(name, "the model")).is_dir():
         _refuse_revision(name, revision)
         source = _checked(str(folder.resolve()), folder.resolve(), None)
         _remember(source.name)

@@ -43,7 +43,7 @@ def make_unmeasured(model: str, recipe: Recipe) -> Trial:
 def find_model(name: str) -> Source:
     """The model of a name as users write it: the default's, a folder, a hub id, or `hub/id@revision`."""
     hub_id, at, revision = name.partition("@")
-    if at and not Path(name).exists():
+    if at and not paths.user_path(name, "the model").exists():
         if not revision:
             raise InputError(f"model {name!r} names no revision after its '@'")
         return sources.resolve(hub_id, revision)

@@ -100,7 +100,7 @@ class Runner:
     say: Callable[[str], None]
     command: Sequence[str] = field(default_factory=lambda: TRIAL)
     show: Callable[[Trial, Progress], None] = lambda trial, progress: None  # every progress, for a terminal
-    cancel_on_stop: bool = False  # a trial in hand when told to stop is cancelled, and not given back
+    cancel_on_stop: Collection[str] = ()  # the trials that are cancelled when told to stop; others are given back
     seen_at: float = field(default_factory=time.monotonic)
 
     def run_next(self, trial_ids: Collection[str] | None = None) -> bool:
@@ -135,19 +135,23 @@ class Runner:
         name = f"{job.trial.recipe.text} ({job.trial.id})"
         self.say(f"{name}: measuring {', '.join(job.measures)}")
         began = time.monotonic()
-        report = _Report(self, job)
         try:
-            outcome = self._in_child(job, report)
-            state = self._close(job, outcome)
+            outcome, state = self._measure(job)
         except StateError as error:
             self.say(f"{name}: dropped, {error}")
             return
-        except StoreError:
+        self.say(f"{name}: {state} after {time.monotonic() - began:.0f} s" + (outcome.reason and f": {outcome.reason}"))
+
+    def _measure(self, job: Job) -> tuple[Outcome, str]:
+        """How the trial ended, and its state in a word; raises StateError where another runner has taken it over."""
+        try:
+            outcome = self._in_child(job, _Report(self, job))
+            return outcome, self._close(job, outcome)
+        except (StateError, StoreError):
             raise
         except Exception as error:  # a mistake of ours must cost this trial and not the sweep
             outcome = Outcome("failed", f"{type(error).__name__} in the worker: {error}", traceback.format_exc())
-            state = self._close(job, outcome)
-        self.say(f"{name}: {state} after {time.monotonic() - began:.0f} s" + (outcome.reason and f": {outcome.reason}"))
+            return outcome, self._close(job, outcome)
 
     def _in_child(self, job: Job, report: "_Report") -> Outcome:
         work_dir = tempfile.mkdtemp(prefix="kneepoint-")
@@ -164,7 +168,7 @@ class Runner:
             self.patiently(lambda: self.queue.finish(job))
         elif outcome.state == "failed":
             self.patiently(lambda: self.queue.fail(job, outcome.reason, outcome.traceback, outcome.log))
-        elif self.stop.is_set() and not self.cancel_on_stop:
+        elif self.stop.is_set() and job.trial.id not in self.cancel_on_stop:
             self.queue.give_back(job)
             return "given back"
         else:

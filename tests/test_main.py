@@ -14,8 +14,9 @@ from engine import worker
 from engine.__main__ import main
 from engine.lock import holder
 from engine.metrics import METRICS
-from engine.spec import METHODS
-from engine.store import Store
+from engine.spec import METHODS, Protocol, parse
+from engine.store import Queue, Store, StoreError
+from engine.trials import make_trial
 from tests import fake_trial
 from tests.test_child import wait_until
 from tests.test_trials import resolve_to, write_piqa  # noqa: F401  (a fixture)
@@ -118,10 +119,6 @@ def test_run_of_a_trial_that_fails_says_why_and_writes_nothing(tmp_path: Path, c
 
 
 def test_run_waits_for_a_trial_that_another_process_measures(prepared: str, capsys) -> None:
-    from engine.spec import Protocol, parse
-    from engine.store import Queue
-    from engine.trials import make_trial
-
     trial = make_trial("smollm2-135m-instruct", parse(recipe(8)), Protocol(tasks=("piqa",), limit=2))
     store = Store(prepared)
     store.submit([trial], ["size"])
@@ -145,6 +142,24 @@ def test_run_interrupted_cancels_its_trial_and_stops_within_three_seconds(prepar
     assert run(fake_trial.SLOW) == 130
     assert states(prepared) == {"dense": "done", recipe(7): "cancelled"}
     assert "Interrupted" in capsys.readouterr().err
+
+
+def test_run_interrupted_gives_back_what_another_had_queued(prepared: str) -> None:
+    trial = make_trial("smollm2-135m-instruct", parse(recipe(fake_trial.SLOW)), Protocol(tasks=("piqa",), limit=2))
+    store = Store(prepared)
+    store.submit([trial], ["size", "accuracy"], "another's")
+    interrupt_when(lambda: states(prepared)[recipe(fake_trial.SLOW)] == "running")
+    assert run(fake_trial.SLOW) == 130
+    assert states(prepared) == {"dense": "done", recipe(fake_trial.SLOW): "queued"}
+
+
+def test_sweep_says_what_is_wrong_with_the_store_at_once(tmp_path: Path, monkeypatch, capsys) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreError("the store is read-only")
+
+    monkeypatch.setattr(Queue, "claim", refuse)
+    assert main(["sweep", sweep_file(tmp_path, fake_trial.WORKS)]) == 2
+    assert "the store is read-only" in capsys.readouterr().err
 
 
 def test_sweep_measures_all_prints_a_table_and_has_nothing_left_to_do(tmp_path: Path, prepared: str, capsys) -> None:
@@ -205,14 +220,19 @@ def test_sweep_goes_on_itself_when_the_worker_it_watches_is_killed(tmp_path: Pat
     assert "waits again: the worker that ran it is gone" in capsys.readouterr().err
 
 
+TOO_LONG = "x" * 300
 BAD = [
     (["run", "quantise:rtn"], "did you mean 'quantize'"),
     (["run", "quantize:rtn,bits=0"], "bits must be in [2, 8], got 0"),
     (["run", "slice:slicegpt,fraction=1"], "fraction must be in [0.0, 1.0), got 1"),
     (["run", "quantize:rtn,bits=4,group_size=48"], "group_size=48 does not divide the 64 inputs"),
     (["run", "dense", "--tasks", "pica"], "did you mean 'piqa'"),
-    (["run", "dense", "--tasks", "piqa", "--limit", "0"], "limit must be at least 1, got 0"),
+    (["run", "dense", "--tasks", "piqa", "--limit", "0"], "limit must be in [1, 1000000], got 0"),
     (["run", "dense", "--tasks", "piqa", "--limit", "many"], "invalid int value: 'many'"),
+    (["run", "dense", "--tasks", "piqa", "--limit", "9" * 20], "limit must be in [1, 1000000], got 9999"),
+    (["run", "dense", "--tasks", ""], "tasks must be names joined by commas, got ''"),
+    (["run", "dense", "--only", ""], "unknown measure ''"),
+    (["run", "dense", "--tasks", "piqa", "--store", ""], "'' is no database URL"),
     (["run", "dense", "--only", "speed"], "unknown measure 'speed'"),
     (["run", "dense", "--tasks", "piqa", "--data", "/no/such"], "the data folder '/no/such' does not exist"),
     (
@@ -221,6 +241,17 @@ BAD = [
     ),
     (["run", "dense", "--tasks", "piqa", "--json", "/"], "--json can't write '/'"),
     (["run", "dense", "--tasks", "piqa", "--store", "nonsense"], "'nonsense' is no database URL"),
+    (["run", "dense", "--json", "/dev/null"], "--json can't write '/dev/null': it is no regular file"),
+    (["run", "dense", "--json", "~nouser/x"], "--json can't be '~nouser/x'"),
+    (["run", "dense", "--json", TOO_LONG], "File name too long"),
+    (["run", "dense", "--data", "~nouser/x"], "--data can't be '~nouser/x'"),
+    (["tasks", "--data", TOO_LONG], "File name too long"),
+    (["tasks", "--data", ""], "--data must be a path, got ''"),
+    (["export", "dense", "~nouser/x"], "DIR can't be '~nouser/x'"),
+    (["export", "dense", TOO_LONG], "File name too long"),
+    (["front", "--store", "nonsense"], "'nonsense' is no database URL"),
+    (["front", "--store", "sqlite:///no-such.db"], "there is no store 'no-such.db'"),
+    (["export", "0123456789abcdef", "made", "--store", "sqlite:///no-such.db"], "there is no store 'no-such.db'"),
     (["run"], "the following arguments are required: RECIPE"),
     (["rum"], "invalid choice: 'rum'"),
     (["sweep", "/no/such.yaml"], "can't read the sweep file"),
@@ -245,6 +276,15 @@ def test_bad_input_is_one_sentence_and_exit_code_two(arguments: list[str], says:
     assert said.err.count("\n") == 1
     assert said.out == ""
     assert states(prepared) == {}
+    assert not Path("no-such.db").exists()
+
+
+def test_a_result_that_could_not_be_put_beside_the_old_one_is_refused(tmp_path: Path, monkeypatch, capsys) -> None:
+    target = tmp_path / "out.json"
+    target.touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    assert run(fake_trial.WORKS, "--json", str(target)) == 2
+    assert "or its folder, is not writable" in capsys.readouterr().err
 
 
 def test_front_marks_the_trials_on_it_and_writes_all(tmp_path: Path, capsys) -> None:

@@ -36,6 +36,12 @@ def test_the_tree_names_every_module_and_nothing_else() -> None:
     assert modules - listed == set()
 
 
+def test_its_pictures_are_there() -> None:
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert pictures
+    assert all((ROOT / picture).is_file() for picture in pictures)
+
+
 def test_every_recipe_in_the_readme_parses() -> None:
     recipes = re.findall(r"engine run \"([^\"]+)\"", README)
     assert recipes

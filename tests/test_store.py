@@ -4,10 +4,13 @@ import itertools
 import json
 import math
 import sqlite3
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import create_engine, event, text
 
@@ -17,6 +20,7 @@ from engine.store import ItemResult, Job, Queue, StateError, Store, StoreError, 
 from engine.store.items import pack, unpack
 from engine.store.states import MOVES, STATES, move
 from tests.fake_trial import made
+from tests.test_child import wait_until
 
 DENSE, EIGHT, FOUR = made(), made(8), made(4)
 
@@ -312,6 +316,53 @@ def test_the_trial_of_a_runner_that_lives_is_left_alone(store: Store, queue: Que
     with Queue(store) as other:
         claimed(other)
         assert queue.requeue_lost() == []
+
+
+def test_a_runner_of_this_machine_that_is_silent_but_lives_keeps_its_trial(store: Store, queue: Queue) -> None:
+    store.submit([EIGHT], ["size"])
+    now = time.time()
+    claimed(Queue(store, clock=lambda: now))
+    with Queue(store, clock=lambda: now + 3600) as later:
+        assert later.requeue_lost() == []
+
+
+@pytest.mark.parametrize("values", [{"pid": 2**22 + 1}, {"host": "another"}])
+def test_a_silent_runner_without_a_process_here_is_gone(store: Store, queue: Queue, values: dict) -> None:
+    store.submit([EIGHT], ["size"])
+    now = time.time()
+    other = Queue(store, clock=lambda: now)
+    claimed(other)
+    with store.database.write() as connection:
+        connection.execute(schema.workers.update().where(schema.workers.c.id == other.id).values(**values))
+    with Queue(store, clock=lambda: now + 3600) as later:
+        assert later.requeue_lost() == [EIGHT.id]
+
+
+def test_a_runner_whose_process_has_ended_is_gone_though_nobody_collected_it(store: Store, queue: Queue) -> None:
+    store.submit([EIGHT], ["size"])
+    other = Queue(store)
+    claimed(other)
+    with subprocess.Popen(["true"]) as ended:
+        with store.database.write() as connection:
+            mine = schema.workers.c.id == other.id
+            connection.execute(schema.workers.update().where(mine).values(pid=ended.pid, seen_at=time.time() + 60))
+        wait_until(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE)
+        assert queue.requeue_lost() == [EIGHT.id]
+
+
+def test_a_trial_that_starts_anew_drops_its_notes_and_one_that_goes_on_keeps_them(store: Store, queue: Queue) -> None:
+    store.submit([EIGHT], ["size"])
+    job = claimed(queue)
+    queue.keep_facts(EIGHT.id, note="of the first attempt")
+    queue.fail(job, "no reason")
+    store.retry(EIGHT.id)
+    job = claimed(queue)
+    assert store.row(EIGHT.id).notes == ()
+    queue.keep_facts(EIGHT.id, note="of the second")
+    queue.finish(job)
+    store.submit([EIGHT], ["latency"])
+    claimed(queue)
+    assert store.row(EIGHT.id).notes == ("of the second",)
 
 
 def test_a_trial_that_takes_every_worker_down_fails_at_last(store: Store, queue: Queue) -> None:

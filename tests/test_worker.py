@@ -15,10 +15,9 @@ import pytest
 from sqlalchemy import event as events_of_engine
 
 from engine import worker
-from engine.errors import InputError
-from engine.lock import hold, holder
+from engine.lock import LockHeldError, hold, holder
 from engine.row import Row
-from engine.store import Queue, Store
+from engine.store import Job, Queue, Store
 from tests import fake_trial
 from tests.fake_trial import KILLED, RAISES, SLOW, STUBBORN, WORKS, made
 from tests.test_child import alive, wait_until
@@ -101,7 +100,7 @@ def test_a_killed_worker_costs_the_trial_in_hand_and_a_new_one_runs_it_again(sto
     assert store.row(made(SLOW).id).state == "running"
     wait_until(lambda: not any(alive(pid) for pid in both), 3)
     start()
-    wait_until(lambda: store.row(made(SLOW).id).notes[-1:] != () and len(store.row(made(SLOW).id).notes) == 2)
+    wait_until(lambda: child_pids(store, made(SLOW).id) != both)
     assert store.row(made(SLOW).id).state == "running"
 
 
@@ -176,7 +175,7 @@ def test_the_lock_is_free_once_its_holder_is_killed(url: str, store: Store, star
 
 def test_one_store_has_one_lock_whatever_path_leads_to_it(url: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with hold(url), pytest.raises(InputError, match="already runs"), hold("sqlite:///./store.db"):
+    with hold(url), pytest.raises(LockHeldError, match="already runs"), hold("sqlite:///./store.db"):
         pass
     with hold("postgresql://h/a"), hold("postgresql://h/b"), hold(url):
         pass
@@ -246,6 +245,24 @@ def test_a_mistake_of_ours_costs_the_trial_and_not_the_sweep(store: Store, monke
     assert store.row(made(WORKS).id).reason == "KeyError in the worker: 'missing'"
     assert "keep_facts" in store.detail(made(WORKS).id).traceback
     assert store.row(made(WORKS, 128).id).state == "done"
+
+
+def test_a_mistake_in_a_trial_that_another_runner_took_over_drops_it_and_goes_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.submit([made(WORKS)], ["size"])
+    said: list[str] = []
+    with Queue(store) as queue:
+        runner = worker.Runner(store, queue, threading.Event(), said.append, fake_trial.COMMAND)
+
+        def lose(*args: object) -> None:
+            queue.give_back(Job(made(WORKS), ("size",)))
+            raise KeyError("missing")
+
+        monkeypatch.setattr(queue, "keep_metrics", lose)
+        assert runner.run_next()
+    assert "dropped" in said[-1]
+    assert store.row(made(WORKS).id).state == "queued"
 
 
 def test_a_value_that_is_not_finite_is_stored_as_none(store: Store) -> None:

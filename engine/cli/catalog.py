@@ -59,7 +59,7 @@ def tasks(args: argparse.Namespace) -> int:
 
 def data_folder(given: str | None) -> Path | None:
     """The folder of --data, which goes before KNEEPOINT_DATA; raises InputError where it is no folder."""
-    folder = Path(given).expanduser() if given else paths.data_dir()
+    folder = paths.data_dir() if given is None else paths.user_path(given, "--data")
     if folder is not None and not folder.is_dir():
         raise InputError(f"the data folder {str(folder)!r} does not exist or is no folder")
     return folder

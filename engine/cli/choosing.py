@@ -1,10 +1,14 @@
 """`front` and `export`: read the answer off the results, and take the chosen model along."""
 
 import argparse
+import contextlib
 import os
 import re
 import threading
 from pathlib import Path
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from engine import paths, results, sources, worker
 from engine.child import EXPORT, Event, run_in_child
@@ -86,8 +90,19 @@ def export(args: argparse.Namespace) -> int:
 
 
 def _stored(url: str | None) -> list[Row]:
-    store = Store(url or paths.store_url())
+    store = _open(url)
     return results.analyse(store.rows(), store.items)
+
+
+def _open(url: str | None) -> Store:
+    """The store to read; raises InputError where a URL is given of a file that is not there, else it would be made."""
+    if url is None:
+        return Store(paths.store_url())
+    with contextlib.suppress(ArgumentError):  # which the store says better
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database and not os.path.exists(parsed.database):
+            raise InputError(f"there is no store {parsed.database!r}")
+    return Store(url)
 
 
 def _line(row: Row, args: argparse.Namespace, found: object) -> list[str]:
@@ -100,13 +115,13 @@ def _trial(args: argparse.Namespace) -> Trial:
     """The stored trial of an id, or a new one of a recipe."""
     text = args.trial_or_recipe.strip()
     if TRIAL_ID.fullmatch(text):
-        return Store(args.store or paths.store_url()).trial(text)
+        return _open(args.store).trial(text)
     return make_unmeasured(args.model, parse(text))
 
 
 def _empty(name: str) -> Path:
     """The folder to write, absolute: one that is empty or not there yet; raises InputError for any other."""
-    folder = Path(name).expanduser().resolve()
+    folder = paths.user_path(name, "DIR").resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{str(folder)!r} is there already and not an empty folder; give another")
     try:

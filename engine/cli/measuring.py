@@ -13,7 +13,7 @@ from engine import paths, results, worker
 from engine.cli.catalog import data_folder
 from engine.cli.terminal import ProgressLine, result, table
 from engine.errors import InputError
-from engine.lock import hold, holder
+from engine.lock import LockHeldError, hold, holder
 from engine.row import Row
 from engine.spec import MEASURES, Protocol, load_sweep, parse, parse_measures, parse_tasks
 from engine.store import Queue, Store
@@ -28,20 +28,22 @@ COLUMNS = ("weight_bytes", "accuracy", "perplexity", "decode_speedup")
 
 def run(args: argparse.Namespace) -> int:
     """Measure one recipe here and now, print what came out, and keep it in the store."""
-    recipe, measures = parse(args.recipe), parse_measures(args.only) if args.only else MEASURES
-    given = {"tasks": parse_tasks(args.tasks) if args.tasks else None, "limit": args.limit}
+    recipe, measures = parse(args.recipe), _measures(args.only)
+    given = {"tasks": None if args.tasks is None else parse_tasks(args.tasks), "limit": args.limit}
     protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
     target = writable(args.json)
     trial = make_trial(args.model, recipe, protocol, data_folder(args.data))
-    store, line, stop = Store(args.store or paths.store_url()), ProgressLine(), threading.Event()
+    store, line, stop = Store(_url(args.store)), ProgressLine(), threading.Event()
+    others = {row.trial_id for row in store.rows([trial.id, trial.dense().id], states=["queued", "running"])}
     submitted = store.submit([trial], measures, kept=False)
+    own = [trial_id for trial_id in submitted.queued if trial_id not in others]
     if trial.id not in submitted.queued:
         line.say("Already measured: the results come from the store.")
     with worker.stopping(stop), Queue(store) as queue:
-        runner = _runner(store, queue, stop, line, cancel_on_stop=True)
+        runner = _runner(store, queue, stop, line, cancel_on_stop=own)
         _finish(runner, submitted.queued, line)
         if stop.is_set():
-            store.request_cancel(submitted.queued)
+            store.request_cancel(own)
             queue.honour_cancels()
             line.say("Interrupted; what was measured before is kept.")
             return INTERRUPTED
@@ -62,9 +64,9 @@ def sweep(args: argparse.Namespace) -> int:
     """Measure every trial of a sweep file that has no result yet: here, or by the worker if one runs."""
     asked = load_sweep(Path(args.file))
     made = make_trials(asked, data_folder(args.data))
-    url = args.store or paths.store_url()
+    measures, url = _measures(args.only), _url(args.store)
     store, line, stop = Store(url), ProgressLine(), threading.Event()
-    submitted = store.submit(made, parse_measures(args.only) if args.only else MEASURES, asked.name)
+    submitted = store.submit(made, measures, asked.name)
     ids = [trial.id for trial in made]
     line.say(f"{len(ids)} trials, {len(submitted.reused)} of them already measured.")
     with worker.stopping(stop):
@@ -84,7 +86,7 @@ def sweep(args: argparse.Namespace) -> int:
 def serve(args: argparse.Namespace) -> int:
     """Run the trials that wait in the store, and those that will, until SIGTERM or Ctrl-C."""
     stop = threading.Event()
-    url = args.store or paths.store_url()
+    url = _url(args.store)
     with worker.stopping(stop):
         worker.work(url, lambda text: print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True), stop)
     return 0
@@ -100,11 +102,13 @@ def writable(path: str | None) -> Path | None:
     """The file of --json, checked before any work; raises InputError where it can't be written."""
     if path is None:
         return None
-    target = Path(path).expanduser()
+    target = paths.user_path(path, "--json")
     if not target.parent.is_dir():
         raise InputError(f"the folder {str(target.parent)!r} of --json does not exist")
-    if target.is_dir() or not os.access(target if target.exists() else target.parent, os.W_OK):
-        raise InputError(f"--json can't write {str(target)!r}: it is a folder, or not writable")
+    if target.exists() and not target.is_file():
+        raise InputError(f"--json can't write {str(target)!r}: it is no regular file")
+    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+        raise InputError(f"--json can't write {str(target)!r}: it, or its folder, is not writable")
     return target
 
 
@@ -116,8 +120,16 @@ def write_json(target: Path, content: object) -> None:
         raise InputError(f"can't write {str(target)!r}: {error.strerror}") from None
 
 
+def _measures(only: str | None) -> tuple[str, ...]:
+    return MEASURES if only is None else parse_measures(only)
+
+
+def _url(store: str | None) -> str:
+    return paths.store_url() if store is None else store
+
+
 def _runner(
-    store: Store, queue: Queue, stop: threading.Event, line: ProgressLine, cancel_on_stop: bool
+    store: Store, queue: Queue, stop: threading.Event, line: ProgressLine, cancel_on_stop: Collection[str] = ()
 ) -> worker.Runner:
     return worker.Runner(
         store,
@@ -150,8 +162,8 @@ def _sweep_through(url: str, store: Store, ids: Collection[str], line: ProgressL
     """Bring the trials to an end: as the store's worker where there is none, else by watching the one there is."""
     watching = 0
     while not stop.is_set() and store.rows(ids, states=["queued", "running"]):
-        with contextlib.suppress(InputError), hold(url), Queue(store) as queue:
-            _finish(_runner(store, queue, stop, line, cancel_on_stop=False), ids, line)
+        with contextlib.suppress(LockHeldError), hold(url), Queue(store) as queue:
+            _finish(_runner(store, queue, stop, line), ids, line)
             continue
         serving = holder(url)
         if serving and serving != watching:

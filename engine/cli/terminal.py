@@ -75,10 +75,7 @@ def result(row: Row, measures: Sequence[str] = MEASURES) -> str:
     cells = [(metric(name).label, format_value(name, row.value(name)), _remark(row, name)) for name in names]
     widths = [max((len(cell[i]) for cell in cells), default=0) for i in range(2)]
     lines = [f"{label:<{widths[0]}}  {value:>{widths[1]}}  {remark}".rstrip() for label, value, remark in cells]
-    marks = (
-        ["Simulated: no kernel runs these weights packed here, so it has no speed of its own."] if row.simulated else []
-    )
-    return "\n".join([row.label, f"{row.model}, {row.recipe}, trial {row.trial_id}", "", *lines, *marks, *row.notes])
+    return "\n".join([row.label, f"{row.model}, {row.recipe}, trial {row.trial_id}", "", *lines, *row.notes])
 
 
 def _in_order(row: Row) -> list[str]:

@@ -6,17 +6,17 @@ kernels read codes, scales and zero points as they are stored and accumulate in 
     y[r] = sum over groups of  scale * (sum of code * x - zero * sum of x)
 
 At 4 bits a byte holds an even and an odd neighbour, so x is split into its even and its odd half once a call; the odd
-code is used where it stands, 16 times too large, against a sixteenth of x, which saves a shift and is exact. numba
-compiles all of it for the machine's own vector unit, without a C compiler, and keeps the machine code in the cache
-folder. Prefill asks for `blocks` instead: the weights some rows at a time in fp32, expanded by the same threads.
+code is used where it stands, 16 times too large, against a sixteenth of x, which saves a shift and is exact. Prefill
+asks for `blocks` instead: the weights some rows at a time in fp32.
 
-A model has hundreds of small linears, and numba takes longer to accept an array than some of them to multiply: the
-products take addresses. numba shares the cores with torch through OpenMP. Where it finds none, its own pool fights
-torch's for them, and one thread is faster: then one is used.
+numba compiles all of it for the machine's own vector unit, without a C compiler, and keeps the machine code in the
+cache folder. A model has hundreds of small linears, and numba takes longer to accept an array than some of them to
+multiply: so a kernel is a bare C function that takes addresses and runs on a share of the rows, one on each of torch's
+threads.
 """
 
-from collections.abc import Callable, Iterator
-from functools import cache
+import ctypes
+from collections.abc import Iterator
 from itertools import product
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -24,32 +24,20 @@ from weakref import WeakKeyDictionary
 import numba
 import numpy as np
 import torch
-from numba import carray, njit, prange, types
+from numba import carray, cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
 from engine.layers.packed_matrix import PackedMatrix
+from engine.layers.thread_team import run, thread_count, thread_number
 from engine.paths import cache_dir
 
 numba.config.CACHE_DIR = str(cache_dir() / "kernels")  # read where the functions below are declared
 
-
-@cache
-def _has_openmp() -> bool:
-    try:
-        from numba.np.ufunc import omppool  # type: ignore[attr-defined]  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-numba.config.THREADING_LAYER = "omp" if _has_openmp() else "default"
-
 DTYPES = (torch.float32, torch.bfloat16)  # of the activations
 
 _ROWS_AT_ONCE = 512  # of a dequantized block: enough for a matrix product, few enough to stay in the cache
-_NO_ZEROS = np.zeros((0, 0), dtype=np.uint8)
 _SUMS = {"reassoc", "contract", "nsz"}  # lets a dot product run in vector lanes; nothing else may be reordered:
 # a scale is a tiny number times 2**112, and that factor on a sum of codes would overflow
 
@@ -59,54 +47,37 @@ def matvec(matrix: PackedMatrix, x: Tensor) -> Tensor:
 
     For a few tokens: each goes over the whole matrix.
     """
-    _match_threads()
     known = _known.get(matrix) or _remember(matrix)
     x = x.contiguous()
     shape, dtype = x.shape, x.dtype
     if shape[-1] != known.columns or dtype not in DTYPES or not x.is_cpu:
         raise ValueError(f"a kernel for {known.columns} inputs got {tuple(shape)} of {dtype} on {x.device}")
     out = torch.empty((*shape[:-1], known.rows), dtype=dtype)
-    known.multiply(
-        *known.addresses,
-        x.data_ptr(),
-        out.data_ptr(),
-        x.numel() // known.columns,
-        known.rows,
-        known.columns,
-        known.group_size,
-        dtype == torch.bfloat16,
-    )
+    tokens = x.numel() // known.columns
+    run(known.multiply, _Numbers(*known.numbers, x.data_ptr(), out.data_ptr(), tokens, dtype == torch.bfloat16))
     return out
 
 
 def blocks(matrix: PackedMatrix) -> Iterator[tuple[slice, Tensor]]:
     """The weights some rows at a time: (rows, fp32 [rows, columns]); each block is overwritten by the next."""
-    _match_threads()
-    codes, scales = matrix.codes.numpy(), matrix.scales.numpy().view(np.uint16)
-    zeros = _NO_ZEROS if matrix.zeros is None else matrix.zeros.numpy()
-    buffer = np.empty((min(_ROWS_AT_ONCE, matrix.rows), matrix.columns), dtype=np.float32)
-    expand = _expand8 if matrix.bits == 8 else _expand4
+    known = _known.get(matrix) or _remember(matrix)
+    buffer = torch.empty(min(_ROWS_AT_ONCE, matrix.rows), matrix.columns)
     for start in range(0, matrix.rows, _ROWS_AT_ONCE):
         rows = slice(start, min(start + _ROWS_AT_ONCE, matrix.rows))
-        part = buffer[: rows.stop - start]
-        expand(codes[rows], scales[rows], zeros[rows], part, matrix.group_size)
-        yield rows, torch.from_numpy(part)
+        run(known.expand, _Numbers(*known.numbers, start, buffer.data_ptr(), rows.stop - start, 0))
+        yield rows, buffer[: rows.stop - start]
 
 
 def prepare() -> None:
     """Compile the kernels, or load them from the cache: seconds and memory that no measurement should meet first."""
-    for bits, x in product((8, 4), (torch.zeros(1, 16), torch.zeros(1, 16).bfloat16())):
-        codes = torch.zeros(8, 16, dtype=torch.uint8)
-        matrix = PackedMatrix.from_codes(codes, torch.ones(8, 1).half(), None, bits)
-        matvec(matrix, x)
+    for bits, dtype in product((8, 4), DTYPES):
+        codes = torch.zeros(8, 2 * bits, dtype=torch.uint8)
+        matrix = PackedMatrix(codes, torch.ones(8, 1).half(), None, 16, bits)
+        matvec(matrix, torch.zeros(1, 16, dtype=dtype))
         next(blocks(matrix))
 
 
-def _match_threads() -> None:
-    """Use as many threads as torch does."""
-    wanted = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS) if _has_openmp() else 1
-    if numba.get_num_threads() != wanted:
-        numba.set_num_threads(wanted)
+_Numbers = ctypes.c_int64 * 10  # what a kernel is called with
 
 
 class _Known(NamedTuple):
@@ -115,11 +86,11 @@ class _Known(NamedTuple):
     The tensors are held, so that their addresses stay theirs. No one gives a matrix other tensors.
     """
 
-    multiply: Callable[..., None]
-    addresses: tuple[int, int, int]  # of codes, scales, zeros; 0 for none
+    multiply: int  # addresses of the kernels
+    expand: int
+    numbers: tuple[int, ...]  # addresses of codes, scales, zeros (0 for none); rows, columns, group size
     rows: int
     columns: int
-    group_size: int
     tensors: tuple[Tensor, Tensor, Tensor | None]
 
 
@@ -127,10 +98,11 @@ _known: WeakKeyDictionary[PackedMatrix, _Known] = WeakKeyDictionary()
 
 
 def _remember(matrix: PackedMatrix) -> _Known:
-    tensors = matrix.codes, matrix.scales, matrix.zeros
-    addresses = (tensors[0].data_ptr(), tensors[1].data_ptr(), 0 if tensors[2] is None else tensors[2].data_ptr())
-    multiply = _matvec8 if matrix.bits == 8 else _matvec4
-    _known[matrix] = _Known(multiply, addresses, matrix.rows, matrix.columns, matrix.group_size, tensors)
+    codes, scales, zeros = tensors = matrix.codes, matrix.scales, matrix.zeros
+    addresses = codes.data_ptr(), scales.data_ptr(), 0 if zeros is None else zeros.data_ptr()
+    numbers = (*addresses, matrix.rows, matrix.columns, matrix.group_size)
+    multiply, expand = (_multiply8, _expand8) if matrix.bits == 8 else (_multiply4, _expand4)
+    _known[matrix] = _Known(multiply.address, expand.address, numbers, matrix.rows, matrix.columns, tensors)
     return _known[matrix]
 
 
@@ -153,6 +125,13 @@ def _from_half(bits):  # type: ignore[no-untyped-def]
 
 
 @njit
+def _share(rows):  # type: ignore[no-untyped-def]
+    """First and last + 1 of the rows that this thread works on."""
+    number, count = np.int64(thread_number()), np.int64(thread_count())
+    return rows * number // count, rows * (number + 1) // count
+
+
+@njit
 def _read(address, tokens, columns, bf16):  # type: ignore[no-untyped-def]
     """Activations [tokens, columns] as float32; a bf16 number is the upper half of one."""
     if not bf16:
@@ -166,20 +145,12 @@ def _read(address, tokens, columns, bf16):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _write(address, y, bf16):  # type: ignore[no-untyped-def]
-    """Store float32 [tokens, rows] as it is or as bf16, rounded to nearest, ties to even; NaN stays NaN."""
-    tokens, rows = y.shape
-    if not bf16:
-        carray(_pointer(address), (tokens, rows), np.float32)[:] = y
-        return
-    out = carray(_pointer(address), (tokens, rows), np.uint16)
-    bits = y.view(np.uint32)
-    for t in range(tokens):
-        for i in range(rows):
-            value = bits[t, i]
-            rounded = (value + np.uint32(0x7FFF) + ((value >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
-            finite = (value & np.uint32(0x7FFFFFFF)) <= np.uint32(0x7F800000)
-            out[t, i] = np.uint16(rounded) if finite else np.uint16(0x7FC0)
+def _to_bf16(value):  # type: ignore[no-untyped-def]
+    """A float32 as the bits of a bf16, rounded to nearest, ties to even; NaN stays NaN."""
+    bits = np.float32(value).view(np.uint32)
+    if (bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000):
+        return np.uint16(0x7FC0)
+    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
 
 
 @njit(fastmath=_SUMS)
@@ -210,17 +181,29 @@ def _group_sums(x, group_size):  # type: ignore[no-untyped-def]
     return sums
 
 
-@njit(parallel=True, cache=True)
-def _matvec8(codes_at, scales_at, zeros_at, x_at, out_at, tokens, rows, columns, group_size, bf16):  # type: ignore[no-untyped-def]
-    """Addresses of codes [rows, columns], scales and zeros [rows, groups], x [tokens, columns], out [tokens, rows]."""
+@cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
+def _multiply8(arguments):  # type: ignore[no-untyped-def]
+    """codes [rows, columns], scales and zeros [rows, groups], x [tokens, columns], out [tokens, rows]."""
+    given = carray(arguments, (10,), np.int64)
+    codes_at, scales_at, zeros_at, rows, columns, group_size = (
+        given[0],
+        given[1],
+        given[2],
+        given[3],
+        given[4],
+        given[5],
+    )
+    x_at, out_at, tokens, bf16 = given[6], given[7], given[8], given[9]
     groups = columns // group_size
     codes = carray(_pointer(codes_at), (rows, columns), np.uint8)
     scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
     zeros = carray(_pointer(zeros_at), (rows, groups), np.uint8)
     x = _read(x_at, tokens, columns, bf16)
     sums = _group_sums(x, group_size)
-    y = np.empty((tokens, rows), dtype=np.float32)
-    for r in prange(rows):
+    out = carray(_pointer(out_at), (tokens, rows), np.float32)
+    out16 = carray(_pointer(out_at), (tokens, rows), np.uint16)
+    first, last = _share(rows)
+    for r in range(first, last):
         for t in range(tokens):
             total = np.float32(0)
             for g in range(groups):
@@ -228,13 +211,25 @@ def _matvec8(codes_at, scales_at, zeros_at, x_at, out_at, tokens, rows, columns,
                 dot = _dot8(codes[r, start : start + group_size], x[t, start : start + group_size], group_size)
                 zero = np.float32(128) if zeros_at == 0 else np.float32(zeros[r, g])
                 total += _from_half(scales[r, g]) * (dot - zero * sums[t, g])
-            y[t, r] = total
-    _write(out_at, y, bf16)
+            if bf16:
+                out16[t, r] = _to_bf16(total)
+            else:
+                out[t, r] = total
 
 
-@njit(parallel=True, cache=True)
-def _matvec4(codes_at, scales_at, zeros_at, x_at, out_at, tokens, rows, columns, group_size, bf16):  # type: ignore[no-untyped-def]
-    """As _matvec8, with two codes and two zero points a byte."""
+@cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
+def _multiply4(arguments):  # type: ignore[no-untyped-def]
+    """As _multiply8, with two codes and two zero points a byte."""
+    given = carray(arguments, (10,), np.int64)
+    codes_at, scales_at, zeros_at, rows, columns, group_size = (
+        given[0],
+        given[1],
+        given[2],
+        given[3],
+        given[4],
+        given[5],
+    )
+    x_at, out_at, tokens, bf16 = given[6], given[7], given[8], given[9]
     groups, half = columns // group_size, group_size // 2
     codes = carray(_pointer(codes_at), (rows, columns // 2), np.uint8)
     scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
@@ -242,8 +237,10 @@ def _matvec4(codes_at, scales_at, zeros_at, x_at, out_at, tokens, rows, columns,
     x = _read(x_at, tokens, columns, bf16)
     sums = _group_sums(x, group_size)
     even, odd = x[:, ::2].copy(), x[:, 1::2] * np.float32(1 / 16)
-    y = np.empty((tokens, rows), dtype=np.float32)
-    for r in prange(rows):
+    out = carray(_pointer(out_at), (tokens, rows), np.float32)
+    out16 = carray(_pointer(out_at), (tokens, rows), np.uint16)
+    first, last = _share(rows)
+    for r in range(first, last):
         for t in range(tokens):
             total = np.float32(0)
             for g in range(groups):
@@ -252,30 +249,65 @@ def _matvec4(codes_at, scales_at, zeros_at, x_at, out_at, tokens, rows, columns,
                 dot = _dot4(codes[r, start:stop], even[t, start:stop], odd[t, start:stop], half)
                 zero = np.float32(8) if zeros_at == 0 else np.float32((zeros[r, g >> 1] >> (4 * (g & 1))) & 15)
                 total += _from_half(scales[r, g]) * (dot - zero * sums[t, g])
-            y[t, r] = total
-    _write(out_at, y, bf16)
+            if bf16:
+                out16[t, r] = _to_bf16(total)
+            else:
+                out[t, r] = total
 
 
-@njit(parallel=True, cache=True)
-def _expand8(codes, scales, zeros, out, group_size):  # type: ignore[no-untyped-def]
-    """out [rows, columns] gets the weights."""
-    for r in prange(codes.shape[0]):
-        for g in range(scales.shape[1]):
+@cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
+def _expand8(arguments):  # type: ignore[no-untyped-def]
+    """out [count, columns] gets the weights of the rows from `begin` on."""
+    given = carray(arguments, (10,), np.int64)
+    codes_at, scales_at, zeros_at, rows, columns, group_size = (
+        given[0],
+        given[1],
+        given[2],
+        given[3],
+        given[4],
+        given[5],
+    )
+    begin, out_at, count = given[6], given[7], given[8]
+    groups = columns // group_size
+    codes = carray(_pointer(codes_at), (rows, columns), np.uint8)
+    scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
+    zeros = carray(_pointer(zeros_at), (rows, groups), np.uint8)
+    out = carray(_pointer(out_at), (count, columns), np.float32)
+    first, last = _share(count)
+    for o in range(first, last):
+        r = begin + o
+        for g in range(groups):
             scale = _from_half(scales[r, g])
-            zero = np.float32(128) if zeros.size == 0 else np.float32(zeros[r, g])
+            zero = np.float32(128) if zeros_at == 0 else np.float32(zeros[r, g])
             for i in range(g * group_size, (g + 1) * group_size):
-                out[r, i] = (np.float32(codes[r, i]) - zero) * scale
+                out[o, i] = (np.float32(codes[r, i]) - zero) * scale
 
 
-@njit(parallel=True, cache=True)
-def _expand4(codes, scales, zeros, out, group_size):  # type: ignore[no-untyped-def]
-    """out [rows, columns] gets the weights."""
-    half = group_size // 2
-    for r in prange(codes.shape[0]):
-        for g in range(scales.shape[1]):
+@cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
+def _expand4(arguments):  # type: ignore[no-untyped-def]
+    """As _expand8, with two codes and two zero points a byte."""
+    given = carray(arguments, (10,), np.int64)
+    codes_at, scales_at, zeros_at, rows, columns, group_size = (
+        given[0],
+        given[1],
+        given[2],
+        given[3],
+        given[4],
+        given[5],
+    )
+    begin, out_at, count = given[6], given[7], given[8]
+    groups, half = columns // group_size, group_size // 2
+    codes = carray(_pointer(codes_at), (rows, columns // 2), np.uint8)
+    scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
+    zeros = carray(_pointer(zeros_at), (rows, (groups + 1) // 2), np.uint8)
+    out = carray(_pointer(out_at), (count, columns), np.float32)
+    first, last = _share(count)
+    for o in range(first, last):
+        r = begin + o
+        for g in range(groups):
             scale = _from_half(scales[r, g])
-            zero = np.float32(8) if zeros.size == 0 else np.float32((zeros[r, g >> 1] >> (4 * (g & 1))) & 15)
+            zero = np.float32(8) if zeros_at == 0 else np.float32((zeros[r, g >> 1] >> (4 * (g & 1))) & 15)
             for i in range(g * half, (g + 1) * half):
                 pair = np.int32(codes[r, i])
-                out[r, 2 * i] = (np.float32(pair & 15) - zero) * scale
-                out[r, 2 * i + 1] = (np.float32(pair >> 4) - zero) * scale
+                out[o, 2 * i] = (np.float32(pair & 15) - zero) * scale
+                out[o, 2 * i + 1] = (np.float32(pair >> 4) - zero) * scale

@@ -17,6 +17,7 @@ from engine.spec.setting import Range, check, setting
 
 MEASURES = ("size", "latency", "memory", "perplexity", "accuracy")
 VERSION = 1  # raised when the same protocol would measure something else
+MOST_ITEMS, MOST_WINDOWS, MOST_TOKENS = 1_000_000, 100_000, 1_000_000  # more are a slip of the finger
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Protocol:
     tasks: tuple[str, ...] = setting(
         ("piqa", "openbookqa", "commonsense_qa"), "Zero-shot tasks to answer.", kind=str, many=True
     )
-    limit: int = setting(200, "Items of each task; a task with fewer gives all it has.", kind=int, range=Range(1))
+    limit: int = setting(
+        200, "Items of each task; a task with fewer gives all it has.", kind=int, range=Range(1, MOST_ITEMS)
+    )
     dtype: str = setting(
         "float32",
         "Number format of the accuracy and perplexity evaluation.",
@@ -36,14 +39,20 @@ class Protocol:
     device: str = setting("cpu", "Where the model runs.", kind=str, range=Range(choices=("cpu", "cuda")))
     threads: int = setting(0, "CPU threads; 0 takes all.", kind=int, range=Range(0, 1024))
     calibration_windows: int = setting(
-        32, "Calibration windows that calibrated methods read.", kind=int, range=Range(1)
+        32, "Calibration windows that calibrated methods read.", kind=int, range=Range(1, MOST_WINDOWS)
     )
-    sequence_length: int = setting(512, "Tokens in a calibration or perplexity window.", kind=int, range=Range(8))
-    perplexity_windows: int = setting(32, "Held-out windows whose perplexity is measured.", kind=int, range=Range(1))
-    prompt_tokens: int = setting(128, "Tokens in the timed prompt.", kind=int, range=Range(1))
-    decode_tokens: int = setting(64, "Tokens decoded one by one after the prompt.", kind=int, range=Range(10))
+    sequence_length: int = setting(
+        512, "Tokens in a calibration or perplexity window.", kind=int, range=Range(8, MOST_TOKENS)
+    )
+    perplexity_windows: int = setting(
+        32, "Held-out windows whose perplexity is measured.", kind=int, range=Range(1, MOST_WINDOWS)
+    )
+    prompt_tokens: int = setting(128, "Tokens in the timed prompt.", kind=int, range=Range(1, MOST_TOKENS))
+    decode_tokens: int = setting(
+        64, "Tokens decoded one by one after the prompt.", kind=int, range=Range(10, MOST_TOKENS)
+    )
     batch_size: int = setting(1, "Sequences decoded at once.", kind=int, range=Range(1, 256))
-    seed: int = setting(0, "Seed of every random choice.", kind=int, range=Range(0))
+    seed: int = setting(0, "Seed of every random choice.", kind=int, range=Range(0, 2**32 - 1))
 
     def __post_init__(self) -> None:
         for f in fields(self):

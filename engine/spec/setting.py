@@ -45,6 +45,8 @@ class Range:
     def __str__(self) -> str:
         if self.choices:
             return "one of " + ", ".join(str(c) for c in self.choices)
+        if self.low is None:
+            return ""
         text = f"in [{self.low}, {self.high}]" if self.high is not None else f"in [{self.low}, {self.below})"
         if self.high is None and self.below is None:
             text = f"at least {self.low}"
@@ -119,18 +121,20 @@ def check(f: Field[Any], value: Any) -> None:
     """Raise InputError unless `value` has the field's type and lies in its range."""
     if value is None and f.default is None:
         return
-    values = value if f.metadata["many"] else (value,)
-    if f.metadata["many"] and (not isinstance(value, tuple) or not value or len(set(value)) < len(value)):
-        raise InputError(f"{f.name} must name at least one value and none twice, got {write(value)!r}")
-    for one in values:
+    many = f.metadata["many"]
+    if many and not isinstance(value, tuple):
+        raise InputError(f"{f.name} must be a list, got {value!r}")
+    for one in value if many else (value,):
         kind, range = f.metadata["kind"], f.metadata["range"]
         typed = isinstance(one, kind) or (kind is float and isinstance(one, int))
         if not typed or (isinstance(one, bool) and kind is not bool):
-            raise InputError(f"{f.name} must be {_NAMES[kind]} {range}, got {one!r}".replace("  ", " "))
+            raise InputError(f"{f.name} must be {f'{_NAMES[kind]} {range}'.rstrip()}, got {one!r}")
         if not range.allows(one):
             if kind is str and range.choices:
                 raise unknown(f.name, one, [str(c) for c in range.choices])
             raise InputError(f"{f.name} must be {range}, got {write(one)}")
+    if many and (not value or len(set(value)) < len(value)):
+        raise InputError(f"{f.name} must name at least one value and none twice, got {write(value)!r}")
 
 
 def read(f: Field[Any], text: str) -> Any:
@@ -161,7 +165,7 @@ def _read_one(f: Field[Any], text: str) -> Any:
             return {"true": True, "false": False}[text.lower()]
         return kind(text)
     except (KeyError, ValueError):
-        allowed = "" if kind is bool else f" {f.metadata['range']}"
+        allowed = "" if kind is bool else f" {f.metadata['range']}".rstrip()
         raise InputError(f"{f.name} must be {_NAMES[kind]}{allowed}, got {text!r}") from None
 
 

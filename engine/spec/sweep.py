@@ -35,7 +35,7 @@ def load_sweep(path: Path) -> Sweep:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"can't read the sweep file {str(path)!r}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{str(path)!r} is not YAML: {' '.join(str(error).split())}") from None
     return make_sweep(content, name=path.stem)
 
@@ -72,6 +72,8 @@ def expand(cell: Any) -> list[str]:
     if wanted != set(axes):
         odd = ", ".join(sorted(map(str, wanted ^ set(axes))))
         raise InputError(f"grid {template!r}: every {{name}} needs a list and every list a {{name}}; check {odd}")
+    if empty := [name for name, values in axes.items() if not values]:
+        raise InputError(f"grid {template!r}: the list {empty[0]} must hold at least one value")
     count = prod(len(values) for values in axes.values())
     if count > LARGEST:
         raise InputError(f"grid {template!r} holds {count} recipes; a sweep may hold at most {LARGEST}")
@@ -104,9 +106,11 @@ def _outside_in(group: list[Recipe]) -> list[Recipe]:
 
 
 def _list(content: Mapping[str, Any], key: str) -> list[Any]:
-    value = content.get(key) or []
-    if not isinstance(value, list):
-        raise InputError(f"{key} must be a list, got {value!r}")
+    value = content.get(key)
+    if value is None:  # not given, or nothing written behind the key
+        return []
+    if not isinstance(value, list) or not value:
+        raise InputError(f"{key} must be a list that is not empty, got {value!r}")
     return value
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 from sqlalchemy import Connection, delete, func, select, update
 
 from engine.row import Progress
@@ -26,6 +27,7 @@ from engine.store.states import StateError, move
 from engine.store.store import Store
 
 SILENT_S = 60.0  # a runner of another machine that was not seen for so long is gone
+REUSED_S = 1.0  # a process that began so long after a runner was last seen only has got its number
 MOST_ATTEMPTS = 3  # a trial that took so many runners down with it fails
 
 
@@ -104,6 +106,8 @@ class Queue:
             if found is None:
                 return None
             values = {"owner": self.id, "attempts": found.attempts + 1, "started_at": self.clock(), "finished_at": None}
+            if not found.measured:  # what an earlier attempt noted is noted again where it still holds
+                values["notes"] = "[]"
             move(connection, found.id, "running", **values)
             connection.execute(delete(schema.failures).where(schema.failures.c.trial_id == found.id))
         return Job(Trial.from_dict(json.loads(found.content)), _missing(found.asked, found.measured))
@@ -234,17 +238,18 @@ class Queue:
     def _gone(self, connection: Connection) -> list[str]:
         here, now = socket.gethostname(), self.clock()
         runners = connection.execute(select(schema.workers).where(schema.workers.c.id != self.id))
-        return [r.id for r in runners if now - r.seen_at > SILENT_S or (r.host == here and not _alive(r.pid))]
+        return [r.id for r in runners if (not _alive(r) if r.host == here else now - r.seen_at > SILENT_S)]
 
 
-def _alive(pid: int) -> bool:
+def _alive(runner: Any) -> bool:
+    """Whether the process of a runner of this machine is there, however long it has been silent."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(runner.pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= runner.seen_at + REUSED_S
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
+    except psutil.AccessDenied:
         return True
-    return True
 
 
 def _missing(asked: str, measured: str) -> tuple[str, ...]:

@@ -16,6 +16,10 @@ def test_a_grid_is_every_combination_and_dense() -> None:
     assert parse("quantize:rtn,bits=3,group_size=-1") in sweep.recipes
 
 
+def test_a_key_with_nothing_behind_it_is_as_if_not_given() -> None:
+    assert make_sweep({"recipes": None, "grid": None}).recipes == (Recipe(),)
+
+
 def test_the_same_recipe_written_twice_runs_once() -> None:
     sweep = make_sweep({"recipes": ["quantize:rtn", "quantize:rtn,bits=4", "dense"]})
     assert sweep.recipes == (Recipe(), parse("quantize:rtn"))
@@ -42,6 +46,9 @@ def test_dense_first_then_extremes_then_between() -> None:
         ({"grid": [{"recipe": "quantize:rtn", "bits": [4]}]}, "check bits"),
         ({"grid": [{"recipe": "prune:layers,count={n}", "n": list(range(6000))}]}, "holds 6000 recipes"),
         ({"protocol": {"limits": 1}}, "did you mean 'limit'?"),
+        ({"grid": [{"recipe": "quantize:rtn,bits={bits}", "bits": []}]}, "the list bits must hold at least one value"),
+        ({"grid": []}, "grid must be a list that is not empty, got []"),
+        ({"recipes": ""}, "recipes must be a list that is not empty, got ''"),
     ],
 )
 def test_wrong_sweeps_get_one_sentence(content: object, words: str) -> None:
@@ -50,11 +57,15 @@ def test_wrong_sweeps_get_one_sentence(content: object, words: str) -> None:
     assert words in str(caught.value)
 
 
-def test_a_file_that_is_no_yaml_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["recipes: [unclosed", "name: 2026-99-99", "recipes: " + "[" * 5000])
+def test_a_file_that_is_no_yaml_says_so(tmp_path: Path, text: str) -> None:
     path = tmp_path / "sweep.yaml"
-    path.write_text("recipes: [unclosed")
+    path.write_text(text)
     with pytest.raises(InputError, match="is not YAML"):
         load_sweep(path)
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't read the sweep file"):
         load_sweep(tmp_path / "absent.yaml")
 
