@@ -1,6 +1,6 @@
 """One token through every linear of a model's blocks: packed int8 and int4 against bf16 `F.linear`, weights cold.
 
-    python tests/benchmarks/linears_one_token.py [MODEL] [--repetitions N] [--threads N]
+    python -m tests.benchmarks.linears_one_token [MODEL] [--repetitions N] [--threads N]
 
 A repetition runs each number format once over all linears, the formats taking turns, so that no cache holds a weight
 from one use to the next (212 MB in bf16 for the default model). All run as `checkpoint.load` makes them, bf16

@@ -1,6 +1,6 @@
 """How long a page waits for its rows: a store of many finished trials with some sixty metrics each.
 
-python tests/benchmarks/store_rows.py [TRIALS]        the default is 5,000; the bar is 0.3 s
+python -m tests.benchmarks.store_rows [TRIALS]        the default is 5,000; the bar is 0.3 s
 """
 
 import itertools

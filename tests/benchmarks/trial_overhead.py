@@ -1,6 +1,6 @@
 """What a trial costs beyond compressing and measuring: starting the process, importing, loading, writing, ending.
 
-    python tests/benchmarks/trial_overhead.py [MODEL] [--recipe RECIPE] [--repeat N]
+    python -m tests.benchmarks.trial_overhead [MODEL] [--recipe RECIPE] [--repeat N]
 
 Runs whole trials as the worker does, in child processes, and prints where each second went. The limit is 6 s for the
 default model on an idle machine with two cores; the exit status is 1 where the median of the trials is over it. Needs
@@ -12,10 +12,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from engine.child import Event, run_in_child
 from engine.measure import machine_load
