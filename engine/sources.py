@@ -8,6 +8,7 @@ Only safetensors, JSON and tokenizer files are taken; pickles are never read and
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -129,12 +130,10 @@ def _snapshot(name: str, revision: str | None) -> Path:
 
     wanted: dict[str, Any] = {"revision": revision, "allow_patterns": list(_TAKEN), "ignore_patterns": list(_LEFT)}
     if revision and _COMMIT.fullmatch(revision):
-        try:
+        with suppress(LocalEntryNotFoundError, InputError):  # not there, or only a part of it
             folder = Path(snapshot_download(name, local_files_only=True, **wanted))
             weights.tensors(weights.files(folder))
             return folder
-        except (LocalEntryNotFoundError, InputError):
-            pass  # not there, or only a part of it
     return _downloaded(name, wanted)
 
 

@@ -4,6 +4,7 @@ A method that declares its settings (`engine.spec.setting`) has its form; no pag
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import Field, fields
 from itertools import product
 from typing import Any
@@ -115,10 +116,8 @@ def _draw_sweep(f: Field[Any], key: str, main: bool) -> list[Choice]:
 def _read(f: Field[Any], text: str) -> Choice:
     text = text.strip().replace("−", "-")
     if _is_share(f) and text.endswith("%"):
-        try:
+        with suppress(ValueError):  # what is no number gets the setting's own sentence
             return float(text[:-1]) / 100
-        except ValueError:
-            pass
     return read(f, text)
 
 
