@@ -1,6 +1,5 @@
 """Tiny random models of every family, with a tiny tokenizer, saved as Hugging Face folders."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,9 +48,11 @@ FAMILIES = tuple(NETWORKS)
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep tests off the user's cache and store; a folder that the environment names is theirs to share."""
-    if "KNEEPOINT_CACHE" not in os.environ:
+def _own_cache(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep tests off the user's cache, except those of the model and the data that `fetch` left there."""
+    if not request.node.get_closest_marker("fetched"):
         monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 

@@ -22,7 +22,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from engine.lock import holder
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.fetched, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
