@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from engine import checkpoint, trial
-from engine.child import exit_with_parent
+from engine.child import exit_with_parent, leave
 from engine.events import Events
 from engine.spec import Trial
 from engine.trial import Job
@@ -54,4 +54,4 @@ def export(values: dict[str, Any], events: Events) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

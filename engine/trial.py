@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from engine import assets, calibration, checkpoint, models, references, sources, tasks
-from engine.child import exit_with_parent
+from engine.child import exit_with_parent, leave
 from engine.errors import InputError
 from engine.events import Events
 from engine.layers.packed_linear import PackedLinear, has_kernel
@@ -267,4 +267,4 @@ def _accelerator(job: Job) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -17,7 +17,6 @@ threads.
 
 import ctypes
 from collections.abc import Iterator
-from itertools import product
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -68,15 +67,6 @@ def blocks(matrix: PackedMatrix) -> Iterator[tuple[slice, Tensor]]:
         yield rows, buffer[: rows.stop - start]
 
 
-def prepare() -> None:
-    """Compile the kernels, or load them from the cache: seconds and memory that no measurement should meet first."""
-    for bits, dtype in product((8, 4), DTYPES):
-        codes = torch.zeros(8, 2 * bits, dtype=torch.uint8)
-        matrix = PackedMatrix(codes, torch.ones(8, 1).half(), None, 16, bits)
-        matvec(matrix, torch.zeros(1, 16, dtype=dtype))
-        next(blocks(matrix))
-
-
 _Numbers = ctypes.c_int64 * 10  # what a kernel is called with
 
 
@@ -114,6 +104,13 @@ def _pointer(typing_context: Any, address: Any) -> Any:
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
     return types.voidptr(types.int64), generate
+
+
+@njit
+def _numbers(arguments):  # type: ignore[no-untyped-def]
+    """What the kernel was called with."""
+    n = carray(arguments, (10,), np.int64)
+    return n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9]
 
 
 @njit
@@ -184,16 +181,7 @@ def _group_sums(x, group_size):  # type: ignore[no-untyped-def]
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _multiply8(arguments):  # type: ignore[no-untyped-def]
     """codes [rows, columns], scales and zeros [rows, groups], x [tokens, columns], out [tokens, rows]."""
-    given = carray(arguments, (10,), np.int64)
-    codes_at, scales_at, zeros_at, rows, columns, group_size = (
-        given[0],
-        given[1],
-        given[2],
-        given[3],
-        given[4],
-        given[5],
-    )
-    x_at, out_at, tokens, bf16 = given[6], given[7], given[8], given[9]
+    codes_at, scales_at, zeros_at, rows, columns, group_size, x_at, out_at, tokens, bf16 = _numbers(arguments)
     groups = columns // group_size
     codes = carray(_pointer(codes_at), (rows, columns), np.uint8)
     scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
@@ -220,16 +208,7 @@ def _multiply8(arguments):  # type: ignore[no-untyped-def]
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _multiply4(arguments):  # type: ignore[no-untyped-def]
     """As _multiply8, with two codes and two zero points a byte."""
-    given = carray(arguments, (10,), np.int64)
-    codes_at, scales_at, zeros_at, rows, columns, group_size = (
-        given[0],
-        given[1],
-        given[2],
-        given[3],
-        given[4],
-        given[5],
-    )
-    x_at, out_at, tokens, bf16 = given[6], given[7], given[8], given[9]
+    codes_at, scales_at, zeros_at, rows, columns, group_size, x_at, out_at, tokens, bf16 = _numbers(arguments)
     groups, half = columns // group_size, group_size // 2
     codes = carray(_pointer(codes_at), (rows, columns // 2), np.uint8)
     scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
@@ -258,16 +237,7 @@ def _multiply4(arguments):  # type: ignore[no-untyped-def]
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _expand8(arguments):  # type: ignore[no-untyped-def]
     """out [count, columns] gets the weights of the rows from `begin` on."""
-    given = carray(arguments, (10,), np.int64)
-    codes_at, scales_at, zeros_at, rows, columns, group_size = (
-        given[0],
-        given[1],
-        given[2],
-        given[3],
-        given[4],
-        given[5],
-    )
-    begin, out_at, count = given[6], given[7], given[8]
+    codes_at, scales_at, zeros_at, rows, columns, group_size, begin, out_at, count, _ = _numbers(arguments)
     groups = columns // group_size
     codes = carray(_pointer(codes_at), (rows, columns), np.uint8)
     scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
@@ -286,16 +256,7 @@ def _expand8(arguments):  # type: ignore[no-untyped-def]
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _expand4(arguments):  # type: ignore[no-untyped-def]
     """As _expand8, with two codes and two zero points a byte."""
-    given = carray(arguments, (10,), np.int64)
-    codes_at, scales_at, zeros_at, rows, columns, group_size = (
-        given[0],
-        given[1],
-        given[2],
-        given[3],
-        given[4],
-        given[5],
-    )
-    begin, out_at, count = given[6], given[7], given[8]
+    codes_at, scales_at, zeros_at, rows, columns, group_size, begin, out_at, count, _ = _numbers(arguments)
     groups, half = columns // group_size, group_size // 2
     codes = carray(_pointer(codes_at), (rows, columns // 2), np.uint8)
     scales = carray(_pointer(scales_at), (rows, groups), np.uint16)

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from engine import checkpoint
-from engine.child import explain_exit
+from engine.child import explain_exit, leave
 from engine.layers.packed_linear import KERNEL_BITS, KERNEL_ROWS, PackedLinear
 from engine.layers.packed_matrix import PackedMatrix
 from engine.measure.latency import greedy, prompt_tokens
@@ -71,3 +71,4 @@ def main(job: str) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1])
+    leave(0)
