@@ -212,6 +212,8 @@ def _remembered() -> list[str]:
 
 
 def _remember(folder: str) -> None:
+    """Add a folder to the list of those used before, from which folders that are gone fall out."""
     folders = _remembered()
     if folder not in folders:
-        weights.replace_text(cache_dir() / "folders.json", json.dumps([*folders, folder], indent=1))
+        there = [known for known in folders if Path(known).is_dir()]
+        weights.replace_text(cache_dir() / "folders.json", json.dumps([*there, folder], indent=1))

@@ -15,6 +15,7 @@ from pages.shared import form, frame, markup, stored
 from pages.shared.markup import Figure
 
 OTHER = "another"
+MOST_ITEMS = 100_000
 PREFILLED = "sweep|address"
 NEXT_MODEL = "sweep|found"
 MEASURE_NAMES = {
@@ -51,7 +52,7 @@ def prefill() -> None:
     if address.get("model"):
         st.session_state[NEXT_MODEL] = address["model"][0]
     if "limit" in address and address["limit"][0].isdecimal() and int(address["limit"][0]) > 0:
-        st.session_state["sweep:limit"] = int(address["limit"][0])
+        st.session_state["sweep:limit"] = min(int(address["limit"][0]), MOST_ITEMS)
 
 
 def draw_model() -> str | None:
@@ -205,7 +206,7 @@ def draw_questions() -> tuple[Protocol | None, tuple[str, ...]]:
     limit = next(f for f in fields(Protocol) if f.name == "limit")
     st.session_state.setdefault("sweep:limit", limit.default)
     items = st.number_input(
-        "Items of each task", 1, 100_000, step=50, key="sweep:limit", persist_state="session",
+        "Items of each task", 1, MOST_ITEMS, step=50, key="sweep:limit", persist_state="session",
         help="More items narrow the intervals (± 6 points at 300 answers, ± 3 at 1,200) and take longer in proportion.",
     )  # fmt: skip
     measures = st.pills(

@@ -1,0 +1,96 @@
+"""Opening a store: versions, what is refused, a full disk."""
+
+import math
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, event, text
+
+from engine.errors import InputError
+from engine.store import ItemResult, Queue, Store, StoreError, StoreFullError, schema
+from tests.store.filled import EIGHT, set_version, claimed
+
+
+def test_an_older_store_is_migrated_step_by_step(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    with sqlite3.connect(file) as old:
+        old.execute("CREATE TABLE meta (name VARCHAR PRIMARY KEY, value INTEGER NOT NULL)")
+        old.execute("INSERT INTO meta VALUES ('version', -1)")
+        old.execute("CREATE TABLE results (name TEXT)")
+        old.execute("INSERT INTO results VALUES ('kept')")
+    steps = {
+        -1: lambda c: c.execute(text("ALTER TABLE results RENAME TO kept_results")),
+        0: lambda c: c.execute(text("ALTER TABLE kept_results ADD COLUMN value INTEGER DEFAULT 7")),
+    }
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        schema.prepare(connection, "old.db", steps, version=1)
+        assert connection.execute(text("SELECT name, value FROM kept_results")).all() == [("kept", 7)]
+        assert connection.execute(text("SELECT value FROM meta WHERE name = 'version'")).scalar() == 1
+    engine.dispose()
+
+
+def test_a_store_too_old_to_migrate_is_refused(url: str, store: Store) -> None:
+    set_version(store, 0)
+    with pytest.raises(InputError, match="has version 0, which this Kneepoint can no longer read"):
+        Store(url)
+
+
+def test_a_newer_store_is_refused_in_one_sentence_and_left_alone(url: str, store: Store) -> None:
+    store.submit([EIGHT], ["size"])
+    set_version(store, 99)
+    with pytest.raises(InputError, match=r"newer Kneepoint \(its version is 99, this one reads up to 1\)") as refused:
+        Store(url)
+    assert "\n" not in str(refused.value)
+    assert store.row(EIGHT.id).state == "queued"
+
+
+def test_what_is_no_store_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text(
+        "these are words and no database at all, though there are quite a few of them\n" * 20
+    )
+    with pytest.raises(StoreError, match="is no database"):
+        Store(f"sqlite:///{tmp_path / 'text.db'}")
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE songs (name TEXT)")
+    with pytest.raises(InputError, match="no store of Kneepoint"):
+        Store(f"sqlite:///{tmp_path / 'other.db'}")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("sqlite:////no/such/folder/store.db", "its folder must exist"),
+        ("kneepoint.db", "is no database URL"),
+        ("sqlite://", "can't be in memory"),
+        ("nosuch://host/name", "no driver"),
+    ],
+)
+def test_a_url_that_can_not_be_opened_is_refused_in_one_sentence(url: str, says: str) -> None:
+    with pytest.raises(StoreError, match=says) as refused:
+        Store(url)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_full_disk_is_one_sentence_and_loses_nothing(store: Store, queue: Queue) -> None:
+    store.submit([EIGHT], ["size"])
+    job = claimed(queue)
+    queue.keep_metrics(EIGHT.id, {"weight_bytes": 8.0}, {})
+    with store.database.read() as connection:
+        pages = connection.execute(text("PRAGMA page_count")).scalar()
+
+    def limit(connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute(f"PRAGMA max_page_count={pages}")
+
+    store.database.engine.dispose()
+    event.listen(store.database.engine, "connect", limit)
+    answers = [ItemResult(i, (-1.0 / (i + 1), math.sin(i)), 0, 0, True) for i in range(5000)]
+    with pytest.raises(StoreFullError, match=r"disk of the store .* is full; free some space"):
+        queue.keep_items(EIGHT.id, "piqa", answers)
+    event.remove(store.database.engine, "connect", limit)
+    store.database.engine.dispose()
+    assert store.row(EIGHT.id).metrics == {"weight_bytes": 8.0}
+    queue.keep_items(EIGHT.id, "piqa", answers)
+    queue.finish(job)
+    assert len(store.items(EIGHT.id)["piqa"]) == 5000
