@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, event, text
 
 from engine.errors import InputError
 from engine.store import ItemResult, Queue, Store, StoreError, StoreFullError, schema
-from tests.store.filled import EIGHT, set_version, claimed
+from tests.store.filled import EIGHT, claimed, set_version
 
 
 def test_an_older_store_is_migrated_step_by_step(tmp_path: Path) -> None:
