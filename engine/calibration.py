@@ -1,16 +1,18 @@
 """Token batches that calibrated methods read, and the one walk over the blocks that they share.
 
 Windows come from the passages of one split, in an order drawn from the seed, joined by blank lines, tokenized without
-special tokens and cut without overlap: the same tokenizer, protocol and split give the same tokens.
+special tokens and cut without overlap: the same tokenizer, protocol and split give the same tokens. Other texts for
+perplexity are cut the same way from their beginning.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from engine import assets
+from engine import assets, perplexity_text
 from engine.errors import InputError
 from engine.models import Anatomy
 from engine.spec.protocol import Protocol
@@ -28,10 +30,45 @@ def calibration_windows(tokenizer: PreTrainedTokenizerBase, protocol: Protocol) 
     return windows_of(passages, tokenizer, protocol.calibration_windows, protocol.sequence_length, protocol.seed)
 
 
-def heldout_windows(tokenizer: PreTrainedTokenizerBase, protocol: Protocol) -> Tensor:
-    """Tokens [perplexity_windows, sequence_length] of the held-out split, of which no method sees a passage."""
-    passages = assets.text("heldout")
-    return windows_of(passages, tokenizer, protocol.perplexity_windows, protocol.sequence_length, protocol.seed)
+def perplexity_windows(tokenizer: PreTrainedTokenizerBase, protocol: Protocol, data_dir: Path | None) -> Tensor:
+    """Tokens [perplexity_windows or, of a short text, fewer, sequence_length] of the protocol's perplexity text.
+
+    Held-out passages, of which no method sees one, are chosen by the seed; any other text is read from its beginning.
+    Raises InputError where the text is missing or too short.
+    """
+    name, count, length = protocol.perplexity_text, protocol.perplexity_windows, protocol.sequence_length
+    if name == perplexity_text.HELDOUT:
+        return windows_of(assets.text("heldout"), tokenizer, count, length, protocol.seed)
+    return first_windows(perplexity_text.read(name, data_dir), tokenizer, count, length)
+
+
+def heldout_prompts(tokenizer: PreTrainedTokenizerBase, count: int, length: int, seed: int) -> Tensor:
+    """The first tokens [count or, of few passages, fewer, length] of held-out passages in an order drawn from the seed.
+
+    Raises InputError where no passage has as many tokens.
+    """
+    prompts: list[list[int]] = []
+    for passage in _shuffled(assets.text("heldout"), seed):
+        tokens = _tokens(tokenizer, passage)
+        if len(tokens) >= length:
+            prompts.append(tokens[:length])
+        if len(prompts) == count:
+            break
+    if not prompts:
+        raise InputError(f"prompts of {length} tokens were asked for, and no held-out passage has as many")
+    return torch.tensor(prompts)
+
+
+def first_windows(text: str, tokenizer: PreTrainedTokenizerBase, count: int, length: int) -> Tensor:
+    """Tokens [count or, of a short text, fewer, length] from a text's beginning; InputError for under one window."""
+    tokens = _tokens(tokenizer, text)
+    whole = min(count, len(tokens) // length)
+    if not whole:
+        raise InputError(
+            f"the perplexity text has {len(tokens)} tokens, and one window needs {length}; "
+            "give a longer text or a smaller sequence_length"
+        )
+    return torch.tensor(tokens[: whole * length]).view(whole, length)
 
 
 def windows_of(passages: list[str], tokenizer: PreTrainedTokenizerBase, count: int, length: int, seed: int) -> Tensor:
@@ -39,7 +76,7 @@ def windows_of(passages: list[str], tokenizer: PreTrainedTokenizerBase, count: i
 
     Only as much text is tokenized as the windows need. Raises InputError where the passages are too few.
     """
-    order = torch.randperm(len(passages), generator=torch.Generator().manual_seed(seed)).tolist()
+    shuffled = _shuffled(passages, seed)
     needed, taken = count * length, 0
     tokens: list[int] = []
     while len(tokens) < needed:
@@ -49,10 +86,10 @@ def windows_of(passages: list[str], tokenizer: PreTrainedTokenizerBase, count: i
             )
         chosen, characters = [], 0
         while taken < len(passages) and characters < (needed - len(tokens)) * _CHARACTERS_A_TOKEN:
-            chosen.append(passages[order[taken]])
+            chosen.append(shuffled[taken])
             characters += len(chosen[-1])
             taken += 1
-        tokens += tokenizer(JOIN.join(chosen) + JOIN, add_special_tokens=False, verbose=False)["input_ids"]
+        tokens += _tokens(tokenizer, JOIN.join(chosen) + JOIN)
     return torch.tensor(tokens[:needed]).view(count, length)
 
 
@@ -86,6 +123,15 @@ def walk(
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _shuffled(passages: list[str], seed: int) -> list[str]:
+    order = torch.randperm(len(passages), generator=torch.Generator().manual_seed(seed)).tolist()
+    return [passages[place] for place in order]
+
+
+def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def _block_hook(index: int, visit: OnBlock) -> Callable[..., None]:

@@ -30,7 +30,9 @@ UNKNOWN = (0.5, 2.0)  # the range's factors before any trial has finished here
 FEW = 3  # finished trials from which their own spread is the range
 LEAST_SPREAD = 0.15
 ROW_BYTES, ITEM_BYTES = 6_000, 60  # what the store keeps of a trial and, deflated, of an answer
-TOKEN_BYTES = 4  # of a dense model's most likely token at a held-out position
+TOKEN_BYTES = 2 * 576 + 8  # of what a dense model's head reads at a held-out position, its most likely token and loss
+COMPARED_TEXT = 1.25  # of a window's time, where it is held against the dense model's
+WRITTEN_TOKENS = 3500  # read in the time that greedy continuations take
 TOKENIZER_BYTES = 4_000_000
 
 
@@ -101,7 +103,8 @@ def counted_seconds(recipe: Recipe, protocol: Protocol, measures: Sequence[str],
     tokens = sum(CALIBRATED_PASSES for step in recipe.steps if step.calibrated) * _calibration_tokens(protocol)
     fixed = START_SECONDS + 2 * LOAD_SECONDS * scale  # the dense model is read, the packed one written
     if "perplexity" in measures:
-        tokens += (protocol.perplexity_windows + KERNEL_PASSES) * protocol.sequence_length
+        tokens += (COMPARED_TEXT * protocol.perplexity_windows + KERNEL_PASSES) * protocol.sequence_length
+        tokens += WRITTEN_TOKENS
     if "accuracy" in measures:
         tokens += protocol.limit * sum(TOKENS_PER_ITEM.get(task, OTHER_TOKENS_PER_ITEM) for task in protocol.tasks)
     decode = protocol.decode_tokens * DECODE_SECONDS * scale
@@ -158,6 +161,6 @@ def _kept_bytes(protocol: Protocol, measures: Sequence[str]) -> float:
 
 
 def _reference_bytes(trials: Sequence[Trial], wanted: Mapping[str, Sequence[str]]) -> float:
-    """The dense model's most likely tokens, which are kept once for each comparison with perplexity."""
+    """What the dense model says of the text, which is kept once for each comparison with perplexity."""
     asked = {t.comparison_id: t.protocol for t in trials if "perplexity" in wanted.get(t.id, ())}
     return float(sum(TOKEN_BYTES * p.perplexity_windows * p.sequence_length for p in asked.values()))

@@ -140,8 +140,8 @@ def whiskers(row: Row, dense: Row | None, y: str) -> Interval | None:
     Of accuracy it is the paired interval of the change, laid around dense's accuracy: the noise of which questions were
     drawn moves all points together and says nothing about their differences. Without dense it is the accuracy's own.
     """
-    if y == "accuracy" and dense is not None:
-        base, low, high = dense.value(y), row.value("accuracy_change_low"), row.value("accuracy_change_high")
+    if y in ("accuracy", "accuracy_norm") and dense is not None:
+        base, low, high = dense.value(y), row.value(f"{y}_change_low"), row.value(f"{y}_change_high")
         if base is not None and low is not None and high is not None:
             return Interval(base + low, base + high)
     low, high = row.value(f"{y}_low"), row.value(f"{y}_high")
@@ -183,9 +183,9 @@ def telling_quality(rows: Sequence[Row], comparison: str | None = None) -> str:
     return "top1_agreement"
 
 
-def guesses(dense: Row | None) -> bool:
-    """Whether the original's accuracy is not surely above guessing: its interval reaches down to it."""
-    low, chance = (dense.value(name) if dense else None for name in ("accuracy_low", "accuracy_chance"))
+def guesses(dense: Row | None, score: str = "accuracy") -> bool:
+    """Whether the original's accuracy, or accuracy_norm, is not surely above guessing: its interval reaches it."""
+    low, chance = (dense.value(name) if dense else None for name in (f"{score}_low", "accuracy_chance"))
     return low is not None and chance is not None and low <= chance
 
 

@@ -1,6 +1,6 @@
 """Every metric once: its name, label, unit, direction and definition, as the tables, axes and hovers show them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.tasks import TASKS
@@ -59,25 +59,33 @@ _ALL = (
     Metric("decode_speedup", "Decoding speed-up", "x", "higher", "Dense over compressed time per token, interleaved in one run, each at its faster number format.", "latency", "log", True),
     _bytes("peak_memory_bytes", "Peak memory", "Peak resident memory of a fresh process that loads the checkpoint and generates, less one that only imports.", measure="memory"),
     _bytes("compress_peak_memory_bytes", "Peak memory to compress", "Peak resident memory of the process that compressed the model.", measure="memory"),
-    Metric("perplexity", "Perplexity", "", "lower", "exp of the mean token loss on held-out Wikipedia passages: windows without overlap, token level.", "perplexity", "log"),
-    Metric("top1_agreement", "Same next word as the original", "%", "higher", "Share of held-out positions whose most likely next token is the dense model's.", "perplexity"),
+    Metric("perplexity", "Perplexity", "", "lower", "exp of the mean token loss on the protocol's text, held-out Wikipedia passages unless another was chosen: windows without overlap, token level.", "perplexity", "log"),
+    Metric("kl_to_dense", "Divergence from the original", "nats", "lower", "KL(dense || compressed) of the next-token distributions in nats a token, mean over the positions that perplexity is measured at.", "perplexity"),
+    Metric("loss_change", "Change in loss", "nats", "lower", "Mean token loss less the dense model's in nats a token, paired on the same windows.", "perplexity"),
+    Metric("top1_agreement", "Same next word as the original", "%", "higher", "Share of the text's positions whose most likely next token is the dense model's.", "perplexity"),
     Metric("kernel_top1_agreement", "Kernel agrees with fp32", "%", "higher", "Share of positions where the running kernel's most likely token is the fp32 evaluation's.", "perplexity"),
+    Metric("greedy_match_tokens", "Words written like the original", "tokens", "higher", "Mean length of the greedy continuation's common beginning with the dense model's: 50 fixed prompts, 32 tokens each.", "perplexity"),
     Metric("accuracy", "Accuracy", "%", "higher", "Macro mean over tasks of the share of items whose gold choice has the highest log-likelihood.", "accuracy"),
     Metric("accuracy_norm", "Accuracy, length-normalised", "%", "higher", "As accuracy, with log-likelihoods divided by the choice's characters where the task defines it.", "accuracy"),
     Metric("accuracy_chance", "Guessing", "%", "none", "The better of uniform guessing and the constant answer, macro mean over tasks.", "accuracy"),
     Metric("accuracy_retention", "Accuracy kept", "%", "higher", "Accuracy over the dense model's on the same items.", "accuracy"),
     Metric("retention_above_chance", "Accuracy kept above guessing", "%", "higher", "(accuracy - chance) / (dense accuracy - chance).", "accuracy"),
     Metric("accuracy_change", "Change in accuracy", "points", "higher", "Accuracy less the dense model's, paired on the same items.", "accuracy"),
-    Metric("questions", "Questions", "", "none", "Items answered, over all tasks.", "accuracy"),
+    Metric("accuracy_norm_change", "Change in accuracy, length-normalised", "points", "higher", "Length-normalised accuracy less the dense model's, paired on the same items.", "accuracy"),
+    Metric("questions", "Questions", "questions", "none", "Items answered, over all tasks.", "accuracy"),
     Metric("flips", "Answers that changed", "%", "lower", "Share of items whose answer differs from the dense model's.", "accuracy"),
+    Metric("flips_to_wrong", "Right before, wrong now", "questions", "lower", "Items that the dense model answers right and this one wrong.", "accuracy"),
+    Metric("flips_to_right", "Wrong before, right now", "questions", "none", "Items that the dense model answers wrong and this one right.", "accuracy"),
+    Metric("mcnemar_p", "McNemar's exact p", "", "none", "How likely flips at least this one-sided are if both models are right equally often: exact, two-sided, items pooled.", "accuracy"),
 )
 # fmt: on
 
+ASIDE = ("_low", "_high", "_stderr")  # ends of names that belong beside a metric: its interval, its standard error
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 
 
 def metric(name: str) -> Metric:
-    """The metric of a name; `accuracy_<task>`, `accuracy_norm_<task>`, `<name>_low` and `<name>_high` are derived.
+    """The metric of a name; `accuracy_<task>`, `accuracy_norm_<task>` and `<name>` with one of `ASIDE` are derived.
 
     Raises KeyError for a name that is none of these.
     """
@@ -87,7 +95,11 @@ def metric(name: str) -> Metric:
         if name.endswith(suffix):
             base = metric(name.removesuffix(suffix))
             return _derived(base, name, f"{base.label}, {words}", f"{base.definition} The {words}.")
-    for prefix in ("accuracy_norm_", "accuracy_"):
+    if name.endswith("_stderr"):
+        base = metric(name.removesuffix("_stderr"))
+        found = _derived(base, name, f"{base.label}, standard error", f"{base.definition} The standard error.")
+        return replace(found, better="none")
+    for prefix in ("accuracy_chance_", "accuracy_norm_", "accuracy_"):
         if name.startswith(prefix):
             base, task = METRICS[prefix.rstrip("_")], name.removeprefix(prefix)
             words = TASKS[task].label if task in TASKS else task

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine import stats
+from engine import flips, stats
 from engine.front import FLATTERED_NOTE, find_front, flattered, is_dense
 from engine.row import Row
+from engine.tasks import get
 
 if TYPE_CHECKING:
     from engine.store.items import ItemResult
@@ -25,11 +26,22 @@ if TYPE_CHECKING:
 Items = Mapping[str, Sequence["ItemResult"]]  # task -> its answered items
 Metrics = Mapping[str, float | None]
 
-COMPARED = ("accuracy_retention", "retention_above_chance", "accuracy_change", "flips")
+SCORES = ("accuracy", "accuracy_norm")
 _ENDS = ("_low", "_high")
 _NO_DENSE = "the original model has not been measured under this protocol yet"
 _NO_PAIRS = "the original model answered other items"
 _NO_RATIO = "the original model's own accuracy can't be told from {floor} on these items"
+_NO_LENGTHS = "answers of an earlier version don't say which were right by length; measure again"
+# What comparing a trial with dense gives, and its value for dense itself: those with an interval, and plain counts.
+_ESTIMATES = {
+    "accuracy_retention": 1.0,
+    "retention_above_chance": 1.0,
+    "accuracy_change": 0.0,
+    "accuracy_norm_change": 0.0,
+    "flips": 0.0,
+}
+_COUNTS = {"flips_to_wrong": 0.0, "flips_to_right": 0.0, "mcnemar_p": 1.0}
+COMPARED = (*_ESTIMATES, *_COUNTS)
 
 
 class Derived(NamedTuple):
@@ -49,21 +61,29 @@ def derive(metrics: Metrics, items: Items, dense_metrics: Metrics | None, dense_
     if not tasks:
         return Derived({}, {})
     values: dict[str, float | None] = {"questions": float(sum(len(answers) for answers in tasks.values()))}
-    for task, answers in tasks.items():
-        right = sum(a.correct for a in answers)
-        values |= {f"accuracy_{task}": right / len(answers)}
-        values |= dict(zip((f"accuracy_{task}{end}" for end in _ENDS), stats.wilson(right, len(answers)), strict=True))
-    shares = [(sum(a.correct for a in answers), len(answers)) for answers in tasks.values()]
-    values |= _named("accuracy", stats.macro_accuracy(shares))
+    for score in SCORES:
+        values |= _with_errors(score, {task: _right(score, task, a, metrics) for task, a in tasks.items()})
     if dense_metrics is None or dense_items is None:
         return Derived({**values, **dict.fromkeys(COMPARED)}, dict.fromkeys(COMPARED, _NO_DENSE))
     if dense_items is items:
         return Derived({**values, **_SELF}, {})
-    aligned = [_align(answers, dense_items.get(task, ())) for task, answers in tasks.items()]
-    if not all(ours for ours, _ in aligned):
+    aligned = {task: flips.align(answers, dense_items.get(task, ())) for task, answers in tasks.items()}
+    if not all(ours for ours, _ in aligned.values()):
         return Derived({**values, **dict.fromkeys(COMPARED)}, dict.fromkeys(COMPARED, _NO_PAIRS))
     compared = _compare(aligned, _chance(metrics, dense_metrics))
     return Derived({**values, **compared.metrics}, compared.reasons)
+
+
+def verdict(row: Row, score: str = "accuracy") -> stats.Verdict | None:
+    """Whether a row's `accuracy` or `accuracy_norm` can be told from dense's on the questions both answered.
+
+    None for dense itself, and where it has not been compared.
+    """
+    change, low, high = (row.metrics.get(f"{score}_change{end}") for end in ("", *_ENDS))
+    asked = row.metrics.get("questions")
+    if is_dense(row) or change is None or low is None or high is None or not asked:
+        return None
+    return stats.verdict(stats.Estimate(change, low, high), int(asked))
 
 
 def dense_identities(metrics: Metrics) -> dict[str, float | None]:
@@ -72,7 +92,7 @@ def dense_identities(metrics: Metrics) -> dict[str, float | None]:
     if metrics.get("accuracy") is not None:
         known |= _SELF
     if metrics.get("perplexity") is not None:
-        known |= {"top1_agreement": 1.0}
+        known |= _SELF_TEXT
     return {name: value for name, value in known.items() if metrics.get(name) is None}
 
 
@@ -114,7 +134,10 @@ def analyse(
 def to_json(row: Row, items: Items | None = None) -> dict[str, Any]:
     """A trial as `run --json` and `front --json` write it; with `items` also its answers.
 
-    A value that is infinite or not a number is None, with its reason in "reasons".
+    A value that is infinite or not a number is None, with its reason in "reasons". "verdict" says of each score that
+    was compared with the dense model's whether it is better, worse or not distinguishable, on how many questions, and
+    the change in accuracy with the ends of its 95% interval. Where dense itself only guesses nothing can be told apart:
+    then retention_above_chance is None, with that reason.
     """
     values = {name: _finite(value) for name, value in row.metrics.items()}
     unsaid = {name: "the value is not finite" for name, value in row.metrics.items() if value is not None}
@@ -127,6 +150,7 @@ def to_json(row: Row, items: Items | None = None) -> dict[str, Any]:
         "protocol": {k: list(v) if isinstance(v, tuple) else v for k, v in row.protocol.items()},
         "metrics": values,
         "reasons": reasons,
+        "verdict": {score: found._asdict() for score in SCORES if (found := verdict(row, score))},
         "environment": _environment(row),
         "simulated": row.simulated,
         "notes": list(row.notes),
@@ -148,17 +172,23 @@ def front_json(
 
 
 _MEMO: dict[tuple[Any, ...], Derived] = {}
+_SELF_TEXT: dict[str, float | None] = {
+    "top1_agreement": 1.0,
+    **dict.fromkeys(("kl_to_dense", "loss_change", "loss_change_low", "loss_change_high"), 0.0),
+}
 _SELF: dict[str, float | None] = {
-    f"{name}{end}": value for name, value in zip(COMPARED, (1.0, 1.0, 0.0, 0.0), strict=True) for end in ("", *_ENDS)
+    **{f"{name}{end}": value for name, value in _ESTIMATES.items() for end in ("", *_ENDS)},
+    **_COUNTS,
 }
 
 
 def _is_missing(row: Row, dense: Row | None) -> bool:
     if row.metrics.get("accuracy") is None:
         return False
-    if dense is None or dense.metrics.get("accuracy") is None:
-        return row.metrics.get("accuracy_low") is None
-    return row.metrics.get("accuracy_low") is None or (row is not dense and row.metrics.get("accuracy_change") is None)
+    if "accuracy_stderr" not in row.metrics:
+        return True
+    comparable = dense is not None and row is not dense and dense.metrics.get("accuracy") is not None
+    return comparable and row.metrics.get("mcnemar_p") is None
 
 
 def _key(row: Row, dense: Row | None) -> tuple[Any, ...]:
@@ -180,20 +210,59 @@ def _with(row: Row, added: Derived) -> Row:
     return replace(row, metrics=metrics, reasons=reasons, notes=notes)
 
 
-def _align(ours: Sequence["ItemResult"], theirs: Sequence["ItemResult"]) -> "Aligned":
-    """Both models' answers to the items that both answered, in one order."""
-    known = {answer.id: answer for answer in theirs}
-    common = [answer for answer in ours if answer.id in known]
-    return common, [known[answer.id] for answer in common]
+def _right(score: str, task: str, answers: Sequence["ItemResult"], metrics: Metrics) -> tuple[int, int] | None:
+    """(right answers, answers) of a task; None where neither the answers nor what was measured says."""
+    rights = [_is_right(score, task, answer) for answer in answers]
+    if None not in rights:
+        return sum(map(bool, rights)), len(answers)
+    share = metrics.get(f"{score}_{task}")
+    return None if share is None else (round(share * len(answers)), len(answers))
 
 
-def _compare(tasks: Sequence["Aligned"], chance: float | None) -> Derived:
-    pairs = [stats.pair([a.correct for a in ours], [b.correct for b in theirs]) for ours, theirs in tasks]
-    flipped = sum(_differs(a, b) for ours, theirs in tasks for a, b in zip(ours, theirs, strict=True))
+def _is_right(score: str, task: str, answer: "ItemResult") -> bool | None:
+    """Whether an answer is right by acc or by acc_norm; by acc too where the task doesn't define acc_norm.
+
+    Answers of older stores don't state the latter. It follows where both choose alike, where acc's choice is right,
+    and where there are two choices; else it is None.
+    """
+    alike = answer.choice_norm is None or answer.choice_norm == answer.choice
+    if score == "accuracy" or alike or not get(task).normalised:
+        return answer.correct
+    if answer.correct_norm is None and (answer.correct or len(answer.loglikelihoods) == 2):
+        return not answer.correct
+    return answer.correct_norm
+
+
+def _with_errors(score: str, counts: Mapping[str, tuple[int, int] | None]) -> dict[str, float | None]:
+    """A score with its intervals and standard errors, of every task and of their mean; empty where a task has none."""
+    known = {task: count for task, count in counts.items() if count is not None}
+    if len(known) < len(counts):
+        return {}
+    values: dict[str, float | None] = {}
+    for task, (right, asked) in known.items():
+        values |= _named(f"{score}_{task}", stats.Estimate(right / asked, *stats.wilson(right, asked)))
+        values[f"{score}_{task}_stderr"] = stats.standard_error(right, asked)
+    errors = [values[f"{score}_{task}_stderr"] for task in known]
+    mean = _named(score, stats.macro_accuracy(list(known.values())))
+    return {**values, **mean, f"{score}_stderr": stats.macro_standard_error(errors)}
+
+
+def _compare(tasks: Mapping[str, "Aligned"], chance: float | None) -> Derived:
+    pairs = _pairs("accuracy", tasks)
+    assert pairs is not None
     asked = sum(p.items for p in pairs)
+    changed = sum(flips.differs(a, b) for ours, theirs in tasks.values() for a, b in zip(ours, theirs, strict=True))
     values = _named("accuracy_change", stats.accuracy_change(pairs))
-    values |= _named("flips", stats.Estimate(flipped / asked, *stats.wilson(flipped, asked)))
+    values |= _named("flips", stats.Estimate(changed / asked, *stats.wilson(changed, asked)))
+    values["flips_to_wrong"] = float(sum(p.only_dense for p in pairs))
+    values["flips_to_right"] = float(sum(p.only_compressed for p in pairs))
+    values["mcnemar_p"] = stats.mcnemar_p(pairs)
     reasons: dict[str, str] = {}
+    by_length = _pairs("accuracy_norm", tasks)
+    if by_length is None:
+        values["accuracy_norm_change"], reasons["accuracy_norm_change"] = None, _NO_LENGTHS
+    else:
+        values |= _named("accuracy_norm_change", stats.accuracy_change(by_length))
     floors = {"accuracy_retention": (0.0, "zero"), "retention_above_chance": (chance, "guessing")}
     for name, (floor, words) in floors.items():
         ratio = None if floor is None else stats.retention(pairs, floor)
@@ -203,11 +272,15 @@ def _compare(tasks: Sequence["Aligned"], chance: float | None) -> Derived:
     return Derived(values, reasons)
 
 
-def _differs(ours: "ItemResult", theirs: "ItemResult") -> bool:
-    """Whether the answer changed; where a task has no choices, whether being right did."""
-    if ours.choice is None and theirs.choice is None:
-        return ours.correct != theirs.correct
-    return ours.choice != theirs.choice
+def _pairs(score: str, tasks: Mapping[str, "Aligned"]) -> list[stats.Pairs] | None:
+    """Each task's items by which model is right by this score; None where that is not known of every item."""
+    found = []
+    for task, sides in tasks.items():
+        ours, theirs = ([_is_right(score, task, answer) for answer in side] for side in sides)
+        if None in ours or None in theirs:
+            return None
+        found.append(stats.pair([bool(one) for one in ours], [bool(one) for one in theirs]))
+    return found
 
 
 def _chance(metrics: Metrics, dense_metrics: Metrics) -> float | None:

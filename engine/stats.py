@@ -11,12 +11,15 @@ width when nothing differed: that 300 answers agree doesn't show that the next w
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 Z = 1.959963984540054  # the normal distribution's 97.5% point
+POWER_Z = 0.8416212335729143  # its 80% point
+
+Standing = Literal["better", "worse", "not distinguishable"]
 
 
 class Interval(NamedTuple):
@@ -30,6 +33,19 @@ class Estimate(NamedTuple):
     """A measured value with its 95% interval."""
 
     value: float
+    low: float
+    high: float
+
+
+class Verdict(NamedTuple):
+    """Whether a model can be told from dense on the questions both answered.
+
+    change: compressed less dense accuracy, in [-1, 1]; low and high: its 95% interval.
+    """
+
+    standing: Standing
+    questions: int
+    change: float
     low: float
     high: float
 
@@ -71,6 +87,24 @@ def wilson(successes: int, items: int) -> Interval:
 
     ends = binomtest(successes, items).proportion_ci(method="wilson")
     return Interval(float(ends.low), float(ends.high))
+
+
+def standard_error(successes: int, items: int) -> float | None:
+    """The sample standard deviation of right and wrong over the root of their number, as lm-eval gives it.
+
+    None for a single item, which has no spread. Source: lm-evaluation-harness 0.4.13, `mean_stderr`.
+    """
+    share = successes / items
+    return math.sqrt(share * (1 - share) / (items - 1)) if items > 1 else None
+
+
+def macro_standard_error(errors: Sequence[float | None]) -> float | None:
+    """The standard error of the mean over tasks of their shares, from each task's; None where one is not known.
+
+    Source: lm-evaluation-harness 0.4.13, `unweighted_mean_stderr`.
+    """
+    known = [error for error in errors if error is not None]
+    return math.hypot(*known) / len(known) if len(known) == len(errors) else None
 
 
 def macro_accuracy(tasks: Sequence[tuple[int, int]]) -> Estimate:
@@ -122,6 +156,29 @@ def retention(tasks: Sequence[Pairs], chance: float = 0.0) -> Estimate | None:
 def distinguishable(change: Estimate | Interval) -> bool:
     """Whether an interval of a change leaves zero out."""
     return change.low > 0 or change.high < 0
+
+
+def verdict(change: Estimate, questions: int) -> Verdict:
+    """What an interval of a change says: better, worse, or not distinguishable on that many questions."""
+    standing: Standing = "not distinguishable"
+    if distinguishable(change):
+        standing = "better" if change.low > 0 else "worse"
+    return Verdict(standing, questions, *change)
+
+
+def questions_to_settle(change: Estimate, questions: int, difference: float) -> int:
+    """How many questions of the same kind would show a true `difference` in accuracy at 95%, four times in five.
+
+    change: what was measured on `questions` items, from `accuracy_change`: its width holds how often the two models
+    disagree, and so how much one more question tells. difference: in (0, 1]; no difference needs less disagreement
+    than itself. Raises ValueError outside these ranges. Source: Connor 1987, Biometrics 43.
+    """
+    if questions < 1 or not 0 < difference <= 1:
+        raise ValueError(f"questions must be above 0 and difference in (0, 1], got {questions} and {difference}")
+    variance = questions * ((change.high - change.low) / (2 * Z)) ** 2  # of one question's difference
+    disagreement = min(1.0, max(difference, variance + change.value**2))
+    roots = Z * math.sqrt(disagreement) + POWER_Z * math.sqrt(disagreement - difference**2)
+    return math.ceil((roots / difference) ** 2)
 
 
 def mcnemar_p(tasks: Sequence[Pairs]) -> float:

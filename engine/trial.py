@@ -17,18 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from engine import assets, calibration, checkpoint, models, references, sources, tasks
+from engine import assets, calibration, checkpoint, models, perplexity_text, sources, tasks
 from engine.child import exit_with_parent, leave
 from engine.errors import InputError
 from engine.events import Events
 from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.measure import environment, latency, memory, perplexity, size, zero_shot
+from engine.measure.next_words import NextWords
 from engine.measure.peak import peak_bytes
 from engine.measure.timing_lock import timing_lock
-from engine.measure.zero_shot import Answer
+from engine.measure.zero_shot import Answer, Evaluator
 from engine.methods import compress
 from engine.models import LanguageModel
 from engine.sources import Source
@@ -86,16 +87,15 @@ def run(job: Job, events: Events) -> None:
     torch.set_num_threads(job.threads)
     events.environment(environment.describe() | {"threads": job.threads} | _accelerator(job))
     source, model = load(job, events)
-    windows = heldout(job, model)
-    reference = dense_reference(job, model, windows, events)
+    words = next_words(job, source, model, events)
     compress_model(job, model, events)
     no_kernel = measure_size(job, model, events)
     network = checkpoint.dequantized(model)
-    if windows is not None:
-        measure_perplexity(job, network, windows, reference, events)
+    if words is not None:
+        measure_perplexity(job, network, words, events)
     if "accuracy" in job.measures:
         measure_accuracy(job, network, model.tokenizer, events)
-    del model, network
+    del model, network, words
     release(job)
     if "memory" in job.measures:
         measure_memory(job, events)
@@ -115,36 +115,27 @@ def load(job: Job, events: Events) -> tuple[Source, LanguageModel]:
 
 
 def refuse_changed_data(trial: Trial) -> None:
-    """Raise InputError where the text or a task's file is not the one that the trial's id covers."""
+    """Raise InputError where a text or a task's file is not the one that the trial's id covers."""
     folder = Path(trial.data_dir) if trial.data_dir else None
     for name, sha256 in trial.data_sha256:
-        found = assets.text_sha256() if name == "text" else tasks.task_sha256(name, folder)
+        match name:
+            case "text":
+                found = assets.text_sha256()
+            case perplexity_text.NAME:
+                found = perplexity_text.sha256(trial.protocol.perplexity_text, folder)
+            case _:
+                found = tasks.task_sha256(name, folder)
         if found != sha256:
             raise InputError(f"the data of {name!r} has changed since the trial was made; submit it again")
 
 
-def heldout(job: Job, model: LanguageModel) -> Tensor | None:
-    """The windows [windows, tokens] whose perplexity is asked for, or None."""
+def next_words(job: Job, source: Source, model: LanguageModel, events: Events) -> NextWords | None:
+    """What perplexity is measured on with what the dense model says of it, or None where it is not asked for."""
     if "perplexity" not in job.measures:
         return None
-    return calibration.heldout_windows(model.tokenizer, job.trial.protocol)
-
-
-def dense_reference(job: Job, model: LanguageModel, windows: Tensor | None, events: Events) -> Tensor | None:
-    """The dense model's most likely tokens [windows, tokens - 1], from the cache or the model before it is compressed.
-
-    None where perplexity is not asked for, and for the dense trial, which finds them out itself.
-    """
-    if windows is None or not job.trial.recipe.steps:
-        return None
-    count, length = windows.shape
-    known = references.load(job.trial.comparison_id, count, length - 1)
-    if known is not None:
-        return known
-    events.stage("dense reference", count)
-    _, argmax = perplexity.perplexity(model.network, windows, events.progress, None)
-    references.save(job.trial.comparison_id, argmax)
-    return argmax
+    words = NextWords(job.trial, source, model.tokenizer, job.work_dir / "dense_head.safetensors", events)
+    words.read_dense(model.network)
+    return words
 
 
 def compress_model(job: Job, model: LanguageModel, events: Events) -> None:
@@ -184,28 +175,26 @@ def measure_size(job: Job, model: LanguageModel, events: Events) -> str | None:
     return f"no kernel runs {named} weights packed here; timing the simulation would time something else"
 
 
-def measure_perplexity(job: Job, network: nn.Module, windows: Tensor, dense: Tensor | None, events: Events) -> None:
-    """Perplexity in fp32, the agreement with the dense model, and that of the packed checkpoint's kernels with fp32."""
-    events.stage("perplexity", len(windows))
-    metrics, argmax = perplexity.perplexity(network, windows, events.progress, dense)
-    events.metrics(metrics)
-    if not job.trial.recipe.steps:
-        references.save(job.trial.comparison_id, argmax)
+def measure_perplexity(job: Job, network: nn.Module, words: NextWords, events: Events) -> None:
+    """Next words in fp32 beside the dense model's, and the agreement of the packed checkpoint's kernels with fp32."""
+    argmax = words.measure(network)
     events.stage("kernel agreement", KERNEL_WINDOWS)
-    few = windows[:KERNEL_WINDOWS]
     running = checkpoint.load(job.packed, torch.bfloat16, job.trial.protocol.device)
-    kernel_metrics, _ = perplexity.perplexity(running.network, few, events.progress, argmax[:KERNEL_WINDOWS])
-    events.metrics({"kernel_top1_agreement": kernel_metrics["top1_agreement"]})
+    said = perplexity.read(running.network, words.windows[:KERNEL_WINDOWS], events.progress).argmax
+    events.metrics({"kernel_top1_agreement": perplexity.agreement(said, argmax[:KERNEL_WINDOWS])})
 
 
 def measure_accuracy(job: Job, network: nn.Module, tokenizer: PreTrainedTokenizerBase, events: Events) -> None:
     """Answer the protocol's tasks; each task's answers go out as soon as they are there."""
     protocol, folder = job.trial.protocol, job.trial.data_dir
     questions = {task: tasks.load(task, protocol.limit, Path(folder) if folder else None) for task in protocol.tasks}
+    evaluator = Evaluator(network, tokenizer)
+    if evaluator.note:
+        events.note(evaluator.note)
     answered: dict[str, tuple[Sequence[Item], Sequence[Answer]]] = {}
     for task, items in questions.items():
         events.stage(f"accuracy: {task}", len(items))
-        answers = zero_shot.evaluate(network, tokenizer, items, events.progress)
+        answers = evaluator.answer(items, events.progress)
         events.items(task, answers)
         answered[task] = (items, answers)
     events.metrics(zero_shot.metrics(answered))

@@ -6,10 +6,11 @@ asked again, so pages call it at every rerun.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from engine import assets, paths, sources, tasks
+from engine import assets, paths, perplexity_text, sources, tasks
 from engine.errors import InputError
 from engine.sources import Source
 from engine.spec import Protocol, Recipe, Sweep, Trial, refuse_misfits, refuse_unknown
@@ -24,8 +25,9 @@ def make_trials(sweep: Sweep, data_dir: Path | None = None) -> list[Trial]:
     source = find_model(sweep.model)
     _refuse(source, sweep.recipes)
     folder = data_dir or paths.data_dir()
-    data = _data_sha256(sweep.protocol, folder)
-    return [_trial(source, recipe, sweep.protocol, data, folder) for recipe in sweep.recipes]
+    protocol = replace(sweep.protocol, perplexity_text=perplexity_text.absolute(sweep.protocol.perplexity_text))
+    data = _data_sha256(protocol, folder)
+    return [_trial(source, recipe, protocol, data, folder) for recipe in sweep.recipes]
 
 
 def make_trial(model: str, recipe: Recipe, protocol: Protocol, data_dir: Path | None = None) -> Trial:
@@ -71,14 +73,19 @@ def _trial(
 
 
 def _data_sha256(protocol: Protocol, folder: Path | None) -> list[tuple[str, str]]:
-    """(name, sha256) of the text and of every task's file, each read up to the limit to see that it can be."""
-    files = {task: tasks.task_file(task, folder) for task in protocol.tasks}
-    hashes = [(task, _checked_sha256(task, folder, protocol.limit, _stamp(path))) for task, path in files.items()]
+    """(name, sha256) of the texts and of every task's file, each read up to the limit to see that it can be."""
+    files = {task: tasks.task_files(task, folder) for task in protocol.tasks}
+    hashes = [
+        (task, _checked_sha256(task, folder, protocol.limit, tuple(map(_stamp, paths))))
+        for task, paths in files.items()
+    ]
+    if protocol.perplexity_text != perplexity_text.HELDOUT:  # whose passages are in the text
+        hashes.append((perplexity_text.NAME, perplexity_text.sha256(protocol.perplexity_text, folder)))
     return [*hashes, ("text", assets.text_sha256())]
 
 
 @lru_cache(maxsize=256)
-def _checked_sha256(task: str, folder: Path | None, limit: int, _stamp: tuple[str, int, int]) -> str:
+def _checked_sha256(task: str, folder: Path | None, limit: int, _stamps: tuple[tuple[str, int, int], ...]) -> str:
     tasks.load(task, limit, folder)
     return tasks.task_sha256(task, folder)
 

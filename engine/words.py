@@ -39,6 +39,8 @@ def format_value(name: str, value: float | None) -> str:
         return times(value)
     if unit == "M":
         return f"{_digits(value / 1e6)} M"
+    if unit == "questions":
+        return f"{value:,.0f}"
     return f"{_digits(value)} {unit}".strip()
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from engine import estimates, paths, sources, tasks, trials, words, worker
 from engine.errors import InputError
 from engine.sources import Known
-from engine.spec import MEASURES, METHODS, Protocol, Recipe, Sweep, Trial, parse
+from engine.spec import MEASURES, METHODS, TASK_GROUPS, Protocol, Recipe, Sweep, Trial, parse
 from engine.spec.sweep import in_running_order
 from engine.store import StoreError
 from pages.shared import form, frame, markup, stored
@@ -196,13 +196,16 @@ def read_lines(text: str) -> tuple[list[Recipe], bool]:
 def draw_questions() -> tuple[Protocol | None, tuple[str, ...]]:
     """The protocol, None where something of it is missing, and the measures asked for."""
     markup.head("Questions")
-    there = {task.name: task for task in known_tasks(str(paths.data_dir() or "")) if task.items}
+    listed = known_tasks(str(paths.data_dir() or ""))
+    there = {task.name: task for task in listed if task.items}
+    groups = {name: members for name, members in TASK_GROUPS.items() if set(members) <= set(there)}
     defaults = [name for name in Protocol().tasks if name in there]
     chosen = st.multiselect(
-        "Tasks", list(there), defaults, key="sweep:tasks", persist_state="session",
-        format_func=lambda name: f"{there[name].label} ({there[name].items:,} items)",
-        help="Multiple-choice questions, asked without examples. Others need your own files: see KNEEPOINT_DATA.",
+        "Tasks", [*there, *groups], defaults, key="sweep:tasks", persist_state="session",
+        format_func=lambda name: describe_group(name) if name in groups else describe_task(there[name]),
+        help="Questions with choices, asked without examples. Files of your own go before these: see KNEEPOINT_DATA.",
     )  # fmt: skip
+    draw_absent_tasks([task for task in listed if not task.items])
     limit = next(f for f in fields(Protocol) if f.name == "limit")
     st.session_state.setdefault("sweep:limit", limit.default)
     items = st.number_input(
@@ -226,6 +229,34 @@ def draw_questions() -> tuple[Protocol | None, tuple[str, ...]]:
         st.error("Choose at least one task.", icon=":material/error:")
         return None, ordered
     return Protocol(tasks=tuple(chosen), limit=int(items), **rest), ordered
+
+
+def describe_task(task: tasks.Overview) -> str:
+    return f"{task.label} ({task.items:,} items)"
+
+
+def describe_group(name: str) -> str:
+    labels = ", ".join(tasks.get(member).label for member in TASK_GROUPS[name])
+    return f"{name.capitalize()}: {labels}"
+
+
+def draw_absent_tasks(absent: Sequence[tasks.Overview]) -> None:
+    """Offer the tasks whose data is not on this machine: downloaded from the hub when asked for."""
+    labels = {task.name: task.label for task in absent}
+    if not labels:
+        return
+    with st.expander("More tasks"), st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("From the hub", list(labels), key="sweep:absent", format_func=labels.__getitem__)
+        if not st.button("Download", key="sweep:download"):
+            return
+        try:
+            with st.spinner("Downloading its items."):
+                tasks.task_files(str(name), paths.data_dir())
+        except InputError as error:
+            st.error(markup.plain(str(error)), icon=":material/error:")
+            return
+    known_tasks.clear()  # type: ignore[attr-defined]
+    st.rerun()
 
 
 @st.cache_data(ttl=60, show_spinner=False)

@@ -5,14 +5,25 @@ from html import escape
 import streamlit as st
 
 from engine import words
-from engine.front import telling_quality
-from engine.metrics import METRICS, metric
+from engine.front import guesses, telling_quality
+from engine.metrics import ASIDE, METRICS, metric
+from engine.results import SCORES, verdict
 from engine.row import Row
 from pages.shared import frame, markup, stored
 from pages.shared.card import why
+from pages.shared.flip_list import draw_flips
 from pages.shared.markup import Bar
 from pages.shared.progress import STATES, describe
-from pages.shared.result_words import line, marks, quality_figure, size_figure, speed_figure
+from pages.shared.result_words import (
+    line,
+    marks,
+    quality_figure,
+    settling_more,
+    size_figure,
+    speed_figure,
+    verdict_sentence,
+)
+from pages.shared.task_rows import draw_scores
 
 PARTS = ("embedding", "head", "linears", "scales_zeros", "norms", "other")
 SIDES = (("size", "latency", "memory"), ("accuracy", "perplexity"))
@@ -87,15 +98,18 @@ def draw_measured(row: Row) -> None:
     dense = stored.dense_of(rows)
     if row.state == "done":
         front = stored.front_of(rows, "weight_bytes", telling_quality(rows, row.comparison_id), row.comparison_id)
-        markup.chips(marks(row, row.trial_id in front.best_ids))
+        markup.chips(marks(row, dense, row.trial_id in front.best_ids))
         markup.lead(words.answer(row, dense))
         for sentence in (words.speed(row), why(row, dense)):
             if sentence:
                 markup.text(sentence)
         markup.figures([size_figure(row, dense), quality_figure(row, dense), speed_figure(row)])
         links(row)
+    draw_answers(row, dense)
     draw_bytes(row, dense)
     draw_metrics(row, dense)
+    if row.state == "done":
+        draw_flips(row, dense)
 
 
 def links(row: Row) -> None:
@@ -107,6 +121,22 @@ def links(row: Row) -> None:
         )
         again = {"recipe": row.recipe, "model": row.model, "limit": str(row.protocol.get("limit", ""))}
         st.page_link("pages/new_sweep.py", label="Try it", icon=":material/add_chart:", query_params=again)
+
+
+def draw_answers(row: Row, dense: Row | None) -> None:
+    """What its answers say of it: whether it can be told from the original, and how it does in every task."""
+    if row.value("accuracy_low") is None:
+        return
+    markup.head("Answers, task by task")
+    for score, by in (("accuracy", ""), ("accuracy_norm", "Length-normalised")):
+        judged = verdict(row, score)
+        if judged and not guesses(dense, score):
+            markup.text(verdict_sentence(judged, by))
+    if guesses(dense):
+        markup.text(words.guessing(dense))
+    elif judged := verdict(row):
+        markup.soft(settling_more(judged))
+    draw_scores(row, dense)
 
 
 def draw_bytes(row: Row, dense: Row | None) -> None:
@@ -143,8 +173,9 @@ def draw_metrics(row: Row, dense: Row | None) -> None:
 
 
 def names_of(row: Row, measure: str) -> list[str]:
-    """The metrics of a measure that the row has, in the order they are declared, those of single tasks last."""
-    known = {name for name in row.metrics if not name.endswith(("_low", "_high")) and is_metric(name)}
+    """The metrics of a measure that the row has, in the order they are declared; accuracies of tasks stand apart."""
+    shown = {f"{score}_{task}" for score in (*SCORES, "accuracy_chance") for task in row.protocol.get("tasks") or ()}
+    known = {name for name in row.metrics if not name.endswith(ASIDE) and name not in shown and is_metric(name)}
     ours = [name for name in known if metric(name).measure == measure and name.removesuffix("_bytes") not in PARTS]
     order = list(METRICS)
     return sorted(ours, key=lambda name: (order.index(name) if name in METRICS else len(order), name))

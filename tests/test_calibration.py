@@ -4,7 +4,14 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from engine import assets
-from engine.calibration import calibration_windows, heldout_windows, walk, windows_of
+from engine.calibration import (
+    calibration_windows,
+    first_windows,
+    heldout_prompts,
+    perplexity_windows,
+    walk,
+    windows_of,
+)
 from engine.errors import InputError
 from engine.models import LanguageModel
 from engine.spec import Protocol
@@ -43,11 +50,42 @@ def test_splits_are_those_of_the_assets(
 ) -> None:
     monkeypatch.setattr(assets, "text", lambda split: [f"{split} {i}" for i in range(200)])
     protocol = Protocol(calibration_windows=3, perplexity_windows=4, sequence_length=16)
-    calibration, heldout = calibration_windows(tiny_tokenizer, protocol), heldout_windows(tiny_tokenizer, protocol)
+    calibration = calibration_windows(tiny_tokenizer, protocol)
+    heldout = perplexity_windows(tiny_tokenizer, protocol, None)
     assert calibration.shape == (3, 16)
     assert heldout.shape == (4, 16)
     assert tiny_tokenizer.decode(calibration.flatten().tolist()).startswith("calibration ")
     assert tiny_tokenizer.decode(heldout.flatten().tolist()).startswith("heldout ")
+
+
+def test_windows_of_one_text_are_its_first_in_order(tiny_tokenizer: PreTrainedTokenizerFast) -> None:
+    text = "abcdefghij" * 10
+    windows = first_windows(text, tiny_tokenizer, count=3, length=24)
+    assert tiny_tokenizer.decode(windows.flatten().tolist()) == text[:72]
+    assert first_windows(text, tiny_tokenizer, count=50, length=24).shape == (4, 24)
+
+
+def test_a_text_of_less_than_a_window_says_what_it_has_and_what_is_needed(
+    tiny_tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    with pytest.raises(InputError, match="the perplexity text has 23 tokens, and one window needs 24"):
+        first_windows("x" * 23, tiny_tokenizer, count=1, length=24)
+
+
+def test_prompts_are_beginnings_of_passages_long_enough_drawn_by_the_seed(
+    monkeypatch: pytest.MonkeyPatch, tiny_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    passages = [*PASSAGES, "short"]
+    monkeypatch.setattr(assets, "text", lambda split: passages if split == "heldout" else [])
+    one, same, other = (heldout_prompts(tiny_tokenizer, 60, 16, seed) for seed in (0, 0, 1))
+    assert one.shape == (50, 16)
+    beginnings = [tiny_tokenizer.decode(prompt) for prompt in one.tolist()]
+    assert sorted(beginnings) == sorted(passage[:16] for passage in PASSAGES)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert torch.equal(heldout_prompts(tiny_tokenizer, 5, 16, 0), one[:5])
+    with pytest.raises(InputError, match="prompts of 90 tokens were asked for, and no held-out passage has as many"):
+        heldout_prompts(tiny_tokenizer, 20, 90, 0)
 
 
 def test_the_walk_shows_what_the_network_computes(each_family: LanguageModel, windows: Tensor) -> None:

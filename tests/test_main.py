@@ -320,7 +320,8 @@ def test_tasks_say_where_their_items_come_from(capsys) -> None:
     assert main(["tasks"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert "3 items" in lines["piqa"]
-    assert "give a folder with hellaswag.jsonl as --data" in lines["hellaswag"]
+    assert "from the hub, at its first use" in lines["blimp"]
+    assert "arc_challenge" in lines["five"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, sem
 
 from engine import stats
 from engine.stats import Pairs
@@ -16,6 +16,17 @@ def test_wilson_equals_scipy(right: int, items: int) -> None:
 def test_wilson_refuses_impossible_counts(right: int, items: int) -> None:
     with pytest.raises(ValueError, match="successes"):
         stats.wilson(right, items)
+
+
+@pytest.mark.parametrize(("right", "items"), [(0, 10), (3, 10), (123, 300)])
+def test_standard_error_equals_scipys(right: int, items: int) -> None:
+    assert stats.standard_error(right, items) == pytest.approx(sem([1] * right + [0] * (items - right)))
+
+
+def test_one_item_has_no_standard_error_and_so_has_no_mean_with_it() -> None:
+    assert stats.standard_error(1, 1) is None
+    assert stats.macro_standard_error([0.03, None]) is None
+    assert stats.macro_standard_error([0.03, 0.04]) == pytest.approx(0.025)
 
 
 def test_macro_accuracy_weighs_tasks_alike_and_of_one_task_is_wilson() -> None:
@@ -85,3 +96,48 @@ def test_intervals_cover_what_they_claim() -> None:
 def test_mcnemar_equals_scipy(ours: int, theirs: int) -> None:
     expected = binomtest(ours, ours + theirs).pvalue if ours + theirs else 1.0
     assert stats.mcnemar_p([Pairs(10, ours, theirs, 10)]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("only_ours", "only_theirs", "standing"), [(30, 2, "better"), (2, 30, "worse"), (9, 7, "not distinguishable")]
+)
+def test_verdict_follows_the_interval(only_ours: int, only_theirs: int, standing: str) -> None:
+    change = stats.accuracy_change([Pairs(40, only_ours, only_theirs, 60 - only_ours)])
+    found = stats.verdict(change, 100 + only_theirs)
+    assert (found.standing, found.questions) == (standing, 100 + only_theirs)
+    assert found[2:] == change
+
+
+def test_questions_to_settle_is_connors_formula() -> None:
+    """14% of the answers disagree, evenly: (1.96 sqrt(0.14) + 0.84 sqrt(0.14 - 0.02^2))^2 / 0.02^2 = 2743."""
+    change = stats.accuracy_change([Pairs(43_000, 7_000, 7_000, 43_000)])
+    by_hand = ((norm.ppf(0.975) * 0.14**0.5 + norm.ppf(0.8) * (0.14 - 0.02**2) ** 0.5) / 0.02) ** 2
+    assert stats.questions_to_settle(change, 100_000, 0.02) == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_questions_to_settle_counts_tasks_of_unequal_size_as_they_were_asked() -> None:
+    """The smaller task's noise weighs as much in the mean, so the same disagreement takes more questions."""
+    even = stats.accuracy_change([Pairs(43, 7, 7, 43)] * 2)
+    uneven = stats.accuracy_change([Pairs(86, 14, 14, 86), Pairs(4, 1, 1, 4)])
+    assert stats.questions_to_settle(uneven, 210, 0.02) > 2 * stats.questions_to_settle(even, 200, 0.02)
+
+
+def test_that_many_questions_settle_it_four_times_in_five() -> None:
+    random = np.random.default_rng(2)
+    shares = [0.40, 0.05, 0.08, 0.47]  # both, only compressed, only dense, neither: a loss of 3 points
+    pilot = stats.accuracy_change([Pairs(40_000, 6_500, 6_500, 47_000)])
+    needed = stats.questions_to_settle(pilot, 100_000, 0.03)
+    drawn = (Pairs(*map(int, random.multinomial(needed, shares))) for _ in range(1000))
+    settled = sum(stats.distinguishable(stats.accuracy_change([pairs])) for pairs in drawn)
+    assert 0.76 < settled / 1000 < 0.84
+
+
+def test_a_difference_takes_questions_even_where_nothing_disagreed() -> None:
+    alike = stats.accuracy_change([Pairs(50, 0, 0, 50)])
+    assert stats.questions_to_settle(alike, 100, 0.02) > 100
+
+
+@pytest.mark.parametrize(("questions", "difference"), [(0, 0.02), (100, 0.0), (100, 1.5)])
+def test_questions_to_settle_refuses_what_makes_no_sense(questions: int, difference: float) -> None:
+    with pytest.raises(ValueError, match="difference"):
+        stats.questions_to_settle(stats.Estimate(0, -0.1, 0.1), questions, difference)

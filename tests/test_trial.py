@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from engine import assets, references, sources, tasks, trial
+from engine import assets, perplexity_text, references, sources, tasks, trial
 from engine.errors import InputError
 from engine.events import Events
 from engine.measure import machine_load
@@ -145,8 +146,8 @@ def test_a_compressed_trial_measures_everything_in_order(make_job: Callable[...,
     told = run(make_job("quantize:rtn,bits=8,group_size=16", "size", "latency", "memory", "perplexity", "accuracy"))
     order = [stage.split(":")[0] for stage in told.stages()]
     assert list(dict.fromkeys(order)) == [
-        *("load", "dense reference", "compress", "size", "perplexity", "kernel agreement"),
-        *("accuracy", "memory", "latency"),
+        *("load", "dense reference", "dense continuations", "compress", "size"),
+        *("perplexity", "greedy continuations", "kernel agreement", "accuracy", "memory", "latency"),
     ]
     metrics = told.metrics()
     assert {name for name in metrics if metrics[name] is None} == set()
@@ -159,7 +160,9 @@ def test_a_compressed_trial_measures_everything_in_order(make_job: Callable[...,
 
 def test_only_the_measures_asked_for_are_told(make_job: Callable[..., dict[str, Any]]) -> None:
     told = run(make_job("quantize:rtn,bits=8,group_size=16", "perplexity"))
-    assert set(told.metrics()) == {"perplexity", "top1_agreement", "kernel_top1_agreement"}
+    assert {name.removesuffix("_low").removesuffix("_high") for name in told.metrics()} == {
+        *("perplexity", "kl_to_dense", "loss_change", "top1_agreement", "greedy_match_tokens", "kernel_top1_agreement"),
+    }
     assert not told.of("items")
 
 
@@ -211,7 +214,7 @@ def test_dense_agrees_with_itself_and_leaves_its_reference(make_job: Callable[..
     assert metrics["top1_agreement"] == 1
     assert metrics["decode_speedup"] == metrics["prefill_speedup"] == 1
     assert told.reasons() == {"compress_peak_memory_bytes": "nothing was compressed"}
-    kept = references.load(Trial.from_dict(job["trial"]).comparison_id, 3, 15)
+    kept = references.load(Trial.from_dict(job["trial"]).comparison_id, (3, 15), (50, 32))
     assert kept is not None
     assert "dense reference" not in told.stages()
 
@@ -223,26 +226,6 @@ def test_the_reference_is_computed_once(make_job: Callable[..., dict[str, Any]])
     assert "dense reference" in alone.stages()
     assert "dense reference" not in again.stages()
     assert alone.metrics()["top1_agreement"] == again.metrics()["top1_agreement"]
-
-
-def test_the_reference_of_the_dense_trial_is_what_others_compute(make_job: Callable[..., dict[str, Any]]) -> None:
-    comparison = Trial.from_dict(make_job("dense")["trial"]).comparison_id
-    run(make_job("dense", "perplexity"))
-    from_dense = references.load(comparison, 3, 15)
-    references._path(comparison).unlink()
-    run(make_job("quantize:rtn,bits=2,group_size=16", "perplexity"))
-    assert from_dense is not None
-    assert torch.equal(from_dense, references.load(comparison, 3, 15))  # type: ignore[arg-type]
-
-
-def test_a_broken_reference_counts_as_none(make_job: Callable[..., dict[str, Any]]) -> None:
-    comparison = Trial.from_dict(make_job("dense")["trial"]).comparison_id
-    references.save(comparison, torch.zeros(3, 15, dtype=torch.long))
-    assert references.load(comparison, 3, 16) is None
-    path = references._path(comparison)
-    path.write_bytes(path.read_bytes()[:20])
-    assert references.load(comparison, 3, 15) is None
-    assert [entry.name for entry in path.parent.iterdir()] == [path.name]  # nothing partial is left
 
 
 # ---- what is simulated
@@ -276,6 +259,18 @@ def test_changed_data_is_refused(make_job: Callable[..., dict[str, Any]], tmp_pa
     with (tmp_path / "data" / "piqa.jsonl").open("a") as file:
         file.write(json.dumps(PIQA[0]) + "\n")
     with pytest.raises(InputError, match="the data of 'piqa' has changed"):
+        run(job)
+
+
+def test_a_changed_perplexity_text_is_refused(make_job: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    file = tmp_path / "novel.txt"
+    file.write_text("Once upon a time there was a mill.")
+    covered = [[perplexity_text.NAME, perplexity_text.sha256(str(file), None)]]
+    protocol = {**asdict(PROTOCOL), "perplexity_text": str(file)}
+    job = make_job("dense", "perplexity", protocol=protocol, data_sha256=covered)
+    assert run(job).metrics()["perplexity"] > 1
+    file.write_text("Once upon a time there was an inn.")
+    with pytest.raises(InputError, match="the data of 'perplexity_text' has changed"):
         run(job)
 
 

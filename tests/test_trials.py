@@ -1,5 +1,6 @@
 """From a user's words to trials: what makes two the same, and what is refused before any work."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +65,31 @@ def test_other_data_is_another_trial_and_another_folder_with_the_same_is_not(res
     write_piqa(tmp_path / "a", goals=4)
     other = make_trial("m", parse("dense"), PIQA, tmp_path / "a")
     assert first.id == same.id != other.id
+
+
+def test_the_id_covers_what_the_perplexity_text_holds_and_not_where_it_lies(
+    resolve_to, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_piqa(tmp_path)
+    for name in ("wikitext2.txt", "same.txt"):
+        (tmp_path / name).write_text("once upon a time")
+    (tmp_path / "other.txt").write_text("twice upon a time")
+    monkeypatch.chdir(tmp_path)
+    heldout, wikitext, same, other = (
+        make_trial("m", parse("dense"), Protocol(tasks=("piqa",), limit=2, perplexity_text=name), tmp_path)
+        for name in ("heldout", "wikitext2", "same.txt", "other.txt")
+    )
+    assert len({heldout.id, wikitext.id, other.id}) == 3
+    assert wikitext.id == same.id
+    assert same.protocol.perplexity_text == str(tmp_path / "same.txt")
+    assert set(dict(heldout.data_sha256)) == {"piqa", "text"}
+    assert dict(other.data_sha256)["perplexity_text"] == hashlib.sha256(b"twice upon a time").hexdigest()
+
+
+def test_a_perplexity_text_that_is_not_there_is_refused_before_any_work(resolve_to, tmp_path: Path) -> None:
+    write_piqa(tmp_path)
+    with pytest.raises(InputError, match="perplexity_text must be heldout, wikitext2 or a text file"):
+        make_trial("m", parse("dense"), Protocol(tasks=("piqa",), perplexity_text="no_such.txt"), tmp_path)
 
 
 def test_the_folder_given_goes_before_that_of_the_environment(resolve_to, tmp_path: Path, monkeypatch) -> None:

@@ -8,6 +8,7 @@ from engine.errors import InputError
 from engine.spec import DEFAULT_MODEL, MEASURES
 
 _STORE = "database URL of the store (default: KNEEPOINT_STORE, or a file in the user's data folder)"
+_TASKS = "zero-shot tasks, joined by commas; five is a group, lm_eval:<name> one of an installed lm-eval's"
 _DATA = "folder of <task>.jsonl files that go before the default data (default: KNEEPOINT_DATA)"
 _MODEL = f"the default's name, a model folder, or a hub id with an optional @revision (default: {DEFAULT_MODEL})"
 _RECIPE = "recipe, such as dense, quantize:rtn,bits=4 or 'slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4'"
@@ -47,7 +48,7 @@ def _add_measuring(commands: "argparse._SubParsersAction[Parser]") -> None:
     run = commands.add_parser("run", help="measure one recipe in the foreground")
     run.add_argument("recipe", metavar="RECIPE", help=_RECIPE)
     run.add_argument("--model", metavar="M", default=DEFAULT_MODEL, help=_MODEL)
-    run.add_argument("--tasks", metavar="T1,T2", help="zero-shot tasks, joined by commas")
+    run.add_argument("--tasks", metavar="T1,T2", help=_TASKS)
     run.add_argument("--limit", metavar="N", type=int, help="items of each task")
     run.add_argument("--data", metavar="DIR", help=_DATA)
     run.add_argument("--only", metavar="WHAT", help=_ONLY)

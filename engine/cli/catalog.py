@@ -8,7 +8,7 @@ from engine import assets, paths, sources
 from engine import tasks as all_tasks
 from engine.cli.terminal import ProgressLine
 from engine.errors import InputError
-from engine.spec import DENSE, METHODS, Settings
+from engine.spec import DENSE, METHODS, TASK_GROUPS, Settings
 from engine.spec.setting import write
 
 
@@ -54,6 +54,9 @@ def tasks(args: argparse.Namespace) -> int:
     for task in all_tasks.overview(folder):
         items = "not here" if task.items is None else f"{task.items:,} items"
         print(f"{task.name:<16}{items:>12}  {task.summary} ({_origin(task)})")
+    for group, members in TASK_GROUPS.items():
+        print(f"{group:<16}{'':>12}  {', '.join(members)}")
+    print("Besides: lm_eval:<name>, any task of an installed lm-eval that log-likelihoods answer.")
     return 0
 
 
@@ -68,8 +71,9 @@ def data_folder(given: str | None) -> Path | None:
 def _origin(task: all_tasks.Overview) -> str:
     """Where a task's items come from, or in a few words what it takes to have some."""
     if task.items is None:
-        given = all_tasks.TASKS[task.name].embedded
-        return "run `python -m engine fetch`" if given else f"give a folder with {task.name}.jsonl as --data"
+        if all_tasks.TASKS[task.name].hub is None:
+            return "run `python -m engine fetch`"
+        return f"{task.origin}, or give a folder with {task.name}.jsonl as --data"
     return task.origin + (f", {task.rejected} records rejected" if task.rejected else "")
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from engine.metrics import METRICS, metric
+from engine.metrics import ASIDE, METRICS, metric
 from engine.row import Progress, Row
 from engine.spec import MEASURES
 from engine.words import format_value
@@ -79,8 +79,8 @@ def result(row: Row, measures: Sequence[str] = MEASURES) -> str:
 
 
 def _in_order(row: Row) -> list[str]:
-    """The metrics as the table of metrics has them, per-task ones behind the mean, interval ends left out."""
-    named = [name for name in row.metrics if not name.endswith(("_low", "_high"))]
+    """The metrics as the table of metrics has them, per-task ones behind the mean, intervals and errors left out."""
+    named = [name for name in row.metrics if not name.endswith(ASIDE)]
     order = {name: place for place, name in enumerate(METRICS)}
 
     def place(name: str) -> tuple[int, str]:

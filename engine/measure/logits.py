@@ -1,20 +1,20 @@
-"""Next-token log-probabilities of any causal LM, with the head applied at the wanted positions only."""
+"""Next-token logits of any causal LM, with the head applied at the wanted positions only."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-_HEAD_POSITIONS = 256  # positions whose logits are held at once: 50 MB in fp32 for a vocabulary of 49,152
+HEAD_POSITIONS = 64  # whose logits are best held at once: 13 MB in fp32 for a vocabulary of 49,152, near a cache's size
 _TOLERANCE = 1e-4  # of the largest logit, between the two ways to the logits
 
 
 class Logits:
-    """A network's log-probabilities at chosen positions.
+    """A network in two parts: what its head reads, and the logits that the head makes of that.
 
     The head is applied apart from the rest where the two together give what the whole network gives; that is tried on
-    a few tokens. Where they do not (a cap or a scale behind the head, a network with other parts), the whole runs.
+    a few tokens. Where they do not (a cap or a scale behind the head, a network with other parts), `head` is None and
+    the whole runs: `states` are then the logits already, and `of` leaves them as they are.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -22,23 +22,25 @@ class Logits:
         self.device = next(network.parameters()).device
         self.head: nn.Module | None = self._separate_head()
 
-    def at(self, tokens: Tensor, rows: Tensor, positions: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """For pieces of the wanted positions: which of them, and their fp32 log-probabilities [piece, vocabulary].
+    def states(self, **inputs: Any) -> Tensor:
+        """What `of` makes logits of, [batch, length, width or vocabulary]; inputs: what the network is called with.
 
-        tokens: [batch, length], padded on the right, which a causal network never looks at; rows, positions: [wanted].
+        With the tokens alone, padding on the right changes nothing: a causal network never looks at it.
         """
-        tokens = tokens.to(self.device)
-        with torch.inference_mode():
-            states = self._states(tokens) if self.head else self.network(tokens, use_cache=False).logits
-            wanted = states[rows.to(self.device), positions.to(self.device)]  # [wanted, width or vocabulary]
-            for start in range(0, len(wanted), _HEAD_POSITIONS):
-                piece = slice(start, start + _HEAD_POSITIONS)
-                logits = self.head(wanted[piece]) if self.head else wanted[piece]
-                yield piece, logits.float().log_softmax(dim=-1)
+        if self.head is None:
+            logits: Tensor = self.network(**inputs).logits
+            return logits
+        return self._before_head(**inputs)
 
-    def _states(self, tokens: Tensor) -> Tensor:
-        """What the head reads, [batch, length, width]."""
-        states: Tensor = self.network.base_model(tokens, use_cache=False).last_hidden_state
+    def of(self, states: Tensor) -> Tensor:
+        """The logits [..., vocabulary] at states [..., width or vocabulary]."""
+        if self.head is None:
+            return states
+        logits: Tensor = self.head(states)
+        return logits
+
+    def _before_head(self, **inputs: Any) -> Tensor:
+        states: Tensor = self.network.base_model(**inputs).last_hidden_state
         return states
 
     def _separate_head(self) -> nn.Module | None:
@@ -49,9 +51,9 @@ class Logits:
         vocabulary = self.network.config.get_text_config().vocab_size
         tokens = (torch.arange(8, device=self.device) * 7919 % vocabulary)[None]
         with torch.inference_mode():
-            whole = self.network(tokens, use_cache=False).logits.float()
+            whole = self.network(input_ids=tokens, use_cache=False).logits.float()
             try:
-                apart = head(self._states(tokens)).float()
+                apart = head(self._before_head(input_ids=tokens, use_cache=False)).float()
             except (RuntimeError, TypeError, AttributeError):
                 return None
         same = apart.shape == whole.shape and bool((apart - whole).abs().max() <= _TOLERANCE * whole.abs().max())

@@ -1,54 +1,128 @@
-"""Perplexity on held-out text, and how often the model's next word is the dense model's.
+"""Perplexity on a text, and how near a compressed model's next-token distributions are to the dense model's.
 
 Token level, raw text, windows without overlap: each window's first token is only read, never predicted. A perplexity
-means nothing without its text, window length and tokenizer beside it.
+means nothing without its text, window length and tokenizer beside it. Whatever compares is taken at the same positions
+of the same windows.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from engine.measure.logits import Logits
+from engine.measure import interval
+from engine.measure.dense_logits import DenseLogits
+from engine.measure.logits import HEAD_POSITIONS, Logits
+
+SELF = {"kl_to_dense": 0.0, "loss_change": 0.0, "loss_change_low": 0.0, "loss_change_high": 0.0, "top1_agreement": 1.0}
+ONE_WINDOW = "an interval over windows needs two of them"
 
 
-class Perplexity(NamedTuple):
-    """metrics: perplexity and top1_agreement, not finite where numbers overflow; argmax: [windows, T - 1]."""
+class Reading(NamedTuple):
+    """What a network says at every predicted position of windows [windows, T]; not finite where numbers overflow.
 
-    metrics: dict[str, float]
+    loss: [windows, T - 1] nats, fp32; argmax: [windows, T - 1], its likeliest tokens; kl: [windows, T - 1] nats, from
+    the dense model's distribution to its own, None without dense; states: [windows, T - 1, width] that the head read,
+    None where they were not asked for or no plain linear head stands apart.
+    """
+
+    loss: Tensor
     argmax: Tensor
+    kl: Tensor | None = None
+    states: Tensor | None = None
 
 
-def perplexity(
+class Compared(NamedTuple):
+    """Metrics against the dense model, and why one of them is None."""
+
+    metrics: dict[str, float | None]
+    reasons: dict[str, str]
+
+
+@torch.inference_mode()
+def read(
     network: nn.Module,
     windows: Tensor,
     report: Callable[[int, int], None] | None = None,
-    dense_argmax: Tensor | None = None,
-) -> Perplexity:
-    """exp of the mean loss in nats over every predicted token of `windows` [windows, T], and the likeliest tokens.
+    dense: DenseLogits | None = None,
+    keep_states: bool = False,
+) -> Reading:
+    """Read windows [windows, T] one by one.
 
-    report: called with the windows done and their number; dense_argmax: the dense model's likeliest tokens
-    [windows, T - 1], None when the network is the dense model, which agrees with itself. Logits are held for a few
-    positions at a time; sums are taken in fp64. Raises ValueError for windows without a token to predict.
+    report: called with the windows done and their number; dense: gives the dense model's logits at the same windows.
+    Logits are held for HEAD_POSITIONS positions at a time. Raises ValueError for windows without a token to predict.
     """
     count, length = windows.shape
     if count == 0 or length < 2:
         raise ValueError(f"windows must be [1 or more, 2 or more tokens], got {list(windows.shape)}")
     logits = Logits(network)
-    positions = torch.arange(length - 1)
-    argmax = torch.empty(count, length - 1, dtype=torch.long)
-    loss = 0.0
-    for i, window in enumerate(windows):
-        for piece, log_probabilities in logits.at(window[None], torch.zeros_like(positions), positions):
-            targets = window[1:][piece].to(log_probabilities.device)[:, None]
-            loss -= log_probabilities.gather(1, targets).double().sum().item()
-            argmax[i, piece] = log_probabilities.argmax(dim=-1).cpu()
+    keep_states = keep_states and isinstance(logits.head, nn.Linear)
+    told: list[tuple[Tensor, ...]] = []
+    kept: list[Tensor] = []
+    for i, window in enumerate(windows.to(logits.device)):
+        states = logits.states(input_ids=window[None], use_cache=False)[0, :-1]  # [T - 1, width]
+        told.append(_read_window(logits, states, window[1:], dense(i) if dense else None))
+        if keep_states:
+            kept.append(states.cpu())
         if report:
             report(i + 1, count)
-    agreement = 1.0 if dense_argmax is None else (argmax == dense_argmax.cpu()).double().mean().item()
-    return Perplexity({"perplexity": _exp(loss / argmax.numel()), "top1_agreement": agreement}, argmax)
+    loss, argmax, *kl = (torch.stack(column).cpu() for column in zip(*told, strict=True))
+    return Reading(loss, argmax, kl[0] if kl else None, torch.stack(kept) if kept else None)
+
+
+def metrics(reading: Reading) -> dict[str, float]:
+    """perplexity: exp of the mean loss, which is summed in fp64."""
+    return {"perplexity": _exp(reading.loss.double().mean().item())}
+
+
+def compare(ours: Reading, dense_loss: Tensor, dense_argmax: Tensor) -> Compared:
+    """kl_to_dense, loss_change with its paired interval over windows, and top1_agreement.
+
+    ours: read beside the dense model; dense_loss (nats) and dense_argmax: [windows, T - 1] of the dense model.
+    """
+    assert ours.kl is not None
+    change = (ours.loss.double() - dense_loss.double()).mean(dim=1)  # [windows]
+    ends = interval.of_mean(change.numpy())
+    low, high = ends or (None, None)
+    found: dict[str, float | None] = {
+        "kl_to_dense": _not_negative(ours.kl.double().mean().item()),
+        "loss_change": change.mean().item(),
+        "loss_change_low": low,
+        "loss_change_high": high,
+        "top1_agreement": agreement(ours.argmax, dense_argmax),
+    }
+    return Compared(found, {} if ends else dict.fromkeys(("loss_change_low", "loss_change_high"), ONE_WINDOW))
+
+
+def agreement(argmax: Tensor, other: Tensor) -> float:
+    """The share of positions at which two models' likeliest tokens are the same."""
+    return (argmax == other).double().mean().item()
+
+
+def _read_window(logits: Logits, states: Tensor, targets: Tensor, dense: Iterator[Tensor] | None) -> tuple[Tensor, ...]:
+    """Loss, likeliest token and, with dense, divergence, each [positions], of states [positions, width]."""
+    told = []
+    for piece, wanted in zip(*(torch.split(of, HEAD_POSITIONS) for of in (states, targets)), strict=True):
+        ours = logits.of(piece).float()  # [piece, vocabulary]
+        norms = ours.logsumexp(dim=-1)
+        said = (norms - ours.gather(1, wanted[:, None])[:, 0], ours.argmax(dim=-1))
+        told.append((*said, _divergence(next(dense), ours, norms)) if dense else said)
+    return tuple(torch.cat(column) for column in zip(*told, strict=True))
+
+
+def _divergence(dense: Tensor, ours: Tensor, norms: Tensor) -> Tensor:
+    """KL(dense || ours) in nats, [piece], of logits [piece, vocabulary] that are used up; norms: ours, summed."""
+    dense -= dense.logsumexp(dim=-1, keepdim=True)
+    ours -= norms[:, None]
+    ratio = torch.sub(dense, ours, out=ours)
+    return dense.exp_().mul_(ratio).sum(dim=-1)
+
+
+def _not_negative(value: float) -> float:
+    """A divergence as it can be: rounding brings that of equal distributions a little below zero."""
+    return value if math.isnan(value) else max(0.0, value)
 
 
 def _exp(loss: float) -> float:

@@ -141,7 +141,7 @@ def _reference_heights(found: Front) -> tuple[float | None, float | None]:
     if name == "top1_agreement" and found.dense:
         dense = 1.0
     source = next((r for r in (found.dense, *found.points) if r and r.value("accuracy_chance") is not None), None)
-    chance = source.value("accuracy_chance") if source and name == "accuracy" else None
+    chance = source.value("accuracy_chance") if source and name in ("accuracy", "accuracy_norm") else None
     return (None if dense is None else dense * scale, None if chance is None else chance * scale)
 
 

@@ -17,6 +17,7 @@ from engine.spec.setting import Range, check, setting
 
 MEASURES = ("size", "latency", "memory", "perplexity", "accuracy")
 VERSION = 1  # raised when the same protocol would measure something else
+TASK_GROUPS = {"five": ("piqa", "winogrande", "hellaswag", "arc_easy", "arc_challenge")}  # the SliceGPT paper's
 MOST_ITEMS, MOST_WINDOWS, MOST_TOKENS = 1_000_000, 100_000, 1_000_000  # more are a slip of the finger
 
 
@@ -45,7 +46,10 @@ class Protocol:
         512, "Tokens in a calibration or perplexity window.", kind=int, range=Range(8, MOST_TOKENS)
     )
     perplexity_windows: int = setting(
-        32, "Held-out windows whose perplexity is measured.", kind=int, range=Range(1, MOST_WINDOWS)
+        32, "Windows of text whose perplexity is measured.", kind=int, range=Range(1, MOST_WINDOWS)
+    )
+    perplexity_text: str = setting(
+        "heldout", "Text whose perplexity is measured: heldout, wikitext2, or the path of a text file.", kind=str
     )
     prompt_tokens: int = setting(128, "Tokens in the timed prompt.", kind=int, range=Range(1, MOST_TOKENS))
     decode_tokens: int = setting(
@@ -55,11 +59,15 @@ class Protocol:
     seed: int = setting(0, "Seed of every random choice.", kind=int, range=Range(0, 2**32 - 1))
 
     def __post_init__(self) -> None:
+        """A group's name among the tasks stands for its members, so it leaves no trace in the hash."""
+        object.__setattr__(self, "tasks", _without_groups(self.tasks))
         for f in fields(self):
             check(f, getattr(self, f.name))
 
     def canonical(self) -> dict[str, Any]:
-        return {"version": VERSION, **asdict(self), "tasks": sorted(self.tasks)}
+        """What a trial's id covers of it; what the perplexity text is named is not, as its sha256 is in the data's."""
+        values = {name: value for name, value in asdict(self).items() if name != "perplexity_text"}
+        return {"version": VERSION, **values, "tasks": sorted(self.tasks)}
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "Protocol":
@@ -81,7 +89,7 @@ class Trial:
     weights_sha256: str
     recipe: Recipe
     protocol: Protocol
-    data_sha256: tuple[tuple[str, str], ...]  # (task or "text", sha256 of its file), sorted
+    data_sha256: tuple[tuple[str, str], ...]  # (task, "text" or "perplexity_text", sha256 of its file), sorted
     data_dir: str | None = None  # where `--data` files lie; not part of the id, their content is
 
     def canonical(self) -> dict[str, Any]:
@@ -143,6 +151,15 @@ def parse_tasks(text: str) -> tuple[str, ...]:
     if not all(names):
         raise InputError(f"tasks must be names joined by commas, got {text!r}")
     return names
+
+
+def _without_groups(names: Any) -> Any:
+    """Task names with each group's members in its place, those named before left out; anything else as it is."""
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        return names
+    if not TASK_GROUPS.keys() & set(names):
+        return names
+    return tuple(dict.fromkeys(member for name in names for member in TASK_GROUPS.get(name, (name,))))
 
 
 def _digest(content: Any) -> str:

@@ -11,7 +11,7 @@ class ItemResult(NamedTuple):
     """How a model answered one item; `id` is its place in the task's file, from 0.
 
     loglikelihoods: one a choice, None where it was not finite; choice and choice_norm: the answer by acc and by
-    acc_norm; correct: whether `choice` is the gold one.
+    acc_norm; correct and correct_norm: whether they are the gold one, the latter None in answers of older stores.
     """
 
     id: int
@@ -19,14 +19,19 @@ class ItemResult(NamedTuple):
     choice: int | None
     choice_norm: int | None
     correct: bool
+    correct_norm: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {**self._asdict(), "loglikelihoods": list(self.loglikelihoods)}
+        """As `--json` writes it; without `correct_norm` where that is not known."""
+        values = {**self._asdict(), "loglikelihoods": list(self.loglikelihoods)}
+        return values if self.correct_norm is not None else {k: v for k, v in values.items() if k != "correct_norm"}
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "ItemResult":
         sums = tuple(v if v is not None and math.isfinite(v) else None for v in values["loglikelihoods"])
-        return ItemResult(values["id"], sums, values["choice"], values.get("choice_norm"), bool(values["correct"]))
+        norm = values.get("correct_norm")
+        right = (bool(values["correct"]), None if norm is None else bool(norm))
+        return ItemResult(values["id"], sums, values["choice"], values.get("choice_norm"), *right)
 
 
 def pack(results: Iterable[ItemResult]) -> bytes:
@@ -36,4 +41,4 @@ def pack(results: Iterable[ItemResult]) -> bytes:
 
 def unpack(blob: bytes) -> list[ItemResult]:
     rows = json.loads(zlib.decompress(blob))
-    return [ItemResult(id, tuple(sums), choice, norm, correct) for id, sums, choice, norm, correct in rows]
+    return [ItemResult(id, tuple(sums), *answered) for id, sums, *answered in rows]

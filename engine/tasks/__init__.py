@@ -1,7 +1,8 @@
 """The zero-shot tasks, one a file, and the reading of their items. Importable without torch.
 
 A task's records come from `<task>.jsonl` in the folder of `--data`, or else from the default data that
-`python -m engine fetch` has converted. Both have the columns of the dataset's own release.
+`python -m engine fetch` has converted, or else from the hub, downloaded at first use. All have the columns of the
+dataset's own release. `lm_eval:<name>` is a task of an installed lm-evaluation-harness.
 """
 
 import hashlib
@@ -15,10 +16,36 @@ from typing import Any
 
 from engine.errors import InputError, unknown
 from engine.packages import embedded
-from engine.tasks import arc, boolq, commonsense_qa, hellaswag, openbookqa, piqa, social_iqa, winogrande
-from engine.tasks.task import Item, RecordError, Task
+from engine.tasks import (
+    arc,
+    blimp,
+    boolq,
+    commonsense_qa,
+    copa,
+    harness,
+    hellaswag,
+    hub,
+    lambada_openai,
+    openbookqa,
+    piqa,
+    social_iqa,
+    winogrande,
+)
+from engine.tasks.task import Item, RecordError, Task, text
 
-__all__ = ["TASKS", "Item", "Overview", "Task", "chance", "get", "load", "overview", "task_file", "task_sha256"]
+__all__ = [
+    "TASKS",
+    "Item",
+    "Overview",
+    "Task",
+    "chance",
+    "get",
+    "is_here",
+    "load",
+    "overview",
+    "task_files",
+    "task_sha256",
+]
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -32,13 +59,16 @@ TASKS: dict[str, Task] = {
         arc.EASY,
         arc.CHALLENGE,
         winogrande.TASK,
+        lambada_openai.TASK,
+        copa.TASK,
+        blimp.TASK,
     )
 }
 
 
 @dataclass(frozen=True)
 class Overview:
-    """A task as `python -m engine tasks` and the forms list it; `items` is None where there is no data for it yet."""
+    """A task as `python -m engine tasks` and the forms list it; `items` is None where its data is not here yet."""
 
     name: str
     label: str
@@ -50,91 +80,137 @@ class Overview:
 
 def get(name: str) -> Task:
     """The task of a name; raises InputError, with the nearest name, for one that does not exist."""
+    if harness.named(name):
+        return harness.task(name)
     if name not in TASKS:
         raise unknown("task", name, TASKS)
     return TASKS[name]
 
 
 def load(name: str, limit: int | None = None, data_dir: Path | None = None) -> list[Item]:
-    """The first `limit` items of a task, or all of them.
+    """The first `limit` items of a task, or all of them; of a task made of subsets, the first `limit` of each.
 
     Raises InputError where the task is unknown or has no data, and where its file is not JSON lines, lacks a column or
     holds an answer out of range: the message names the file, the line and the column.
     """
-    task, path = get(name), task_file(name, data_dir)
+    files = task_files(name, data_dir)
+    task = get(name)
     items: list[Item] = []
-    for number, record in islice(_records(path), limit):
+    taken: Counter[str] = Counter()
+    for id, (where, record) in enumerate(islice(_records(files), None if task.subset else limit)):
         try:
-            items.append(task.read(record, len(items)))
+            if task.subset:
+                taken[subset := text(record, task.subset)] += 1
+                if limit is not None and taken[subset] > limit:
+                    continue
+            items.append(task.read(record, id))
         except RecordError as error:
-            raise InputError(f"{path}, line {number}: {error}") from None
+            raise InputError(f"{where}: {error}") from None
     if not items:
-        raise InputError(f"{path} holds no records; {name} needs lines with {', '.join(task.columns)}")
+        raise InputError(f"{files[0]} holds no records; {name} needs lines with {', '.join(task.columns)}")
     return items
 
 
-def task_file(name: str, data_dir: Path | None = None) -> Path:
-    """The file that holds a task's records: the one in `data_dir`, else the default data's; InputError for neither."""
+def task_files(name: str, data_dir: Path | None = None) -> tuple[Path, ...]:
+    """The files that hold a task's records, one after the other: those in `data_dir`, else the default data's, else the
+    hub's, downloaded unless they are here. All but a task made of subsets have one.
+
+    Raises InputError where there is no data and none can be had: the message says what to do.
+    """
+    if data_dir is not None and not data_dir.is_dir():
+        raise InputError(f"the data folder {str(data_dir)!r} does not exist or is no folder")
+    if harness.named(name):
+        return (harness.file(name, data_dir),)
     task = get(name)
-    if data_dir is not None:
-        if not data_dir.is_dir():
-            raise InputError(f"the data folder {str(data_dir)!r} does not exist or is no folder")
-        if (given := data_dir / f"{name}.jsonl").is_file():
-            return given
-    if converted := embedded.task_file(name):
-        return converted
-    if task.embedded:
+    if here := _files_here(task, data_dir):
+        return here
+    if task.hub is None:
         raise InputError(f"the data of {name} is not on this machine yet; run `python -m engine fetch`")
-    raise InputError(
-        f"{name} is not in the default data; give a folder with {name}.jsonl "
-        f"(columns {', '.join(task.columns)}) as --data or KNEEPOINT_DATA"
-    )
+    return (hub.fetch(name, task.hub),)
+
+
+def is_here(name: str, data_dir: Path | None = None) -> bool:
+    """Whether a task of our own has its data on this machine, so that reading it asks no network."""
+    return bool(_files_here(get(name), data_dir))
 
 
 def task_sha256(name: str, data_dir: Path | None = None) -> str:
-    """The sha256 of the task's file, which a trial's id covers; raises InputError as `task_file` does."""
-    with _opened(task_file(name, data_dir)) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The sha256 of the task's files, which a trial's id covers; raises InputError as `task_files` does."""
+    digest = hashlib.sha256()
+    for path in task_files(name, data_dir):
+        with _opened(path) as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def chance(items: Sequence[Item]) -> float:
-    """The accuracy that needs no model: the better of uniform guessing and always giving one place's answer."""
-    uniform = sum(1 / len(item.options) for item in items) / len(items)
-    constant = max(Counter(item.gold for item in items).values()) / len(items)
-    return max(uniform, constant)
+    """The accuracy that needs no model: the better of uniform guessing and always giving one place's answer.
+
+    A place is no answer where every right choice stands at the same one, as in files that name it first. Nothing to
+    choose from leaves nothing to guess: 0.
+    """
+    uniform = sum(1 / len(item.options) for item in items if item.gold is not None) / len(items)
+    places = Counter(item.gold for item in items if item.gold is not None)
+    return max(uniform, max(places.values()) / len(items)) if len(places) > 1 else uniform
 
 
 def overview(data_dir: Path | None = None) -> list[Overview]:
-    """Every task with how many items it has here and where they come from."""
+    """Every task with how many items it has here and where they come from; never asks the network."""
     rejected = embedded.rejected()
     return [_overview(task, data_dir, rejected.get(task.name, 0)) for task in TASKS.values()]
 
 
 def _overview(task: Task, data_dir: Path | None, rejected: int) -> Overview:
-    try:
-        path = task_file(task.name, data_dir)
-    except InputError as error:
-        return Overview(task.name, task.label, task.summary, None, 0, str(error))
-    with _opened(path) as file:
-        items = sum(1 for line in file if line.strip())
-    if path == embedded.task_file(task.name):
+    files = _files_here(task, data_dir)
+    if not files:
+        origin = "from the hub, at its first use" if task.hub else "not fetched yet"
+        return Overview(task.name, task.label, task.summary, None, 0, origin)
+    items = sum(1 for path in files for line in _lines(path) if line.strip())
+    if files[0] == embedded.task_file(task.name):
         return Overview(task.name, task.label, task.summary, items, rejected, "default data")
-    return Overview(task.name, task.label, task.summary, items, 0, str(path))
+    origin = f"the hub's {task.hub.dataset}" if task.hub and files == _downloaded(task) else str(files[0])
+    return Overview(task.name, task.label, task.summary, items, 0, origin)
 
 
-def _records(path: Path) -> Iterator[tuple[int, Any]]:
-    """The (line number, record) pairs of a file of JSON lines; blank lines are skipped."""
+def _files_here(task: Task, data_dir: Path | None) -> tuple[Path, ...]:
+    """A task's files that need no network; none where there are none."""
+    if data_dir is not None:
+        if (whole := data_dir / f"{task.name}.jsonl").is_file():
+            return (whole,)
+        if task.subset and (parts := sorted(data_dir.glob(f"{task.name}_*.jsonl"))):
+            return tuple(parts)
+    if converted := embedded.task_file(task.name):
+        return (converted,)
+    return _downloaded(task)
+
+
+def _downloaded(task: Task) -> tuple[Path, ...]:
+    path = hub.downloaded(task.name, task.hub) if task.hub else None
+    return (path,) if path else ()
+
+
+def _records(files: Sequence[Path]) -> Iterator[tuple[str, Any]]:
+    """The records of files of JSON lines, each with where it stands; blank lines are skipped."""
+    for path in files:
+        for number, line in enumerate(_lines(path), 1):
+            if line.strip():
+                yield f"{path}, line {number}", _record(f"{path}, line {number}", line)
+
+
+def _record(where: str, line: bytes) -> Any:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not JSON in UTF-8 ({error})") from None
+    if not isinstance(record, dict):
+        raise InputError(f"{where}: a record must be a JSON object, got {line.strip()[:40]!r}")
+    return record
+
+
+def _lines(path: Path) -> Iterator[bytes]:
     with _opened(path) as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{path}, line {number}: not JSON in UTF-8 ({error})") from None
-            if not isinstance(record, dict):
-                raise InputError(f"{path}, line {number}: a record must be a JSON object, got {line.strip()[:40]!r}")
-            yield number, record
+        yield from file
 
 
 def _opened(path: Path) -> Any:

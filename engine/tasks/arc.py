@@ -1,5 +1,6 @@
 """ARC (Clark et al. 2018, arXiv:1803.05457): science exams for schools, an easy and a challenging set."""
 
+from engine.tasks.hub import HubData
 from engine.tasks.task import Item, Record, Task, answer_index, item, lettered_choices, text
 
 
@@ -10,7 +11,26 @@ def read(record: Record, id: int) -> Item:
 
 _COLUMNS = ("question", "choices", "answerKey")
 
-EASY = Task("arc_easy", "ARC Easy", "School science exams, the easy set", _COLUMNS, normalised=True, read=read)
+
+def _hub(config: str) -> HubData:
+    return HubData("allenai/ai2_arc", "210d026faf9955653af8916fad021475a3f00453", "test", (config,))
+
+
+EASY = Task(
+    name="arc_easy",
+    label="ARC Easy",
+    summary="School science exams, the easy set",
+    columns=_COLUMNS,
+    normalised=True,
+    read=read,
+    hub=_hub("ARC-Easy"),
+)
 CHALLENGE = Task(
-    "arc_challenge", "ARC Challenge", "School science exams, the hard set", _COLUMNS, normalised=True, read=read
+    name="arc_challenge",
+    label="ARC Challenge",
+    summary="School science exams, the hard set",
+    columns=_COLUMNS,
+    normalised=True,
+    read=read,
+    hub=_hub("ARC-Challenge"),
 )

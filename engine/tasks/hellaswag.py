@@ -2,13 +2,15 @@
 
 import re
 
+from engine.tasks.hub import HubData
 from engine.tasks.task import Item, Record, Task, item, number, text, texts
 
 
 def read(record: Record, id: int) -> Item:
     scene = f"{text(record, 'ctx_a')} {text(record, 'ctx_b').capitalize()}"
-    options = tuple(clean(ending) for ending in texts(record.get("endings"), "endings", low=4, high=4))
-    return item(id, clean(f"{text(record, 'activity_label')}: {scene}"), options, number(record, "label", 0, 3))
+    options = tuple(clean(ending) for ending in texts(record.get("endings"), "endings", low=1))
+    gold = number(record, "label", 0, len(options) - 1)
+    return item(id, clean(f"{text(record, 'activity_label')}: {scene}"), options, gold)
 
 
 def clean(scene: str) -> str:
@@ -24,4 +26,5 @@ TASK = Task(
     columns=("activity_label", "ctx_a", "ctx_b", "endings", "label"),
     normalised=True,
     read=read,
+    hub=HubData("Rowan/hellaswag", "218ec52e09a7e7462a5400043bb9a69a41d06b76", "validation"),
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.packages.embedded import Embedded
+from engine.tasks.hub import HubData
 
 Record = Mapping[str, Any]
 
@@ -22,13 +23,16 @@ class RecordError(ValueError):
 class Item:
     """One question: `requests` holds a (context, continuation) for each choice.
 
-    options: the choices as people read them; id: the item's place in its file, from 0; gold: the right choice's index.
+    options: the choices as people read them; id: the item's place in its file, from 0; gold: the right choice's index,
+    or None where there is nothing to choose from: then the one continuation is what should come next, and it counts as
+    right where every token of it is the most likely one; group: what the item is reported under besides its task.
     """
 
     id: int
     requests: tuple[tuple[str, str], ...]
     options: tuple[str, ...]
-    gold: int
+    gold: int | None
+    group: str = ""
 
     @property
     def context(self) -> str:
@@ -48,7 +52,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Task:
-    """A zero-shot task; `read` turns a record and its place in the file into an Item, or raises RecordError."""
+    """A zero-shot task; `read` turns a record and its place in the file into an Item, or raises RecordError.
+
+    subset: of a task that is made of several, the column that names a record's; a limit then counts within each.
+    """
 
     name: str
     label: str
@@ -57,6 +64,8 @@ class Task:
     normalised: bool  # whether acc_norm is defined for it
     read: Callable[[Record, int], Item]
     embedded: Embedded | None = None
+    hub: HubData | None = None
+    subset: str = ""
 
 
 def item(id: int, context: str, options: tuple[str, ...], gold: int) -> Item:
@@ -87,17 +96,18 @@ def number(record: Record, column: str, low: int, high: int) -> int:
     value = _column(record, column)
     digits = isinstance(value, str) and value.strip().isdecimal()
     if not (isinstance(value, int) or digits) or not low <= int(value) <= high:
-        allowed = f"{low} or {high}" if high == low + 1 else f"a whole number in [{low}, {high}]"
+        few = " or ".join(str(one) for one in range(low, high + 1))
+        allowed = few if high <= low + 1 else f"a whole number in [{low}, {high}]"
         raise RecordError(f"column {column!r} must be {allowed}, got {_shown(value)}")
     return int(value)
 
 
 def lettered_choices(record: Record, column: str = "choices") -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The texts and the labels of a column {"text": [...], "label": [...]}, equally many and at least two."""
+    """The texts and the labels of a column {"text": [...], "label": [...]}, equally many and at least one."""
     value = _column(record, column)
     if not isinstance(value, Mapping) or not {"text", "label"} <= set(value):
         raise RecordError(f"column {column!r} must hold 'text' and 'label', got {_shown(value)}")
-    options, labels = (texts(value[part], f"{column}.{part}", low=2) for part in ("text", "label"))
+    options, labels = (texts(value[part], f"{column}.{part}", low=1) for part in ("text", "label"))
     if len(options) != len(labels):
         raise RecordError(f"column {column!r} has {len(options)} texts and {len(labels)} labels; they must be as many")
     return options, labels

@@ -1,5 +1,6 @@
 """WinoGrande (Sakaguchi et al. 2019, arXiv:1907.10641): whom or what a blank in a sentence means."""
 
+from engine.tasks.hub import HubData
 from engine.tasks.task import Item, Record, RecordError, Task, number, text
 
 
@@ -20,4 +21,5 @@ TASK = Task(
     columns=("sentence", "option1", "option2", "answer"),
     normalised=False,
     read=read,
+    hub=HubData("allenai/winogrande", "01e74176c63542e6b0bcb004dcdea22d94fb67b5", "validation", ("winogrande_xl",)),
 )

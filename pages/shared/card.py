@@ -5,11 +5,21 @@ from collections.abc import Callable
 import streamlit as st
 
 from engine import words
+from engine.front import guesses
+from engine.results import verdict
 from engine.row import Row
 from pages.shared import markup
-from pages.shared.result_words import line, marks
+from pages.shared.result_words import line, marks, settling
 
-_NUMBERS = ("accuracy", "perplexity", "decode_ms_per_token", "peak_memory_bytes")
+_NUMBERS = (
+    "accuracy",
+    "accuracy_change",
+    "accuracy_retention",
+    "retention_above_chance",
+    "perplexity",
+    "decode_ms_per_token",
+    "peak_memory_bytes",
+)
 
 
 def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_close: Callable[[], None]) -> None:
@@ -19,8 +29,15 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
         markup.chips([("Failed", row.reason)])
         markup.text(row.reason)
     else:
-        markup.chips(marks(row, None if left_out else on_front))
-        for sentence in (words.size(row, dense), words.quality(row, dense), words.speed(row), why(row, dense)):
+        markup.chips(marks(row, dense, None if left_out else on_front))
+        said = (
+            words.size(row, dense),
+            words.quality(row, dense),
+            unsettled(row, dense),
+            words.speed(row),
+            why(row, dense),
+        )
+        for sentence in said:
             if sentence:
                 markup.text(sentence)
         markup.table(("", "Result"), [line(row, dense, name)[:2] for name in _NUMBERS if row.value(name)])
@@ -30,6 +47,14 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link("pages/result.py", label="All details", icon=":material/arrow_forward:", query_params=query)
         st.button("Close", key="card:close", on_click=on_close, type="tertiary")
+
+
+def unsettled(row: Row, dense: Row | None) -> str:
+    """How many questions would tell a result from the original, where those that were asked can't but could."""
+    found = verdict(row)
+    if found is None or found.standing != "not distinguishable" or guesses(dense):
+        return ""
+    return settling(found)
 
 
 def why(row: Row, dense: Row | None) -> str:

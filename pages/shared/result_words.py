@@ -7,7 +7,9 @@ from engine import words
 from engine.front import flattered, guesses
 from engine.metrics import metric
 from engine.plots import FAMILIES
+from engine.results import verdict
 from engine.row import Row
+from engine.stats import Estimate, Verdict, questions_to_settle
 from engine.tasks import TASKS
 from pages.shared import markup
 from pages.shared.markup import Figure
@@ -21,15 +23,57 @@ def family_label(name: str) -> str:
     return f":{_COLOURS[name]}[{look.glyph}] {look.label}"
 
 
-def marks(row: Row, on_front: bool | None = None) -> list[tuple[str, str]]:
+def marks(row: Row, dense: Row | None, on_front: bool | None = None) -> list[tuple[str, str]]:
     """(mark, explanation) of a finished result: what it is on the front, and how far it can be trusted."""
     found = [] if on_front is None else [_PLACE[on_front]]
+    if judged := verdict(row):
+        said = words.guessing(dense) or verdict_sentence(judged)
+        name = short_verdict(row, dense).capitalize()
+        found.append((f"{name} than the original" if name in ("Better", "Worse") else name, said))
     if row.simulated:
         found.append(("Simulated", words.simulated(row)))
     if flattered(row):
         found.append(("† Own grid", next((note for note in row.notes if note.startswith("†")), "")))
     found.append(("Recorded", "Shipped with Kneepoint.") if row.recorded else ("Measured here", "From your own store."))
     return found
+
+
+def short_verdict(row: Row, dense: Row | None) -> str:
+    """Worse, better, not distinguishable; or that the original only guesses, so that nothing could be told apart."""
+    found = verdict(row)
+    if found is None:
+        return ""
+    return "original guesses" if guesses(dense) else found.standing
+
+
+def verdict_sentence(found: Verdict, by: str = "") -> str:
+    """ "Not distinguishable from the original on 600 questions: between 3.1 points worse and 0.7 better."
+
+    by: how answers were chosen, put before the sentence, where it is not by acc.
+    """
+    name = _STANDING[found.standing]
+    asked = f"{f'{by}, {name[0].lower()}{name[1:]}' if by else name} on {found.questions:,} questions"
+    if found.standing == "not distinguishable":
+        return f"{asked}: between {100 * abs(found.low):.1f} points worse and {100 * found.high:.1f} better."
+    ends = sorted(100 * abs(end) for end in (found.low, found.high))
+    return f"{asked}: by {100 * abs(found.change):.1f} points, at least {ends[0]:.1f} and at most {ends[1]:.1f}."
+
+
+def settling(found: Verdict, points: int = 2) -> str:
+    """ "About 2,400 questions of this kind would settle a difference of 2 points." """
+    needed = _needed(found, points)
+    if needed <= found.questions:
+        return f"These {found.questions:,} questions are enough to settle a difference of {points} points."
+    return f"About {_rounded(needed)} questions of this kind would settle a difference of {points} points."
+
+
+def settling_more(found: Verdict) -> str:
+    """What it takes to settle differences of 5, 2 and 1 points."""
+    many, some, few = (_rounded(_needed(found, points)) for points in (1, 2, 5))
+    return (
+        f"To settle a difference of 5, 2 or 1 points takes about {few}, {some} or {many} questions of this kind: "
+        "that many show it at 95% four times in five."
+    )
 
 
 def size_figure(row: Row, dense: Row | None) -> Figure:
@@ -62,7 +106,7 @@ def quality_figure(row: Row, dense: Row | None) -> Figure:
     if row.recipe == "dense" or not guesses(dense):
         return accuracy_figure(row, dense)
     share = words.format_value("top1_agreement", row.value("top1_agreement"))
-    return Figure("Same next word", share, "as the original, on held-out text", markup.definition("top1_agreement"))
+    return Figure("Same next word", share, "as the original, on the same text", markup.definition("top1_agreement"))
 
 
 def speed_figure(row: Row) -> Figure:
@@ -80,13 +124,8 @@ def speed_figure(row: Row) -> Figure:
 
 def line(row: Row, dense: Row | None, name: str) -> list[str | tuple[str, str]]:
     """A metric's line in a table: its name, defined on hover, the value with its interval, the original's."""
-    found = metric(name)
-    value, low, high = (row.value(f"{name}{end}") for end in ("", "_low", "_high"))
-    shown: str | tuple[str, str] = words.format_value(name, value)
-    if value is None:
-        shown = ("not known", row.reasons.get(name, "not measured"))
-    elif low is not None and high is not None and found.unit in ("%", "points"):
-        shown = words.with_interval(name, value, low, high)
+    found, value = metric(name), row.value(name)
+    shown = ("not known", row.reasons.get(name, "not measured")) if value is None else _measured(row, name, found.unit)
     before = words.format_value(name, dense.value(name) if dense else None)
     return [(found.label, found.definition), shown, before]
 
@@ -99,6 +138,32 @@ def questions(protocol: Mapping[str, Any]) -> str:
     )
 
 
+def _measured(row: Row, name: str, unit: str) -> str | tuple[str, str]:
+    """A value with its interval, and on hover what does not fit beside it."""
+    value, low, high, error = (row.value(f"{name}{end}") for end in ("", "_low", "_high", "_stderr"))
+    if low is None or high is None:
+        return words.format_value(name, value)
+    if unit not in ("%", "points"):
+        ends = f"95%: {words.format_value(name, low)} to {words.format_value(name, high)}"
+        return words.format_value(name, value), ends
+    shown = words.with_interval(name, value, low, high)
+    return shown if error is None else (shown, f"Standard error {100 * error:.2f} points.")
+
+
+def _needed(found: Verdict, points: int) -> int:
+    return questions_to_settle(Estimate(found.change, found.low, found.high), found.questions, points / 100)
+
+
+def _rounded(count: int) -> str:
+    """A number of questions with two digits that mean something."""
+    return f"{round(count, min(0, 2 - len(str(count)))):,}"
+
+
+_STANDING = {
+    "better": "Better than the original",
+    "worse": "Worse than the original",
+    "not distinguishable": "Not distinguishable from the original",
+}
 _PLACE = {
     True: ("On the front", "No other result is better on both axes."),
     False: ("Dominated", "Another result is at least as good on both axes and better on one."),

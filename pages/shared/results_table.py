@@ -13,6 +13,7 @@ from engine.plots.palette import family
 from engine.row import Row
 from pages.shared import stored
 from pages.shared.frame import narrow
+from pages.shared.result_words import short_verdict
 
 _COLUMNS = (
     "weight_bytes",
@@ -71,6 +72,8 @@ def frame_of(rows: Sequence[Row], front: Front) -> pd.DataFrame:
     for name in _COLUMNS:
         scale = _SCALES.get(METRICS[name].unit, (1.0, ""))[0]
         columns[METRICS[name].label] = [None if (v := row.value(name)) is None else v * scale for row in rows]
+        if name == "accuracy":
+            columns["Against the original"] = [short_verdict(row, front.dense) for row in rows]
         if name == "accuracy_change":
             columns["Standing"] = [_standing(row, front) for row in rows]
     return pd.DataFrame(columns)
@@ -88,6 +91,7 @@ def csv_of(rows: Sequence[Row], front: Front) -> bytes:
             "state": row.state,
             "origin": "recorded" if row.recorded else "measured here",
             "on_front": row.trial_id in front.best_ids,
+            "verdict": short_verdict(row, front.dense),
             "simulated": row.simulated,
             "flattered": flattered(row),
             "reason": _inert(row.reason),
@@ -101,6 +105,9 @@ def csv_of(rows: Sequence[Row], front: Front) -> bytes:
 def _config() -> dict[str, Any]:
     config: dict[str, Any] = {
         "Result": st.column_config.TextColumn(width="medium" if narrow() else "large", pinned=not narrow()),
+        "Against the original": st.column_config.TextColumn(
+            help="Accuracy on the same questions: better or worse where the 95% interval of the change leaves zero out."
+        ),
         "Standing": st.column_config.TextColumn(
             help="Simulated: no kernel here runs it packed, so it has no speed or memory."
         ),

@@ -20,7 +20,18 @@ from engine.spec import DEFAULT_MODEL, Protocol, parse
 from engine.trials import make_trial
 
 LIMIT_SECONDS = 6.0
-WORK = ("dense reference", "compress", "size", "perplexity", "kernel agreement", "accuracy", "memory", "latency")
+WORK = (
+    "dense reference",
+    "dense continuations",
+    "greedy continuations",
+    "compress",
+    "size",
+    "perplexity",
+    "kernel agreement",
+    "accuracy",
+    "memory",
+    "latency",
+)
 START = "start and import"
 END = "end"
 

@@ -12,6 +12,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from engine.errors import InputError
 from engine.measure import zero_shot
+from engine.measure.logits import Logits
+from engine.measure.tree_scores import Score
+from engine.measure.zero_shot import Evaluator
 from engine.tasks.task import Item, item
 
 TEXT = [
@@ -69,7 +72,7 @@ def reference(network, tokenizer, items) -> list[float]:
 @pytest.mark.parametrize("adds_bos", [False, True])
 def test_log_likelihoods_equal_lm_evals(network, adds_bos):
     tokenizer = make_tokenizer(adds_bos=adds_bos)
-    answers = zero_shot.evaluate(network, tokenizer, ITEMS)
+    answers = Evaluator(network, tokenizer).answer(ITEMS)
     ours = [score for answer in answers for score in answer["loglikelihoods"]]
     assert ours == pytest.approx(reference(network, tokenizer, ITEMS), abs=1e-3)
 
@@ -86,10 +89,10 @@ class Capped(LlamaForCausalLM):
 def test_a_network_whose_head_is_not_the_end_is_run_whole(network):
     capped = Capped(network.config).eval()
     capped.load_state_dict(network.state_dict())
-    assert zero_shot.Logits(network).head is not None
-    assert zero_shot.Logits(capped).head is None
+    assert Logits(network).head is not None
+    assert Logits(capped).head is None
     tokenizer = make_tokenizer(adds_bos=False)
-    answers = zero_shot.evaluate(capped, tokenizer, ITEMS)
+    answers = Evaluator(capped, tokenizer).answer(ITEMS)
     ours = [score for answer in answers for score in answer["loglikelihoods"]]
     assert ours == pytest.approx(reference(capped, tokenizer, ITEMS), abs=1e-3)
 
@@ -107,28 +110,46 @@ def test_a_head_of_another_kind_is_used_as_it_is(network):
     other.load_state_dict(network.state_dict())
     other.set_output_embeddings(Mixed(other.get_output_embeddings()))
     tokenizer = make_tokenizer(adds_bos=False)
-    answers = zero_shot.evaluate(other, tokenizer, ITEMS[:3])
+    answers = Evaluator(other, tokenizer).answer(ITEMS[:3])
     ours = [score for answer in answers for score in answer["loglikelihoods"]]
     assert ours == pytest.approx(reference(other, tokenizer, ITEMS[:3]), abs=1e-3)
 
 
-def test_choices_that_differ_in_their_last_token_share_one_pass():
+class Biased(nn.Module):
+    """An attention mask that the network looks away from, as one with ALiBi would."""
+
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+
+    def forward(self, input_ids, use_cache=False, **_):
+        return self.body(input_ids=input_ids, use_cache=use_cache)
+
+
+def test_where_sharing_is_not_exact_every_sequence_runs_alone_and_it_is_said(network):
+    other = LlamaForCausalLM(network.config).eval()
+    other.load_state_dict(network.state_dict())
+    other.model = Biased(other.model)
     tokenizer = make_tokenizer(adds_bos=False)
-    passes = zero_shot._passes([ITEMS[3]], zero_shot.Encoder(tokenizer), 64)
-    assert [len(one.scored) for one in passes] == [4]
-    assert len(passes[0].tokens) == 64
+    evaluator = Evaluator(other, tokenizer)
+    answers = evaluator.answer(ITEMS)
+    assert not evaluator.shares
+    assert "'llama'" in evaluator.note
+    ours = [score for answer in answers for score in answer["loglikelihoods"]]
+    assert ours == pytest.approx(reference(network, tokenizer, ITEMS), abs=1e-3)
 
 
-def test_batches_hold_every_pass_within_the_budget():
-    passes = [zero_shot._Pass(tuple(range(n))) for n in (50, 30, 20, 9, 9, 9, 1)]
-    batches = list(zero_shot._batches(passes, 40))
-    assert [one for batch in batches for one in batch] == passes
-    assert all(len(batch) == 1 or len(batch) * len(batch[0].tokens) <= 40 for batch in batches)
+def test_letters_cost_no_token_beyond_their_context(network):
+    evaluator = Evaluator(network, make_tokenizer(adds_bos=False))
+    evaluator.answer([ITEMS[3]])
+    assert (evaluator.work.nodes, evaluator.work.separate) == (64, 4 * 64)
 
 
 def test_progress_counts_items_and_ends_at_all(network):
     told = []
-    zero_shot.evaluate(network, make_tokenizer(adds_bos=False), ITEMS, lambda done, total: told.append((done, total)))
+    evaluator = Evaluator(network, make_tokenizer(adds_bos=False))
+    evaluator.budget = 1  # a batch for every row
+    evaluator.answer(ITEMS, lambda done, total: told.append((done, total)))
     assert told[-1] == (7, 7)
     assert told == sorted(told)
 
@@ -136,34 +157,75 @@ def test_progress_counts_items_and_ends_at_all(network):
 def test_an_item_longer_than_the_model_is_refused(network):
     long = item(9, "a", ("fox " * 200, "b"), 0)
     with pytest.raises(InputError, match=r"item 9, choice 0: .* the model reads 64"):
-        zero_shot.evaluate(network, make_tokenizer(adds_bos=False), [long])
+        Evaluator(network, make_tokenizer(adds_bos=False)).answer([long])
+
+
+def scores(*sums: float, greedy: bool = False) -> list[Score]:
+    return [Score(value, greedy) for value in sums]
 
 
 def test_ties_go_to_the_first_and_characters_normalise():
     one = item(3, "c", ("aa", "b", "cc"), 1)
-    answer = zero_shot._answer(one, [-2.0, -2.0, -1.5])
+    answer = zero_shot._answer(one, scores(-2.0, -2.0, -1.5))
     assert (answer["choice"], answer["choice_norm"], answer["correct"]) == (2, 2, False)
-    tie = zero_shot._answer(one, [-2.0, -2.0, -9.0])
+    tie = zero_shot._answer(one, scores(-2.0, -2.0, -9.0))
     assert (tie["choice"], tie["choice_norm"], tie["correct"]) == (0, 0, False)
 
 
 def test_what_is_not_a_number_is_no_answer():
-    answer = zero_shot._answer(ITEMS[0], [math.nan, -1.0])
+    answer = zero_shot._answer(ITEMS[0], scores(math.nan, -1.0))
     assert (answer["choice"], answer["choice_norm"], answer["correct"]) == (None, None, False)
-    empty = zero_shot._answer(item(0, "c", ("", "b"), 1), [-1.0, -2.0])
+    empty = zero_shot._answer(item(0, "c", ("", "b"), 1), scores(-1.0, -2.0))
     assert (empty["choice"], empty["choice_norm"]) == (0, 1)
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+def test_without_choices_right_is_what_the_model_itself_would_say(greedy):
+    last = Item(4, (("The lazy", " dog."),), ("dog.",), None)
+    answer = zero_shot._answer(last, scores(-2.0, greedy=greedy))
+    assert (answer["choice"], answer["correct"], answer["correct_norm"]) == (None, greedy, greedy)
+
+
+def test_greedy_is_what_lm_eval_calls_greedy(network):
+    tokenizer = make_tokenizer(adds_bos=False)
+    text = "The quick brown"
+    tokens = tokenizer(text, return_tensors="pt")["input_ids"]
+    written = tokenizer.decode(network.generate(tokens, max_new_tokens=2, do_sample=False)[0, tokens.shape[1] :])
+    last = [Item(i, ((text, words),), (words,), None) for i, words in enumerate((written, " soup"))]
+    harness = HFLM(pretrained=network, tokenizer=tokenizer, batch_size=1)
+    theirs = harness.loglikelihood([Instance("loglikelihood", {}, one.requests[0], 0) for one in last], True)
+    ours = Evaluator(network, tokenizer).answer(last)
+    assert [answer["correct"] for answer in ours] == [greedy for _, greedy in theirs]
 
 
 def test_metrics_are_macro_means_with_acc_where_no_norm_is_defined():
     two = [item(0, "c", ("aaaa", "b"), 0), item(1, "c", ("aaaa", "b"), 0)]
-    answers = [zero_shot._answer(two[0], [-2.0, -1.0]), zero_shot._answer(two[1], [-1.0, -2.0])]
+    answers = [zero_shot._answer(two[0], scores(-2.0, -1.0)), zero_shot._answer(two[1], scores(-1.0, -2.0))]
     found = zero_shot.metrics({"piqa": (two, answers), "boolq": (two, answers)})
     assert found == {
         "accuracy_piqa": 0.5,
         "accuracy_norm_piqa": 1.0,
+        "accuracy_chance_piqa": 0.5,
+        "accuracy_chance_boolq": 0.5,
         "accuracy_boolq": 0.5,
         "accuracy_norm_boolq": 0.5,
         "accuracy": 0.5,
         "accuracy_norm": 0.75,
-        "accuracy_chance": 1.0,
+        "accuracy_chance": 0.5,
     }
+
+
+def test_groups_have_an_accuracy_of_their_own():
+    first = Item(0, (("", "a b"), ("", "b a")), ("a b", "b a"), 0, group="binding")
+    second = Item(1, (("", "a c"), ("", "c a")), ("a c", "c a"), 0, group="ellipsis")
+    answers = [zero_shot._answer(first, scores(-1.0, -2.0)), zero_shot._answer(second, scores(-2.0, -1.0))]
+    found = zero_shot.metrics({"blimp": ([first, second], answers)})
+    assert (found["accuracy_blimp_binding"], found["accuracy_blimp_ellipsis"], found["accuracy_blimp"]) == (1, 0, 0.5)
+
+
+def test_a_task_without_choices_has_a_perplexity():
+    last = [Item(0, (("a", " b"),), ("b",), None), Item(1, (("a", " c"),), ("c",), None)]
+    answers = [zero_shot._answer(last[0], scores(-1.0, greedy=True)), zero_shot._answer(last[1], scores(-3.0))]
+    found = zero_shot.metrics({"lambada_openai": (last, answers)})
+    assert found["perplexity_lambada_openai"] == pytest.approx(math.exp(2.0))
+    assert found["accuracy_lambada_openai"] == 0.5

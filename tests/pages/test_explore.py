@@ -18,6 +18,16 @@ def test_the_knee_stands_in_words_beside_the_front(open_page, store):
     assert len(app.dataframe[0].value) == len(filling.SWEEP)
 
 
+def test_what_can_not_be_told_from_the_original_says_so_and_what_would_tell(open_page, store):
+    filling.fill(store, filling.make_trials())
+    trial = next(row.trial_id for row in store.rows() if row.recipe.startswith("quantize:rtn,bits=8"))
+    app = open_page("explore", trial=trial)
+    assert ">Not distinguishable</span>" in said(app)
+    assert "questions of this kind would settle a difference of 2 points" in said(app)
+    column = app.dataframe[0].value["Against the original"]
+    assert {"", "worse", "not distinguishable"} <= set(column)
+
+
 def test_an_address_restores_the_whole_view(open_page, store):
     filling.fill(store, filling.make_trials())
     trial = next(row.trial_id for row in store.rows() if row.recipe.startswith("prune:layers"))

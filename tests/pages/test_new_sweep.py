@@ -140,3 +140,43 @@ def test_a_default_model_that_is_not_fetched_says_how(open_page, monkeypatch):
     missing = Known(DEFAULT_MODEL, "default", None, "llama", None, ready=False)
     monkeypatch.setattr("engine.sources.known", lambda: [missing])
     assert "python -m engine fetch" in open_page("new_sweep").warning[0].value
+
+
+def test_a_task_of_the_hub_is_downloaded_when_asked_for(open_page, monkeypatch):
+    got = []
+
+    def overview(data_dir=None) -> list[Overview]:
+        return [
+            Overview(t.name, t.label, t.summary, 9 if t.embedded or t.name in got else None, 0, "")
+            for t in TASKS.values()
+        ]
+
+    monkeypatch.setattr("engine.tasks.overview", overview)
+    monkeypatch.setattr("engine.tasks.task_files", lambda name, data_dir: got.append(name))
+    app = open_page("new_sweep")
+    assert "blimp" not in str(app.multiselect(key="sweep:tasks").options)
+    app.selectbox(key="sweep:absent").set_value("blimp").run()
+    app.button(key="sweep:download").click().run()
+    assert got == ["blimp"]
+    assert any("BLiMP" in option for option in app.multiselect(key="sweep:tasks").options)
+
+
+def test_a_download_that_fails_says_why(open_page, monkeypatch):
+    def fail(name, data_dir):
+        raise InputError(f"the data of {name} can't be downloaded: no network")
+
+    monkeypatch.setattr("engine.tasks.task_files", fail)
+    app = open_page("new_sweep")
+    app.button(key="sweep:download").click().run()
+    assert "no network" in app.error[0].value
+
+
+def test_a_group_is_offered_where_all_its_tasks_are_there(open_page, monkeypatch):
+    there = [Overview(t.name, t.label, t.summary, 9, 0, "") for t in TASKS.values()]
+    monkeypatch.setattr("engine.tasks.overview", lambda data_dir=None: there)
+    app = open_page("new_sweep")
+    tasks = app.multiselect(key="sweep:tasks")
+    assert any(option.startswith("Five: PIQA") for option in tasks.options)
+    tasks.set_value(["five"]).run()
+    assert "questions" not in [error.value for error in app.error]
+    assert app.button(key="sweep:launch").label == "Launch 13 trials"

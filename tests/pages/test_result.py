@@ -1,7 +1,27 @@
 """Result: done, failed, waiting, and not there."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from engine import tasks
+from engine.store import Store
 from tests.pages import filling
 from tests.pages.conftest import said
+
+LAYERS = "prune:layers,count=6"
+
+
+def fill_with_questions(store: Store, folder: Path) -> str:
+    """Two finished trials whose PIQA questions lie in a folder, and hold HTML; the compressed one's id."""
+    record = {"goal": "<img src=x onerror=alert(1)>", "sol1": "<b>this</b>", "sol2": "that", "label": 0}
+    (folder / "piqa.jsonl").write_text(
+        "\n".join(json.dumps({**record, "goal": f"{record['goal']} {n}"}) for n in range(100))
+    )
+    data = (("piqa", tasks.task_sha256("piqa", folder)), ("text", "1"))
+    made = filling.make_trials(["dense", LAYERS])
+    filling.fill(store, [replace(trial, data_sha256=data, data_dir=str(folder)) for trial in made])
+    return next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
 
 
 def test_a_finished_result_shows_bytes_metrics_and_definitions(open_page, store):
@@ -49,3 +69,99 @@ def test_a_cancelled_result_can_be_retried(open_page, store):
 def test_an_unknown_result_says_where_links_work(open_page):
     assert "not in the store" in said(open_page("result", trial="0" * 16))
     assert "Choose a point" in said(open_page("result"))
+
+
+def test_a_result_is_judged_against_the_original_with_its_questions(open_page, store):
+    filling.fill(store, filling.make_trials())
+    ids = {row.recipe.partition(",group")[0]: row.trial_id for row in store.rows()}
+    alike = said(open_page("result", trial=ids["quantize:rtn,bits=8"]))
+    assert "Not distinguishable from the original on 300 questions" in alike
+    assert "To settle a difference of 5, 2 or 1 points takes about" in alike
+    worse = said(open_page("result", trial=ids["quantize:rtn,bits=2"]))
+    assert "Worse than the original on 300 questions: by" in worse
+    assert "from the original on" not in said(open_page("result", trial=ids["dense"]))
+
+
+def test_where_the_original_only_guesses_nothing_is_judged(open_page, store, monkeypatch):
+    measured = filling.invent
+
+    def invent_guesses(trial):
+        metrics, items = measured(trial)
+        return {**metrics, "accuracy_chance": 0.9}, items
+
+    monkeypatch.setattr(filling, "invent", invent_guesses)
+    filling.fill(store, filling.make_trials(["dense", LAYERS]))
+    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
+    words = said(open_page("result", trial=trial))
+    assert ">Original guesses</span>" in words
+    assert "no better than guessing" in words
+    assert "from the original on" not in words
+    assert set(open_page("explore").dataframe[0].value["Against the original"]) == {"", "original guesses"}
+
+
+def test_every_task_has_its_score_by_both_metrics_with_the_original_beside(open_page, store):
+    filling.fill(store, filling.make_trials())
+    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
+    words = said(open_page("result", trial=trial))
+    for label in ("PIQA", "OpenBookQA", "CommonsenseQA"):
+        assert words.count(f">{label}</span>") == 2
+    assert words.count('class="kp-then"') == 8
+    assert "Standard error" in words
+
+
+def test_the_answers_that_changed_are_listed_with_their_questions_escaped(open_page, store, tmp_path):
+    app = open_page("result", trial=fill_with_questions(store, tmp_path), task="piqa")
+    words = said(app)
+    assert "&lt;img src=x" in words
+    assert "&lt;b&gt;this&lt;/b&gt;" in words
+    assert "<img src=x" not in words
+    assert words.count('class="kp-flip"') == 10
+    assert "McNemar" in words
+    first = words.index("kp-flip")
+    assert "Right to wrong" in words[first : first + 200]
+
+
+def test_filters_and_pages_narrow_the_list(open_page, store, tmp_path):
+    trial = fill_with_questions(store, tmp_path)
+    app = open_page("result", trial=trial, changed="to_right", task="piqa")
+    listed = said(app)
+    assert listed.count("<b>Wrong to right</b>") == listed.count('class="kp-flip"') > 0
+    assert "can't be shown" not in listed
+    app.session_state["result:changed"] = "to_wrong"
+    app.run()
+    assert app.query_params["changed"] == "to_wrong"
+    before = said(app)
+    app.pagination[0].set_value(2).run()
+    assert said(app) != before
+    assert "<b>Right to wrong</b>" in said(app)
+
+
+def test_questions_that_are_gone_leave_ids_and_log_likelihoods(open_page, store, tmp_path):
+    trial = fill_with_questions(store, tmp_path)
+    (tmp_path / "piqa.jsonl").write_text(json.dumps({"goal": "g", "sol1": "a", "sol2": "b", "label": 0}))
+    words = said(open_page("result", trial=trial, task="piqa"))
+    assert "the file of PIQA has changed" in words
+    assert "Choice 1" in words
+    assert "onerror" not in words
+
+
+def test_a_recorded_result_says_that_it_keeps_no_answers(open_page, store, monkeypatch):
+    from engine.results import analyse
+
+    filling.fill(store, filling.make_trials())
+    rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
+    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+    trial = next(row.trial_id for row in rows if row.recipe == LAYERS)
+    words = said(open_page("result", trial=trial, **{"from": "recorded"}))
+    assert "Recorded results keep no single answers" in words
+    assert 'class="kp-flip"' not in words
+
+
+def test_ends_and_errors_stand_beside_a_metric_and_not_as_one(open_page, store):
+    filling.fill(store, filling.make_trials())
+    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
+    words = said(open_page("result", trial=trial))
+    assert "McNemar&#x27;s exact p" in words
+    assert "Standard error" in words  # on the hovers
+    assert ", standard error" not in words
+    assert "end of the 95% interval" not in words

@@ -63,6 +63,15 @@ def test_the_front_is_a_step_line_along_the_axes() -> None:
     assert data.step[-1][0] == data.x_range[1]
 
 
+def test_whiskers_of_either_accuracy_are_the_paired_interval_around_the_originals() -> None:
+    for score in ("accuracy", "accuracy_norm"):
+        data = front_data(ROWS, "weight_bytes", score)
+        mark = next(m for m in data.marks if m.row.trial_id == ROWS[2].trial_id)
+        base, low = ROWS[0].value(score), ROWS[2].value(f"{score}_change_low")
+        assert mark.low == pytest.approx(100 * ((base or 0) + (low or 0)))
+        assert data.guessing == pytest.approx(30)
+
+
 def test_where_faster_is_right_the_step_falls_to_the_right() -> None:
     data = front_data(ROWS, "decode_speedup", "accuracy")
     ys = [y for _, y in data.step]

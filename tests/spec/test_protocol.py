@@ -23,6 +23,7 @@ def test_the_id_is_stable_across_versions_of_this_file() -> None:
         replace(TRIAL, protocol=Protocol(limit=100)),
         replace(TRIAL, protocol=Protocol(seed=1)),
         replace(TRIAL, data_sha256=(("piqa", "ef" * 32),)),
+        replace(TRIAL, data_sha256=(("perplexity_text", "ef" * 32), ("piqa", "cd" * 32))),
     ],
 )
 def test_what_changes_a_result_changes_the_id(other: Trial) -> None:
@@ -34,6 +35,7 @@ def test_what_changes_a_result_changes_the_id(other: Trial) -> None:
     [
         replace(TRIAL, model="another name for the same weights"),
         replace(TRIAL, data_dir="/elsewhere"),
+        replace(TRIAL, protocol=Protocol(perplexity_text="/elsewhere/the_same.txt")),
         replace(TRIAL, protocol=Protocol(tasks=("commonsense_qa", "piqa", "openbookqa"))),
         replace(TRIAL, recipe=parse("quantize:rtn,bits=4,group_size=64,symmetric=true")),
     ],
@@ -88,3 +90,22 @@ def test_an_empty_task_name_is_refused() -> None:
     assert parse_tasks("piqa, boolq") == ("piqa", "boolq")
     with pytest.raises(InputError, match="tasks"):
         parse_tasks("piqa,,boolq")
+
+
+@pytest.mark.parametrize(
+    ("tasks", "expected"),
+    [
+        (("five",), ("piqa", "winogrande", "hellaswag", "arc_easy", "arc_challenge")),
+        (("boolq", "hellaswag", "five"), ("boolq", "hellaswag", "piqa", "winogrande", "arc_easy", "arc_challenge")),
+    ],
+)
+def test_a_group_of_tasks_stands_for_its_members(tasks: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    assert Protocol(tasks=tasks).tasks == expected
+    assert replace(TRIAL, protocol=Protocol(tasks=tasks)).id == replace(TRIAL, protocol=Protocol(tasks=expected)).id
+
+
+def test_a_group_does_not_hide_a_task_that_is_named_twice_or_is_no_name() -> None:
+    with pytest.raises(InputError, match="none twice"):
+        Protocol(tasks=("piqa", "piqa"))
+    with pytest.raises(InputError, match="tasks must be a word"):
+        Protocol.from_dict({"tasks": ["five", ["piqa"]]})

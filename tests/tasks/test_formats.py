@@ -63,6 +63,24 @@ CASES = {
         1,
         (2, 2),
     ),
+    "copa": (
+        {"premise": "It rained. ", "question": "effect", "choice1": "He WENT in.", "choice2": "she ran.", "label": 1},
+        [("It rained therefore", "  he WENT in."), ("It rained therefore", "  she ran.")],
+        1,
+        (11, 8),
+    ),
+    "lambada_openai": (
+        {"text": "Two  spaces, a\nline and then “home”"},
+        [("Two  spaces, a\nline and then", " “home”")],
+        None,
+        (6,),
+    ),
+    "blimp": (
+        {"sentence_good": "He sees.", "sentence_bad": "He see.", "linguistics_term": "agreement", "UID": "verb_1"},
+        [("", " He sees."), ("", " He see.")],
+        0,
+        (8, 7),
+    ),
 }
 
 
@@ -78,7 +96,7 @@ def test_requests_are_those_of_the_reference(name):
 @pytest.mark.parametrize("name", CASES)
 def test_every_missing_column_is_named(name):
     record = CASES[name][0]
-    for column in TASKS[name].columns:
+    for column in set(TASKS[name].columns) - {TASKS[name].subset}:  # which `load` reads
         with pytest.raises(RecordError, match=f"'{column}"):
             TASKS[name].read({k: v for k, v in record.items() if k != column}, 0)
 
@@ -91,12 +109,16 @@ def test_every_missing_column_is_named(name):
         ("piqa", {"goal": 3}, "must be text, got 3"),
         ("social_iqa", {"label": "0"}, r"\[1, 3\], got '0'"),
         ("hellaswag", {"label": ""}, r"\[0, 3\], got ''"),
-        ("hellaswag", {"endings": ["a"]}, "must hold 4 texts, got 1"),
+        ("hellaswag", {"endings": []}, "must hold at least 1 texts, got 0"),
+        ("hellaswag", {"endings": ["a"]}, "must be 0, got '3'"),
         ("openbookqa", {"answerKey": "C"}, "one of A, B, got 'C'"),
         ("openbookqa", {"choices": ["ice"]}, "must hold 'text' and 'label'"),
         ("commonsense_qa", {"choices": LETTERED}, "A, B, C, D, E in this order"),
         ("winogrande", {"sentence": "no blank"}, "must hold a blank"),
         ("winogrande", {"answer": ""}, "1 or 2, got ''"),
+        ("copa", {"question": "reason"}, "cause or effect, got 'reason'"),
+        ("copa", {"choice2": ""}, "'choice2' must not be empty"),
+        ("copa", {"label": -1}, "0 or 1, got -1"),
     ],
 )
 def test_a_value_out_of_range_says_what_is_allowed(name, change, allowed):
@@ -106,3 +128,29 @@ def test_a_value_out_of_range_says_what_is_allowed(name, change, allowed):
 
 def test_hellaswag_marks_are_cleaned_in_one_pass():
     assert clean(" How to bake [title] Mix [step] it    now ") == "How to bake. Mix it  now"
+
+
+def test_an_item_of_one_choice_is_one():
+    one = {"question": "Which?", "choices": {"text": ["p"], "label": ["A"]}, "answerKey": "A"}
+    assert TASKS["arc_easy"].read(one, 0).requests == (("Question: Which?\nAnswer:", " p"),)
+    ending = {**CASES["hellaswag"][0], "endings": ["a"], "label": "0"}
+    assert TASKS["hellaswag"].read(ending, 0).gold == 0
+
+
+def test_an_empty_choice_is_scored_as_a_space_of_no_length():
+    item = TASKS["piqa"].read({**CASES["piqa"][0], "sol2": ""}, 0)
+    assert (item.requests[1][1], item.lengths[1]) == (" ", 0)
+
+
+@pytest.mark.parametrize(("text", "context", "word"), [("word", "", "word"), ("a b ", "a b", ""), ("", "", "")])
+def test_lambada_splits_at_the_last_space(text, context, word):
+    assert TASKS["lambada_openai"].read({"text": text}, 0).requests == ((context, f" {word}"),)
+
+
+def test_the_first_of_two_equal_copa_choices_is_right_as_ties_go_to_it():
+    record = {**CASES["copa"][0], "choice1": "Same.", "choice2": "same."}
+    assert TASKS["copa"].read(record, 0).gold == 0
+
+
+def test_a_blimp_item_is_grouped_by_its_phenomenon():
+    assert TASKS["blimp"].read(CASES["blimp"][0], 0).group == "agreement"

@@ -5,6 +5,7 @@ import pytest
 
 from engine import tasks
 from engine.errors import InputError
+from engine.tasks import hub
 from engine.tasks.task import Item, item
 
 PIQA = {"goal": "g", "sol1": "a", "sol2": "b", "label": 0}
@@ -13,6 +14,18 @@ PIQA = {"goal": "g", "sol1": "a", "sol2": "b", "label": 0}
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    def fail(source, config):
+        raise ConnectionError("no network here")
+
+    monkeypatch.setattr(hub, "load_rows", fail)
+
+
+def pair(subset, good="He sees.", term="agreement"):
+    return {"sentence_good": good, "sentence_bad": "He see.", "linguistics_term": term, "UID": subset}
 
 
 def write(folder, name, *records):
@@ -27,6 +40,34 @@ def test_limit_takes_the_first_and_ids_are_places_in_the_file(tmp_path):
     items = tasks.load("piqa", 2, data)
     assert [(one.id, one.context) for one in items] == [(0, "Question: g\nAnswer:"), (1, "Question: h\nAnswer:")]
     assert len(tasks.load("piqa", None, data)) == 3
+    assert len(tasks.load("piqa", 1000, data)) == 3
+
+
+def test_a_limit_counts_within_each_subset_and_ids_stay_places_in_the_file(tmp_path):
+    data = write(tmp_path / "data", "blimp", pair("a"), pair("b", term="binding"), pair("a"), pair("a"), pair("b"))
+    assert [one.id for one in tasks.load("blimp", 2, data)] == [0, 1, 2, 4]
+    assert [one.group for one in tasks.load("blimp", 1, data)] == ["agreement", "binding"]
+    assert len(tasks.load("blimp", None, data)) == 5
+
+
+def test_a_task_of_subsets_reads_a_file_for_each(tmp_path):
+    write(tmp_path / "data", "blimp_b", pair("b", "Third."))
+    data = write(tmp_path / "data", "blimp_a", pair("a", "First."), pair("a", "Second."))
+    assert [path.name for path in tasks.task_files("blimp", data)] == ["blimp_a.jsonl", "blimp_b.jsonl"]
+    items = tasks.load("blimp", None, data)
+    assert [(one.id, one.options[0]) for one in items] == [(0, "First."), (1, "Second."), (2, "Third.")]
+    both = tasks.task_sha256("blimp", data)
+    write(data, "blimp_b", pair("b", "Changed."))
+    assert tasks.task_sha256("blimp", data) != both
+    write(data, "blimp_b", pair("b"), {"sentence_good": "x"})
+    with pytest.raises(InputError, match=r"blimp_b\.jsonl, line 2: column 'UID' is missing"):
+        tasks.load("blimp", None, data)
+
+
+def test_one_file_goes_before_those_of_the_subsets(tmp_path):
+    write(tmp_path / "data", "blimp_a", pair("a"))
+    data = write(tmp_path / "data", "blimp", pair("a"), pair("a"))
+    assert len(tasks.load("blimp", None, data)) == 2
 
 
 def test_lines_past_the_limit_are_not_judged(tmp_path):
@@ -68,7 +109,7 @@ def test_an_unknown_task_suggests_the_near_one():
 def test_a_task_without_data_says_what_to_do(tmp_path):
     with pytest.raises(InputError, match="engine fetch"):
         tasks.load("piqa")
-    with pytest.raises(InputError, match="--data or KNEEPOINT_DATA"):
+    with pytest.raises(InputError, match=r"hellaswag .*no network here.*hellaswag.jsonl as --data or KNEEPOINT_DATA"):
         tasks.load("hellaswag")
     with pytest.raises(InputError, match="does not exist"):
         tasks.load("piqa", None, tmp_path / "nowhere")
@@ -88,10 +129,27 @@ def test_chance_is_the_better_of_uniform_and_constant():
     assert tasks.chance(even) == 0.5
 
 
+def test_a_place_that_is_always_right_is_no_answer_and_nothing_to_choose_from_no_chance():
+    first = [item(i, "c", ("a", "b"), 0) for i in range(4)]
+    assert tasks.chance(first) == 0.5
+    words = [Item(i, (("c", " a"),), ("a",), None) for i in range(4)]
+    assert tasks.chance(words) == 0
+
+
 def test_overview_lists_every_task_with_its_items(tmp_path):
     data = write(tmp_path / "data", "piqa", PIQA, PIQA)
     rows = {row.name: row for row in tasks.overview(data)}
     assert rows.keys() == tasks.TASKS.keys()
     assert (rows["piqa"].items, rows["piqa"].origin) == (2, str(data / "piqa.jsonl"))
-    assert rows["hellaswag"].items is None
-    assert "--data" in rows["hellaswag"].origin
+    assert (rows["hellaswag"].items, rows["hellaswag"].origin) == (None, "from the hub, at its first use")
+    assert rows["boolq"].items is None
+
+
+def test_overview_counts_a_downloaded_task_and_one_of_subsets(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "load_rows", lambda source, config: [{"text": "a b"}, {"text": "c d"}])
+    tasks.load("lambada_openai")
+    data = write(tmp_path / "data", "blimp_a", pair("a"))
+    write(data, "blimp_b", pair("b"), pair("b"))
+    rows = {row.name: row for row in tasks.overview(data)}
+    assert (rows["lambada_openai"].items, rows["lambada_openai"].origin) == (2, "the hub's EleutherAI/lambada_openai")
+    assert rows["blimp"].items == 3
