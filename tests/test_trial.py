@@ -21,6 +21,7 @@ from engine.events import Events
 from engine.measure import machine_load
 from engine.metrics import METRICS, metric
 from engine.paths import cache_dir
+from engine.results import COMPARED
 from engine.spec import Protocol, Trial, parse
 
 PROTOCOL = Protocol(
@@ -153,8 +154,7 @@ def test_a_compressed_trial_measures_everything_in_order(make_job: Callable[...,
     assert {name for name in metrics if metrics[name] is None} == set()
     by_measure = {metric(name).measure for name in metrics}
     assert by_measure == {"size", "latency", "memory", "perplexity", "accuracy"}
-    compared = ("accuracy_retention", "retention_above_chance", "accuracy_change", "flips", "questions")
-    assert set(METRICS) - set(metrics) <= set(compared)
+    assert set(METRICS) - set(metrics) <= {*COMPARED, "questions"}  # what needs the dense model's answers
     assert told.of("simulated") == [{"event": "simulated", "value": False}]
 
 
