@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import Qwen2ForCausalLM
 
 from engine.measure import dense_logits, perplexity
+from engine.measure.logits import HEAD_POSITIONS
 from engine.models import LanguageModel
 
 
@@ -38,7 +39,7 @@ def test_a_heads_bias_is_kept(tiny_model: Callable[[str], LanguageModel], window
 def test_a_network_run_again_gives_its_logits_in_pieces(tiny_llama: LanguageModel) -> None:
     windows = torch.randint(0, 256, (2, 150), generator=torch.Generator().manual_seed(2))
     pieces = list(dense_logits.from_network(tiny_llama.network, windows)(1))
-    assert [len(piece) for piece in pieces] == [64, 64, 21]
+    assert [len(piece) for piece in pieces] == [HEAD_POSITIONS, 21]
     with torch.no_grad():
         torch.testing.assert_close(torch.cat(pieces), tiny_llama.network(windows).logits[1, :-1])
     assert not torch.is_inference_mode_enabled()
