@@ -11,7 +11,7 @@ from engine.metrics import METRICS
 from engine.plots import FAMILIES, Y_CHOICES
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL
-from pages.shared import chart, frame, link, markup, stored, view
+from pages.shared import chart, frame, link, markup, stored, tray, view
 from pages.shared.card import draw_card
 from pages.shared.result_words import family_label, questions
 from pages.shared.results_table import csv_of, draw_table
@@ -65,6 +65,7 @@ def view_values(found: Mapping[str, Group]) -> dict[str, Value]:
         "simulated": Value(True),
         "only_front": Value(False),
         "named": Value(""),
+        "trials": tray.VALUE,
         "trial": Value(""),
     }
 
@@ -172,6 +173,7 @@ def draw_panel(group: Group, front: Front, trial: str) -> None:
                 trial, "" if trial in {p.trial_id for p in front.points} else "a filter hides it"
             )
             draw_card(row, front.dense, trial in front.best_ids, left_out, partial(choose, ""))
+            tray.draw(row)
             return
         markup.head("Where it breaks")
         markup.text(words.knee(front) or "No knee yet: a front needs at least three results that differ.")
@@ -181,6 +183,7 @@ def draw_panel(group: Group, front: Front, trial: str) -> None:
         if guesses(front.dense):
             markup.soft(words.guessing(front.dense))
         markup.soft("Click a point, or choose a row of the table, to read what it is.")
+        tray.draw()
 
 
 def choose(trial: str) -> None:

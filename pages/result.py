@@ -9,7 +9,7 @@ from engine.front import guesses, telling_quality
 from engine.metrics import ASIDE, METRICS, metric
 from engine.results import SCORES, verdict
 from engine.row import Row
-from pages.shared import frame, markup, stored
+from pages.shared import frame, markup, stored, tray
 from pages.shared.card import why
 from pages.shared.flip_list import draw_flips
 from pages.shared.markup import Bar
@@ -121,6 +121,7 @@ def links(row: Row) -> None:
         )
         again = {"recipe": row.recipe, "model": row.model, "limit": str(row.protocol.get("limit", ""))}
         st.page_link("pages/new_sweep.py", label="Try it", icon=":material/add_chart:", query_params=again)
+    tray.draw(row)
 
 
 def draw_answers(row: Row, dense: Row | None) -> None:

@@ -24,6 +24,7 @@ FAMILIES = {
     "combined": Family("Combined", "#65656B", "hexagon", "⬢"),
 }
 DENSE = Family("Original", "", "star", "★")  # in the theme's text colour
+INK = "var(--st-text-color)"  # the theme's text colour, for what the browser draws
 
 
 @dataclass(frozen=True)

@@ -1,36 +1,18 @@
 """The answers that changed, one by one: what was asked, what the original chose and what is chosen now."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
-from typing import NamedTuple
 
 import streamlit as st
 
-from engine import flips, paths
-from engine.errors import InputError
-from engine.flips import Direction, Flip
+from engine.flips import Flip
 from engine.row import Row
-from engine.tasks import TASKS, Item
-from engine.words import MINUS, NOTHING
-from pages.shared import markup, stored, view
+from engine.tasks import Item
+from pages.shared import answers, markup, view
+from pages.shared.answers import ALL, NAMES, SCORES, Side, signed, task_label
 from pages.shared.view import Value
 
 PAGE = "result"
 EACH = 10  # answers on one page of the list
-ALL = "all"
-NAMES: Mapping[Direction, str] = {
-    "to_wrong": "Right to wrong",
-    "to_right": "Wrong to right",
-    "other_wrong": "Wrong to wrong",
-}
-_SCORES = "Log-likelihoods in nats: 0.7 more is twice as likely."
-
-
-class Questions(NamedTuple):
-    """A task's questions by id, or why they can't be shown."""
-
-    items: Mapping[int, Item]
-    missing: str
 
 
 def draw_flips(row: Row, dense: Row | None) -> None:
@@ -71,8 +53,7 @@ def _values(row: Row) -> dict[str, Value]:
 
 
 def _draw_list(row: Row, dense: Row, values: Mapping[str, Value]) -> None:
-    url = paths.store_url()
-    every = _find(url, row.trial_id, dense.trial_id, row.finished_at, dense.finished_at)
+    every = answers.differing(row, dense)
     if not every:
         markup.soft("No answer changed.")
         return
@@ -85,12 +66,12 @@ def _draw_list(row: Row, dense: Row, values: Mapping[str, Value]) -> None:
     pages = -(-len(chosen) // EACH)
     page = st.pagination(pages, key=f"result:page:{direction}:{task}") if pages > 1 else 1
     shown = chosen[(page - 1) * EACH : page * EACH]
-    asked = {name: _questions(url, row.trial_id, name) for name in dict.fromkeys(flip.task for flip in shown)}
+    asked = {name: answers.questions(row, name) for name in dict.fromkeys(flip.task for flip in shown)}
     for found in asked.values():
         if found.missing:
             markup.soft(f"The questions can't be shown: {found.missing}.")
-    st.html("".join(card(flip, asked[flip.task].items.get(flip.id)) for flip in shown))
-    markup.soft(_SCORES)
+    st.html("".join(_card(flip, asked[flip.task].items.get(flip.id)) for flip in shown))
+    markup.soft(SCORES)
 
 
 def _draw_filters(every: Sequence[Flip], values: Mapping[str, Value]) -> tuple[str, str]:
@@ -107,36 +88,13 @@ def _draw_filters(every: Sequence[Flip], values: Mapping[str, Value]) -> tuple[s
             return str(direction), ALL
         task = st.selectbox(
             "Task", [ALL, *tasks], key=view.key(PAGE, "task"), width=260,
-            format_func=lambda name: "All tasks" if name == ALL else f"{_label(name)} ({tasks[name]:,})",
+            format_func=lambda name: "All tasks" if name == ALL else f"{task_label(name)} ({tasks[name]:,})",
         )  # fmt: skip
     return str(direction), str(task)
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _find(url: str, trial: str, dense: str, finished: float | None, dense_finished: float | None) -> list[Flip]:
-    opened = stored.store()
-    return flips.find_flips(opened.items(trial), opened.items(dense))
-
-
-@st.cache_resource(show_spinner=False, max_entries=32, ttl=60)
-def _questions(url: str, trial: str, task: str) -> Questions:
-    """The questions that flips of a task are about; looked at again after a minute, for files come and go."""
-    opened = stored.store()
-    try:
-        return Questions(flips.load_questions(opened.trial(trial), task), "")
-    except InputError as error:
-        return Questions({}, str(error))
-
-
-def card(flip: Flip, item: Item | None) -> str:
-    """One changed answer as HTML, everything of the question escaped."""
-    place = f"{_label(flip.task)}, item {flip.id:,}"
-    asked = flips.question_text(item) if item else ""
-    text = f'<p class="kp-asked" tabindex="0">{escape(asked)}</p>' if asked else ""
-    return (
-        f'<article class="kp-flip"><header><b>{escape(NAMES[flip.direction])}</b><span>{escape(place)}</span></header>'
-        f"{text}{_choices(flip, item)}<footer>{escape(by_how_much(flip))}</footer></article>"
-    )
+def _card(flip: Flip, item: Item | None) -> str:
+    return answers.card(flip, item, (Side("Original", flip.dense), Side("Now", flip.compressed)), by_how_much(flip))
 
 
 def by_how_much(flip: Flip) -> str:
@@ -146,36 +104,5 @@ def by_how_much(flip: Flip) -> str:
         return f"The original preferred its answer by {before:.2f}; now the other leads by {now:.2f}."
     words = (flip.dense.loglikelihoods[:1], flip.compressed.loglikelihoods[:1])
     if flip.compressed.choice is None and flip.dense.choice is None and all(words):
-        return f"The right word's log-likelihood was {_signed(words[0][0])} and is {_signed(words[1][0])} now."
+        return f"The right word's log-likelihood was {signed(words[0][0])} and is {signed(words[1][0])} now."
     return "One of the log-likelihoods was not a number."
-
-
-def _choices(flip: Flip, item: Item | None) -> str:
-    """The choices with both models' log-likelihoods; the gold one and the two chosen are marked in words."""
-    gold = item.gold if item else flip.gold
-    count = max(len(flip.dense.loglikelihoods), len(flip.compressed.loglikelihoods))
-    rows = ""
-    for n in range(count):
-        name = item.options[n] if item and n < len(item.options) else f"Choice {n + 1}"
-        mark = '<span class="kp-gold">right</span>' if n == gold and count > 1 else ""
-        cells = "".join(
-            _cell(side.loglikelihoods[n] if n < len(side.loglikelihoods) else None, side.choice == n)
-            for side in (flip.dense, flip.compressed)
-        )
-        rows += f"<tr><td>{escape(name)} {mark}</td>{cells}</tr>"
-    heads = '<th></th><th class="kp-num">Original</th><th class="kp-num">Now</th>'
-    table = f'<table class="kp-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="kp-scroll">{table}</div>'
-
-
-def _cell(score: float | None, chosen: bool) -> str:
-    shown = escape(_signed(score))
-    return f'<td class="kp-num">{f"<small>chosen</small> <b>{shown}</b>" if chosen else shown}</td>'
-
-
-def _signed(score: float | None) -> str:
-    return NOTHING if score is None else f"{score:.2f}".replace("-", MINUS)
-
-
-def _label(task: str) -> str:
-    return TASKS[task].label if task in TASKS else task

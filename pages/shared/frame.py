@@ -25,12 +25,19 @@ def sections() -> dict[str, list[Page]]:
     """
     return {
         "": [st.Page("pages/start.py", title="Start", default=True)],
+        "Understand": [
+            st.Page("pages/trade_offs.py", title="Trade-offs", url_path="trade_offs"),
+            st.Page("pages/quantize.py", title="Quantize", url_path="quantize"),
+            st.Page("pages/prune.py", title="Prune", url_path="prune"),
+            st.Page("pages/slice.py", title="Slice", url_path="slice"),
+        ],
         "Measure": [
             st.Page("pages/new_sweep.py", title="New sweep", url_path="new_sweep"),
             st.Page("pages/runs.py", title="Runs", url_path="runs"),
         ],
         "Decide": [
             st.Page("pages/explore.py", title="Explore", url_path="explore"),
+            st.Page("pages/compare.py", title="Compare", url_path="compare"),
             st.Page("pages/result.py", title="Result", url_path="result", visibility="hidden"),
         ],
     }

@@ -4,7 +4,8 @@ A page lists its values with their defaults. `restore` fills the session's keys 
 writes what differs from the defaults to the address afterwards, and `query` writes all of it, for "Copy link".
 
 The address wins where it changed under us (a link, the back button); otherwise the last state of the view does, also
-after a visit to another page, when Streamlit has forgotten the widgets.
+after a visit to another page, when Streamlit has forgotten the widgets. A shared value is one for all pages of the
+session, so a link that doesn't name it leaves it as it is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,19 +15,22 @@ from urllib.parse import urlencode
 import streamlit as st
 
 State = str | float | bool | list[str]
+SHARED = "session"  # stands for the page in the keys of shared values
 
 
 @dataclass(frozen=True)
 class Value:
     """One value of a view: what it is when the address says nothing, and what it may be.
 
-    allowed: the words a text or a list may hold, empty for any; low and high: the bounds of a number.
+    allowed: the words a text or a list may hold, empty for any; low and high: the bounds of a number; shared: whether
+    it is one for all pages.
     """
 
     default: State
     allowed: Sequence[str] = ()
     low: float = float("-inf")
     high: float = float("inf")
+    shared: bool = False
 
     def read(self, text: str) -> State:
         """The value a text of the address writes; the default where it writes none that is allowed."""
@@ -71,19 +75,20 @@ def restore(page: str, values: Mapping[str, Value]) -> dict[str, State]:
     last = st.session_state.get(_last(page), {})
     state: dict[str, State] = {}
     for name, value in values.items():
-        kept = st.session_state.get(key(page, name), last.get(name))
-        if changed:
+        where = _where(page, name, value)
+        kept = st.session_state.get(where, last.get(name))
+        if changed and (name in address or not value.shared):
             state[name] = value.read(address[name]) if name in address else value.default
         else:
             state[name] = kept if value.valid(kept) else value.default
-        st.session_state[key(page, name)] = state[name]  # also when unchanged: the browser may have missed it
+        st.session_state[where] = state[name]  # also when unchanged: the browser may have missed it
     st.session_state[_written(page)] = address
     return state
 
 
 def keep(page: str, values: Mapping[str, Value]) -> dict[str, State]:
     """Write the state of the widgets to the address, defaults left out, and remember it; returns the state."""
-    state = {name: st.session_state.get(key(page, name), value.default) for name, value in values.items()}
+    state = {name: st.session_state.get(_where(page, name, value), value.default) for name, value in values.items()}
     address = {name: value.write(state[name]) for name, value in values.items() if state[name] != value.default}
     if address != {name: st.query_params[name] for name in st.query_params}:
         st.query_params.from_dict(address)
@@ -100,6 +105,10 @@ def query(values: Mapping[str, Value], state: Mapping[str, State]) -> str:
 def key(page: str, name: str) -> str:
     """The session key, and so the widget key, of a value."""
     return f"{page}:{name}"
+
+
+def _where(page: str, name: str, value: Value) -> str:
+    return key(SHARED if value.shared else page, name)
 
 
 def _written(page: str) -> str:

@@ -17,6 +17,12 @@ REPEATS = 10
 APP = Path(__file__).parents[2] / "app.py"
 
 
+PAGES = (
+    *("start", "trade_offs", "quantize", "prune", "slice"),
+    *("new_sweep", "runs", "explore", "compare", "result"),
+)
+
+
 def main(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/store.db"
@@ -24,7 +30,7 @@ def main(count: int) -> None:
         began = time.perf_counter()
         fill(url, count)
         print(f"filled a store with {count:,} trials in {time.perf_counter() - began:.0f} s")
-        for page in ("start", "new_sweep", "runs", "explore", "result"):
+        for page in PAGES:
             first, times = reruns(page)
             print(f"{page:10} first {first:7.0f} ms, rerun {median(times):6.0f} ms, slowest {max(times):6.0f} ms")
 

@@ -16,7 +16,8 @@ from engine.store import Store
 from tests.pages import filling
 
 filling.fill(Store(sys.argv[1]), filling.make_trials())
-for page in ("start", "new_sweep", "runs", "explore", "result"):
+pages = "start trade_offs quantize prune slice new_sweep runs explore compare result"
+for page in pages.split():
     app = AppTest.from_file(sys.argv[2], default_timeout=60).run()
     if page != "start":
         app = app.switch_page(f"pages/{page}.py").run()

@@ -1,0 +1,82 @@
+"""What the picture of the roofline is made of: least times of real results at every batch, beside the measured ones.
+
+Everything is sent once, so that the browser only has to look up a batch while the slider is dragged.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine import roofline, words
+from engine.front import flattered, is_dense
+from engine.machine import Limits
+from engine.plots import palette
+from engine.roofline import BATCHES, PHASES, Phase
+from engine.row import Row
+from engine.spec import parse
+
+DASHES = ("", "8 4", "2 4")  # of the formats' lines, in their order
+WIDTHS = (8, 4)  # bits with a kernel of their own
+
+
+def formats(rows: Sequence[Row], dense: Row) -> dict[str, Row]:
+    """The original as "bf16", and the fastest real result of "int8" and of "int4" linears with nothing else done.
+
+    Empty where the original's size was not measured.
+    """
+    if roofline.network(dense, dense) is None:
+        return {}
+    found = {"bf16": dense}
+    sound = [row for row in rows if not row.simulated and not flattered(row) and roofline.network(row, dense)]
+    for bits in WIDTHS:
+        alike = [row for row in sound if _bits(row) == bits]
+        if alike:
+            found[f"int{bits}"] = max(alike, key=lambda row: row.value("decode_speedup") or 0.0)
+    return found
+
+
+def roofline_lesson(chosen: Mapping[str, Row], dense: Row, limits: Limits) -> dict[str, Any]:
+    """The lesson's content as JSON holds it.
+
+    chosen: what each format is called -> its result. Measured times are given only where the limits are those of the
+    machine that took them.
+    """
+    asked = dense.protocol
+    return {
+        "batches": list(BATCHES),
+        "measured_at": int(asked.get("batch_size", 1)),
+        "prompt": int(asked.get("prompt_tokens", 128)),
+        "machine": {
+            "gigabytes": f"{limits.read_bytes_per_s / 1e9:.3g}",
+            "gigaflop": f"{limits.most_flop_per_s / 1e9:,.0f}",
+        },
+        "formats": [_format(n, name, row, dense, limits) for n, (name, row) in enumerate(chosen.items())],
+    }
+
+
+def _format(n: int, name: str, row: Row, dense: Row, limits: Limits) -> dict[str, Any]:
+    return {
+        "name": name,
+        "about": f"{words.short_label(row)}, {words.format_value('weight_bytes', row.value('weight_bytes'))}",
+        "colour": palette.family(row.family).colour or palette.INK,
+        "dash": DASHES[n % len(DASHES)],
+        **{phase: _phase(phase, row, dense, limits) for phase in PHASES},
+    }
+
+
+def _phase(phase: Phase, row: Row, dense: Row, limits: Limits) -> dict[str, Any]:
+    """Milliseconds of a pass at every batch, by what needs them, and the measured ones."""
+    least = [roofline.expected(row, dense, phase, limits, batch) for batch in BATCHES]
+    measured = roofline.measured_ms(row, phase) if limits.fits(row) else None
+    return {
+        "memory": [time.memory_ms for time in least if time],
+        "arithmetic": [time.arithmetic_ms for time in least if time],
+        "measured": measured,
+    }
+
+
+def _bits(row: Row) -> int | None:
+    """The width of a result that was only quantized, once, and only its linears; None of any other."""
+    steps = parse(row.recipe).steps
+    if is_dense(row) or row.state != "done" or len(steps) != 1 or steps[0].family != "quantize":
+        return None
+    return getattr(steps[0], "bits", None) if getattr(steps[0], "targets", ()) == ("linears",) else None

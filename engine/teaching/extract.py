@@ -1,0 +1,100 @@
+"""A model's teaching pack, taken in a process of its own.
+
+    python -m engine.teaching.extract < job.json       {"model": …, "revision": …, "path": …}
+
+The events are those of a trial. The same model and data give the same pack on one machine.
+"""
+
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from engine import assets, models, sources, trial
+from engine.calibration import windows_of
+from engine.child import exit_with_parent, leave
+from engine.events import Events
+from engine.methods import Report
+from engine.methods.slicegpt import pooled_covariance
+from engine.models import LanguageModel
+from engine.teaching import next_words, pack, shown_weights, stream
+from engine.teaching.pack import Pack, Shape
+
+WINDOWS, HELDOUT_WINDOWS, TOKENS, SEED = 8, 4, 256, 0
+CALIBRATION = f"{WINDOWS} windows of {TOKENS} tokens of Wikipedia passages"
+HELDOUT = f"{HELDOUT_WINDOWS} windows of {TOKENS} tokens of held-out passages"
+
+
+def main() -> int:
+    """Run the job on standard input; 0 when the pack is there, 1 when it failed and left nothing."""
+    events = Events.on_stdout()
+    exit_with_parent()
+    try:
+        run(json.load(sys.stdin), events)
+    except Exception as error:
+        events.failed(trial.explain(error, events.current), traceback.format_exc())
+        return 1
+    events.done()
+    return 0
+
+
+def run(job: dict[str, Any], events: Events) -> None:
+    """Find the model, take its pack and write it."""
+    events.stage("load the model")
+    source = sources.resolve(job["model"], job["revision"])
+    model = models.load(source)
+    windows = windows_of(assets.text("calibration"), model.tokenizer, WINDOWS, TOKENS, SEED)
+    heldout = windows_of(assets.text("heldout"), model.tokenizer, HELDOUT_WINDOWS, TOKENS, SEED)
+    pack.write(extract(model, windows, heldout, events.staged_progress), Path(job["path"]))
+
+
+def extract(model: LanguageModel, windows: Tensor, heldout: Tensor, report: Report) -> Pack:
+    """The pack of a model, which is left as it came; windows: calibration tokens [windows, tokens], heldout: others.
+
+    Raises InputError where the parts of the model's family are not known.
+    """
+    anatomy, source = model.anatomy, model.source
+    tiled = {name: layer for _, name, layer in shown_weights.tiled(anatomy)}
+    outputs = {f"{block.name}.{(name := block.layout.attention_out)}": block.linears[name] for block in anatomy.blocks}
+    norms = stream.input_norms(anatomy, {**tiled, **outputs}, windows, report)
+    covariance = pooled_covariance(anatomy, windows, report)
+    rows = shown_weights.rows(anatomy, windows[0])
+    return Pack(
+        model=source.name,
+        weights_sha256=source.weights_sha256,
+        calibration=CALIBRATION,
+        heldout=HELDOUT,
+        shape=shape(model),
+        rows=rows,
+        tiles=shown_weights.tiles(anatomy, norms),
+        histograms=shown_weights.histograms(anatomy, [*(row.tensor for row in rows), *tiled]),
+        spectrum=stream.spectrum(covariance, 2 * len(anatomy.blocks) + 1),
+        cloud=stream.cloud(anatomy, windows[:2], report),
+        scores=stream.scores(model, norms, windows, report),
+        next_words=next_words.next_words(model),
+        cuts=next_words.cuts(lambda: models.load(source), covariance, heldout, report),
+    )
+
+
+def shape(model: LanguageModel) -> Shape:
+    """The sizes of a model whose family is known."""
+    config = model.network.config
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return Shape(
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        intermediate=config.intermediate_size,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        head_dim=head_dim,
+        vocabulary=config.vocab_size,
+        tied=model.anatomy.tied,
+        parameters=model.source.parameters,
+    )
+
+
+if __name__ == "__main__":
+    leave(main())

@@ -1,0 +1,90 @@
+"""What a model thinks comes next: whole, turned, and cut."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.methods import Report
+from engine.methods.slicegpt import principal_axes, slice_by
+from engine.models import LanguageModel
+from engine.spec.slicing import SliceGpt
+from engine.teaching.pack import Cut, NextWords
+
+PROMPTS = (
+    "She poured the milk into the",
+    "The capital of France is",
+    "He opened the umbrella because it was",
+    "Once upon a time there was a",
+)
+TOP = 50
+SHOWN = 5  # of a cut model
+FRACTIONS = (0.0, 0.05, 0.1, 0.25)
+
+
+def next_words(model: LanguageModel) -> tuple[NextWords, ...]:
+    """The likeliest next tokens of each prompt with their logits, and the log of the sum over the vocabulary."""
+    return tuple(_next_words(model, prompt) for prompt in PROMPTS)
+
+
+def cuts(load: Callable[[], LanguageModel], covariance: Tensor, heldout: Tensor, report: Report) -> tuple[Cut, ...]:
+    """The model after each fraction of its width was deleted, once along the principal axes and once as it comes.
+
+    load: gives a fresh model; covariance: what the axes are taken from, [width, width]; heldout: tokens [windows,
+    tokens] of the perplexities. Without the turn, the coordinates of least variance go. A larger cut goes on from a
+    smaller one: what it deletes includes the other's.
+    """
+    made: list[Cut] = []
+    for turned, axes in ((True, principal_axes(covariance)), (False, _coordinates(covariance))):
+        model, width = load(), len(axes)
+        slice_by(model.anatomy, axes, untie=False)
+        for fraction in FRACTIONS:
+            report("cut the width", len(made), 2 * len(FRACTIONS))
+            kept = SliceGpt(fraction=fraction).width(len(axes))
+            slice_by(model.anatomy, torch.eye(width, dtype=torch.float64)[:, :kept], untie=False)
+            width = kept
+            words = tuple(_likeliest(model, prompt) for prompt in PROMPTS)
+            made.append(Cut(fraction, turned, perplexity(model, heldout), words))
+    report("cut the width", len(made), len(made))
+    return tuple(made)
+
+
+@torch.inference_mode()
+def perplexity(model: LanguageModel, windows: Tensor) -> float:
+    """exp of the mean loss over every token of [windows, tokens] but the first of each, to four digits."""
+    losses = []
+    for window in windows.to(model.device):
+        logits = model.network(input_ids=window.unsqueeze(0), use_cache=False).logits[0, :-1].float()
+        losses.append(functional.cross_entropy(logits, window[1:]).double())
+    return float(f"{float(torch.stack(losses).mean().exp()):.4g}")
+
+
+def _coordinates(covariance: Tensor) -> Tensor:
+    """The coordinates themselves as axes [width, width], that of the largest variance first."""
+    return torch.eye(len(covariance), dtype=torch.float64)[
+        :, covariance.diagonal().argsort(descending=True, stable=True)
+    ]
+
+
+def _next_words(model: LanguageModel, prompt: str) -> NextWords:
+    logits = _logits(model, prompt)
+    top = logits.topk(min(TOP, len(logits)))
+    words = tuple(model.tokenizer.decode([token]) for token in top.indices.tolist())
+    return NextWords(
+        prompt, words, tuple(round(x, 4) for x in top.values.tolist()), round(float(logits.logsumexp(0)), 4)
+    )
+
+
+def _likeliest(model: LanguageModel, prompt: str) -> tuple[tuple[str, float], ...]:
+    top = _logits(model, prompt).softmax(0).topk(SHOWN)
+    words = (model.tokenizer.decode([token]) for token in top.indices.tolist())
+    return tuple((word, float(f"{share:.3g}")) for word, share in zip(words, top.values.tolist(), strict=True))
+
+
+@torch.inference_mode()
+def _logits(model: LanguageModel, prompt: str) -> Tensor:
+    """Logits of the token after a prompt, fp32 [vocabulary]."""
+    tokens = model.tokenizer(prompt, return_tensors="pt")["input_ids"].to(model.device)
+    logits: Tensor = model.network(input_ids=tokens, use_cache=False).logits[0, -1].float()
+    return logits

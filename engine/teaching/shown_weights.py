@@ -1,0 +1,130 @@
+"""The weights that pictures show: rows of 64, square tiles, histograms. Chosen by rules, never drawn."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engine.layers.weight import weight_of
+from engine.models import Anatomy
+from engine.teaching.pack import SIDE, Histogram, Tile, WeightRow, numbers
+
+BINS = 512
+_GRADIENT_TOKENS = 64
+
+
+def rows(anatomy: Anatomy, window: Tensor) -> tuple[WeightRow, ...]:
+    """Three rows of 64 weights: the largest outlier of all linears, a typical one beside it, one from the middle.
+
+    window: calibration tokens [tokens], whose loss gives the gradients.
+    """
+    name, layer, place = _largest_outlier(anatomy)
+    block = anatomy.blocks[len(anatomy.blocks) // 2]
+    middle, inner = block.layout.mlp_in[0], block.linears[block.layout.mlp_in[0]]
+    chosen = [
+        ("outlier", name, layer, place),
+        ("typical", name, layer, _median(outlier_ratios(weight_of(layer)))),
+        ("middle", f"{block.name}.{middle}", inner, _median(outlier_ratios(weight_of(inner)))),
+    ]
+    return tuple(_row(anatomy, window, *one) for one in chosen)
+
+
+def outlier_ratios(weight: Tensor) -> Tensor:
+    """Largest magnitude over root mean square of every 64 neighbours: [outputs, inputs // 64]; zero for zeros."""
+    segments = _segments(weight)
+    return segments.abs().amax(-1) / segments.pow(2).mean(-1).sqrt().clamp(min=torch.finfo(torch.float32).tiny)
+
+
+def tiles(anatomy: Anatomy, input_norms: Mapping[str, Tensor]) -> tuple[Tile, ...]:
+    """A tile of the first linear into the MLP, from the first block, the middle one and the last.
+
+    Its columns are those 64 neighbours whose inputs differ most in size, where magnitude and Wanda part.
+    input_norms: of each of these linears by name, [inputs].
+    """
+    return tuple(_tile(block, name, layer, input_norms[name]) for block, name, layer in tiled(anatomy))
+
+
+def tiled(anatomy: Anatomy) -> Iterator[tuple[int, str, nn.Module]]:
+    """(block, name, linear) of the linears that tiles are cut from."""
+    blocks = anatomy.blocks
+    for place in sorted({0, len(blocks) // 2, len(blocks) - 1}):
+        part = blocks[place].layout.mlp_in[0]
+        yield place, f"{blocks[place].name}.{part}", blocks[place].linears[part]
+
+
+def histograms(anatomy: Anatomy, names: list[str]) -> tuple[Histogram, ...]:
+    """A histogram of each of the linears named, and of the embedding."""
+    layers = dict(anatomy.linears())
+    chosen = [(name, layers[name]) for name in dict.fromkeys(names)]
+    return tuple(_histogram(name, weight_of(layer)) for name, layer in [*chosen, ("embedding", anatomy.embedding)])
+
+
+def _largest_outlier(anatomy: Anatomy) -> tuple[str, nn.Module, tuple[int, int]]:
+    """(name, linear, place) of the row whose largest weight stands out most; of equal ones the first."""
+    best, found = -1.0, None
+    for name, layer in anatomy.linears():
+        ratios = outlier_ratios(weight_of(layer))
+        top = float(ratios.max())
+        if top > best:
+            best, found = top, (name, layer, _place(int(ratios.argmax()), ratios.shape[1]))
+    assert found is not None, "a model has linears"
+    return found
+
+
+def _median(ratios: Tensor) -> tuple[int, int]:
+    """The place of the median ratio, the lower of the two middle ones."""
+    return _place(int(ratios.flatten().median(0).indices), ratios.shape[1])
+
+
+def _place(index: int, width: int) -> tuple[int, int]:
+    return index // width, index % width
+
+
+def _segments(weight: Tensor) -> Tensor:
+    """[outputs, inputs // 64, 64]; inputs left over at the end are in no segment."""
+    side = min(SIDE, weight.shape[1])
+    count = weight.shape[1] // side
+    return weight[:, : count * side].reshape(len(weight), count, side)
+
+
+def _row(anatomy: Anatomy, window: Tensor, kind: str, name: str, layer: nn.Module, place: tuple[int, int]) -> WeightRow:
+    row, segment = place
+    weight = weight_of(layer)
+    values = _segments(weight)[row, segment]
+    ratio = float(outlier_ratios(weight)[row, segment])
+    gradient = _segments(_gradient(anatomy, layer, window))[row, segment]
+    column = segment * len(values)
+    return WeightRow(
+        kind, name, row, column, float(f"{ratio:.4g}"), numbers(values.tolist()), numbers(gradient.tolist())
+    )
+
+
+def _gradient(anatomy: Anatomy, layer: nn.Module, window: Tensor) -> Tensor:
+    """The gradient of the mean loss of a window's next tokens by one linear's weight."""
+    weight = layer.get_parameter("weight")
+    tokens = window[:_GRADIENT_TOKENS].unsqueeze(0)
+    weight.requires_grad_(True)
+    try:
+        with torch.enable_grad():
+            logits = anatomy.network(input_ids=tokens, use_cache=False).logits[0, :-1]
+            loss = functional.cross_entropy(logits.float(), tokens[0, 1:])
+            return torch.autograd.grad(loss, weight)[0].detach()
+    finally:
+        weight.requires_grad_(False)
+
+
+def _tile(block: int, name: str, layer: nn.Module, norms: Tensor) -> Tile:
+    weight = weight_of(layer)
+    side = min(SIDE, weight.shape[1])
+    windows = norms[: len(norms) // side * side].view(-1, side)
+    column = int((windows.std(-1, correction=0) / windows.mean(-1).clamp(min=1e-30)).argmax()) * side
+    cut = weight[:SIDE, column : column + side]
+    shown = numbers(cut.flatten().tolist()), numbers(norms[column : column + side].tolist())
+    return Tile(name, block, 0, column, cut.shape[0], cut.shape[1], *shown)
+
+
+def _histogram(name: str, weight: Tensor) -> Histogram:
+    limit = float(f"{float(weight.abs().max()):.5g}")
+    counts = torch.histc(weight.clamp(-limit, limit), BINS, -limit, limit)
+    return Histogram(name, limit, tuple(int(count) for count in counts))

@@ -1,0 +1,1 @@
+"""Pictures that move while one drags: drawn by the browser from data that is sent once."""

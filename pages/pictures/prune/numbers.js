@@ -1,0 +1,65 @@
+// What is pruned, as engine/methods/magnitude.py decides it, and what that leaves to store.
+
+// The places of the `count` smallest; of equal ones the first.
+function least(scores, count) {
+  return new Set(Array.from(scores.keys()).sort((a, b) => scores[a] - scores[b] || a - b).slice(0, count));
+}
+
+// Every weight's score: its magnitude, or that times the norm of its input (Wanda).
+function scored(weights, norms, wanda) {
+  return Float64Array.from(weights, (w, i) => Math.abs(w) * (wanda ? norms[i % norms.length] : 1));
+}
+
+// Scattered: the smallest of the whole tile by magnitude, of every row by Wanda, which compares within an output.
+function scattered(scores, columns, share, wanda) {
+  if (!wanda) return least(scores, Math.floor(share * scores.length));
+  return within(scores, columns, Math.floor(share * columns));
+}
+
+// All but the largest of every `size` neighbours: of 2:4, the two smallest of four.
+function within(scores, size, count) {
+  const cut = new Set();
+  for (let start = 0; start < scores.length; start += size) {
+    for (const place of least(scores.slice(start, start + size), count)) cut.add(start + place);
+  }
+  return cut;
+}
+
+// Whole rows: those of smallest norm.
+function rowsOf(scores, columns, count) {
+  const norms = Array.from({ length: scores.length / columns }, (_, row) =>
+    Math.hypot(...scores.slice(row * columns, (row + 1) * columns)));
+  return least(norms, count);
+}
+
+function inRows(rows, columns) {
+  const cut = new Set();
+  for (const row of rows) for (let k = 0; k < columns; k++) cut.add(row * columns + k);
+  return cut;
+}
+
+// Numbers that the whole model stores and how many of them are zero, pruned by `share` in one of the ways.
+// `heads` are the places, layer by layer, of the heads that go; a group's keys and values go with its last head.
+function stored(size, kind, share, heads = new Set()) {
+  const attention = size.hidden * size.head_dim * (2 * size.heads + 2 * size.kv_heads);
+  const neuron = 3 * size.hidden, mlp = neuron * size.intermediate;
+  const linears = size.layers * (attention + mlp);
+  if (kind === "neurons") {
+    return { numbers: size.parameters - size.layers * neuron * Math.floor(share * size.intermediate), zeros: 0 };
+  }
+  if (kind === "layers") {
+    const block = attention + mlp + 2 * size.hidden;
+    return { numbers: size.parameters - Math.round(share * size.layers) * block, zeros: 0 };
+  }
+  if (kind === "heads") return { numbers: size.parameters - headNumbers(size, heads), zeros: 0 };
+  return { numbers: size.parameters, zeros: Math.floor((kind === "2:4" ? 0.5 : share) * linears) };
+}
+
+function headNumbers(size, heads) {
+  const group = size.heads / size.kv_heads, one = size.hidden * size.head_dim;
+  let gone = 2 * one * heads.size;
+  for (let start = 0; start < size.layers * size.heads; start += group) {
+    if ([...Array(group).keys()].every((k) => heads.has(start + k))) gone += 2 * one;
+  }
+  return gone;
+}

@@ -1,0 +1,131 @@
+"""Quantize: 64 real weights on a grid, what an outlier does to it, and training through the rounding."""
+
+import math
+
+import streamlit as st
+
+from engine.spec import DEFAULT_MODEL, Recipe, Settings
+from engine.teaching.pack import Histogram, Pack, WeightRow, floats
+from pages.pictures import picture
+from pages.shared import frame, markup, measured, teaching, view
+from pages.shared.view import Value
+
+PAGE = "quantize"
+GRID = picture.component("quantize_grid", "quantize/numbers.js", "quantize/grid.js")
+TRAINING = picture.component("quantize_training", "quantize/numbers.js", "quantize/straight_through.js")
+TRAINED_BITS = 4
+ROWS = {"outlier": "the largest outlier", "typical": "typical, same layer", "middle": "typical, middle layer"}
+CONTROLS = {
+    "bits": Value(4.0, low=2, high=8),
+    "group": Value("64", allowed=("16", "32", "64")),
+    "symmetric": Value(True),
+    "row": Value("outlier", allowed=tuple(ROWS)),
+    "apart": Value(0.0, low=0, high=4),
+}
+STEP = {"step": Value(0.0, low=0, high=60)}
+
+
+def main() -> None:
+    values = {"model": teaching.models(), **CONTROLS, **STEP}
+    view.restore(PAGE, values)
+    markup.title("Quantize: fewer bits for each weight")
+    markup.lead(
+        "A weight of 16 bits can be any of 65,536 numbers. With 4 bits it is one of 16: every weight moves to the "
+        "nearest point of a grid, and the distance it moves is the error."
+    )
+    pack = teaching.choose(PAGE)
+    if pack is None:
+        view.keep(PAGE, values)
+        return
+    st.fragment(draw_grid)(pack, values)
+    if pack.model == DEFAULT_MODEL:
+        draw_own_grid()
+    st.fragment(draw_training)(pack, values)
+    teaching.source_line(pack)
+
+
+def draw_grid(pack: Pack, values: dict[str, Value]) -> None:
+    """The row of weights on its grid, and what was measured of that setting."""
+    markup.head("One outlier stretches the whole grid")
+    markup.text(
+        "Each dot is a weight on the point it is stored as; the ring is where it was, the bar between them the error. "
+        "A group shares one grid, which must reach its largest weight. Remove that one, or choose smaller groups, and "
+        "watch the points move together. Smaller groups cost more scales: a fraction of a bit."
+    )
+    picture.draw(GRID, PAGE, "grid", CONTROLS, {"rows": [row_data(pack, row) for row in pack.rows]})
+    view.keep(PAGE, values)
+    wanted = chosen_recipe()
+    measured.draw(pack.model, wanted, measured.nearest(pack.model, wanted, distance))
+
+
+def row_data(pack: Pack, row: WeightRow) -> dict[str, object]:
+    """A row as its picture draws it; `size` is the weights' root mean square."""
+    weights = floats(row.values)
+    histogram = next((one for one in pack.histograms if one.tensor == row.tensor), Histogram(row.tensor, 1.0, (0,)))
+    last = row.column + len(weights) - 1
+    return {
+        "kind": row.kind,
+        "words": ROWS[row.kind],
+        "title": f"{row.tensor}, row {row.row}, columns {row.column} to {last}; at the right, all of that layer",
+        "values": row.values,
+        "size": math.sqrt(sum(w * w for w in weights) / len(weights)),
+        "histogram": {"limit": histogram.limit, "counts": histogram.counts},
+    }
+
+
+def chosen_recipe() -> Recipe | None:
+    """The setting of the picture as a recipe; weights kept apart are no part of it."""
+    bits, group, symmetric = (st.session_state[view.key(PAGE, name)] for name in ("bits", "group", "symmetric"))
+    kind = "" if symmetric else ",symmetric=false"
+    return measured.recipe(f"quantize:rtn,bits={bits:.0f},group_size={group}{kind}")
+
+
+def distance(step: Settings) -> tuple[float, ...] | None:
+    """How far a measured step is from the picture: in bits first, then in the grid's kind, then in the group size."""
+    if step.method != "rtn" or getattr(step, "targets", ()) != ("linears",):
+        return None
+    bits, group, symmetric = (st.session_state[view.key(PAGE, name)] for name in ("bits", "group", "symmetric"))
+    size = getattr(step, "group_size", 0)
+    groups = abs(math.log2(size / float(group))) if size > 0 else 10.0
+    return abs(getattr(step, "bits", 0) - bits), getattr(step, "symmetric", True) != symmetric, groups
+
+
+def draw_own_grid() -> None:
+    """Why one setting of four bits costs this model less than any other."""
+    markup.head("Why 4 bits look free on this model's own grid")
+    markup.text(
+        "This model was released in 4 bits: 32 neighbours share a grid that starts at the smallest of them. Rounded in "
+        "asymmetric groups of 32, the weights nearly find those points again; what error is left comes from moving the "
+        "grid until zero is one of its points. Against symmetric groups of 32 the error falls by a quarter to a half, "
+        "at the same number of points. That is no property of the method, so such results are marked † and never "
+        "recommended."
+    )
+    st.button("Show it in the picture", key="quantize:own_grid", on_click=show_own_grid)
+
+
+def show_own_grid() -> None:
+    shown = {"bits": 4.0, "group": "32", "symmetric": False, "row": "typical", "apart": 0.0}
+    st.session_state.update({view.key(PAGE, name): value for name, value in shown.items()})
+
+
+def draw_training(pack: Pack, values: dict[str, Value]) -> None:
+    """Post-training against quantization-aware, on one weight and its gradient."""
+    markup.head("Rounding after training, or training through the rounding")
+    markup.text(
+        "Post-training quantization rounds once, to the dashed ring, and leaves it there. Quantization-aware training "
+        "keeps a real weight beside the point in use. The loss is computed with the point; its gradient is passed "
+        "straight through the rounding and moves the real weight a little. For many steps nothing changes. Then it "
+        "crosses the middle between two points, and the model computes with the next one."
+    )
+    row = next(one for one in pack.rows if one.kind == "middle")
+    data = {"row": {"title": row.tensor, "values": row.values, "gradient": row.gradient}, "bits": TRAINED_BITS}
+    picture.draw(TRAINING, PAGE, "training", STEP, data)
+    view.keep(PAGE, values)
+    markup.soft(
+        f"A weight of {row.tensor}, row {row.row}, on a {TRAINED_BITS}-bit grid. Its gradient was taken once, on a "
+        "calibration text, and is repeated; the step size is chosen so that the move can be seen."
+    )
+
+
+frame.guard()
+main()

@@ -1,0 +1,109 @@
+"""The answers that differ between results side by side: how many, and the questions with every result's choice."""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from engine.compare import Against, letters, same
+from engine.flips import Flip
+from engine.row import Row
+from engine.store import ItemResult
+from engine.words import NOTHING
+from pages.shared import answers, markup, view
+from pages.shared.answers import ALL, NAMES, SCORES, Side, task_label
+
+EACH = 8  # questions on one page of the list
+CHANGES = (ALL, *NAMES)
+
+
+def draw(rows: Sequence[Row], pairs: Sequence[Against], base: Row, base_name: str, page: str) -> None:
+    """The section; the page's view has the values which, changed and task."""
+    paired = {letter: pair for letter, pair in zip(letters(rows), pairs, strict=True) if pair.paired}
+    if not paired:
+        return
+    markup.head("Answers that differ")
+    heads = ("", "Questions", f"Unlike {base_name}", "Right to wrong", "Wrong to right", "McNemar's p")
+    markup.table(heads, [counts(letter, pair, base_name) for letter, pair in paired.items()])
+    if base.recorded:
+        markup.soft("Recorded results keep no single answers. Measure them here to see which ones changed.")
+        return
+    letter = _draw_which(list(paired), base_name, page)
+    pair = paired[letter]
+    every = answers.differing(pair.row, base)
+    if not every:
+        markup.soft(f"{letter} answers every question as {base_name} does.")
+        return
+    chosen = _draw_filters(every, page)
+    if not chosen:
+        markup.soft("None of these.")
+        return
+    _draw_cards(chosen, _columns(rows, base, base_name), pair.row, page)
+
+
+def counts(letter: str, pair: Against, base_name: str) -> list[str | tuple[str, str]]:
+    """A result's flips in numbers, and how often chance alone would be as one-sided."""
+    asked, unlike = pair.row.value("questions"), pair.metrics.get("flips")
+    changed = None if asked is None or unlike is None else round(unlike * asked)
+    flipped = [pair.metrics.get(f"flips_to_{end}") for end in ("wrong", "right")]
+    numbers = [NOTHING if n is None else f"{n:,.0f}" for n in (asked, changed, *flipped)]
+    p = pair.metrics.get("mcnemar_p")
+    often = NOTHING if p is None else "under 0.001" if p < 0.001 else f"{p:.{3 if p < 0.1 else 2}f}"
+    why = f"How often flips would be this one-sided by chance, were {letter} and {base_name} equally good."
+    return [letter, *numbers, (often, why)]
+
+
+def _draw_which(names: Sequence[str], base_name: str, page: str) -> str:
+    key = view.key(page, "which")
+    if st.session_state.get(key) not in names:
+        st.session_state[key] = names[0]
+    if len(names) == 1:
+        return names[0]
+    return str(
+        st.segmented_control(
+            "Questions that these answer differently", names, key=key, required=True,
+            format_func=lambda name: f"{name} and {base_name}",
+        )
+    )  # fmt: skip
+
+
+def _draw_filters(every: Sequence[Flip], page: str) -> list[Flip]:
+    """The flips that the reader's choice of direction and task lets through; each choice names how many there are."""
+    directions: dict[str, int] = {ALL: len(every)}
+    directions |= {name: sum(f.direction == name for f in every) for name in NAMES}
+    tasks = {ALL: len(every), **{f.task: sum(g.task == f.task for g in every) for f in every}}
+    if st.session_state.get(view.key(page, "task")) not in tasks:
+        st.session_state[view.key(page, "task")] = ALL
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        direction = st.segmented_control(
+            "What changed", list(directions), key=view.key(page, "changed"), required=True,
+            format_func=lambda name: f"{NAMES.get(name, 'All')} ({directions[name]:,})",
+        )  # fmt: skip
+        task = st.selectbox(
+            "Task", list(tasks), key=view.key(page, "task"), width=260,
+            format_func=lambda name: f"{'All tasks' if name == ALL else task_label(name)} ({tasks[name]:,})",
+        )  # fmt: skip
+    return [flip for flip in every if direction in (ALL, flip.direction) and task in (ALL, flip.task)]
+
+
+def _draw_cards(chosen: Sequence[Flip], columns: Mapping[str, Row], row: Row, page: str) -> None:
+    pages = -(-len(chosen) // EACH)
+    number = st.pagination(pages, key=f"{page}:page:{len(chosen)}:{row.trial_id}") if pages > 1 else 1
+    shown = chosen[(number - 1) * EACH : number * EACH]
+    asked = {task: answers.questions(row, task) for task in dict.fromkeys(flip.task for flip in shown)}
+    if missing := [found.missing for found in asked.values() if found.missing]:
+        markup.soft(f"Some questions can't be shown: {'; '.join(missing)}.")
+    given = {name: answers.answers(column) for name, column in columns.items()}
+    st.html("".join(answers.card(f, asked[f.task].items.get(f.id), _sides(f, given)) for f in shown))
+    markup.soft(SCORES)
+
+
+def _columns(rows: Sequence[Row], base: Row, base_name: str) -> dict[str, Row]:
+    """What the columns are called: every result that was asked the same questions, and a base not among them."""
+    named = dict(zip(letters(rows), rows, strict=True))
+    if not any(same(row, base) for row in rows):
+        named = {base_name.removeprefix("the ").capitalize(): base, **named}
+    return {name: row for name, row in named.items() if row.comparison_id == base.comparison_id and not row.recorded}
+
+
+def _sides(flip: Flip, given: Mapping[str, Mapping[tuple[str, int], ItemResult]]) -> list[Side]:
+    return [Side(name, found.get((flip.task, flip.id))) for name, found in given.items()]

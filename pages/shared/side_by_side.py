@@ -1,0 +1,147 @@
+"""Results in columns: every metric with its interval or its difference from the base, and that in a sentence."""
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from engine import words
+from engine.compare import Against, letters, same
+from engine.front import is_dense
+from engine.metrics import metric
+from engine.plots.palette import family
+from engine.row import Row
+from engine.stats import Verdict
+
+GROUPS = {
+    "Size": ("weight_bytes", "bits_per_weight", "peak_memory_bytes"),
+    "Speed": ("prefill_ms", "decode_ms_per_token"),
+    "Next words": ("perplexity", "top1_agreement", "kl_to_dense"),
+    "Answers": ("accuracy", "accuracy_norm", "flips"),
+}
+_SPEEDUPS = {"prefill_ms": "prefill_speedup", "decode_ms_per_token": "decode_speedup"}
+_STANDING = {"better": "better than", "worse": "worse than", "not distinguishable": "not distinguishable from"}
+
+
+def draw_name(letter: str, row: Row, label: str) -> None:
+    """A result's letter, its family's mark and its name."""
+    look = family(row.family)
+    colour = look.colour or "currentColor"
+    st.html(
+        f'<h2 class="kp-head"><span class="kp-letter">{escape(letter)}</span> <span style="color:{colour}" '
+        f'aria-hidden="true">{look.glyph}</span> <span title="{escape(row.label)}">{escape(label)}</span></h2>'
+    )
+
+
+def draw_table(rows: Sequence[Row], pairs: Sequence[Against], base: str) -> None:
+    """One column a result; base: what the others are compared with is called."""
+    heads = "".join(
+        f'<th class="kp-num"><span class="kp-letter">{letter}</span> {escape(words.short_label(row))}</th>'
+        for letter, row in zip(letters(rows), rows, strict=True)
+    )
+    body = "".join(_group(group, names, pairs, base) for group, names in GROUPS.items())
+    table = f'<table class="kp-table kp-side"><thead><tr><th style="width:21%"></th>{heads}</tr></thead>{body}</table>'
+    st.html(f'<div class="kp-scroll" tabindex="0">{table}</div>')
+
+
+def sentence(letter: str, pair: Against, base: str, judged: bool = True) -> str:
+    """ "B is 2.4x smaller than A, and not distinguishable from it on 300 questions: …"; empty of the base itself.
+
+    judged: whether the answers say anything; not where the original itself only guesses.
+    """
+    found = pair.verdict
+    size = _ratio(pair, "weight_bytes", base)
+    parts = [size, _judged(found, "it" if size else base) if found and judged else ""]
+    said = ", and ".join(part for part in parts if part)
+    return f"{letter} is {said.removesuffix('.')}." if said else ""
+
+
+def unpaired(names: Sequence[str], base: str, reason: str) -> str:
+    """Why results stand here without a comparison."""
+    some = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+    stand = "stand" if names[1:] else "stands"
+    return f"{some} {stand} beside {base} without differences and their intervals: {reason}."
+
+
+def _judged(found: Verdict, base: str) -> str:
+    asked = f"{_STANDING[found.standing]} {base} on {found.questions:,} questions"
+    ends = sorted(100 * abs(end) for end in (found.low, found.high))
+    if found.standing == "not distinguishable":
+        return f"{asked}: between {100 * abs(found.low):.1f} points worse and {100 * found.high:.1f} better."
+    return f"{asked}: by {100 * abs(found.change):.1f} points, at least {ends[0]:.1f} and at most {ends[1]:.1f}."
+
+
+def _group(group: str, names: Sequence[str], pairs: Sequence[Against], base: str) -> str:
+    lines = "".join(_line(name, pairs, base) for name in names if any(_value(pair, name) is not None for pair in pairs))
+    width = len(pairs) + 1
+    return f'<tbody><tr><th colspan="{width}" scope="rowgroup">{group}</th></tr>{lines}</tbody>' if lines else ""
+
+
+def _line(name: str, pairs: Sequence[Against], base: str) -> str:
+    found = metric(name)
+    label = f"Answers unlike {base}" if name == "flips" else found.label
+    cells = "".join(_cell(name, pair, base) for pair in pairs)
+    return f'<tr><td><abbr title="{escape(found.definition)}">{escape(label)}</abbr></td>{cells}</tr>'
+
+
+def _cell(name: str, pair: Against, base: str) -> str:
+    value = _value(pair, name)
+    if value is None:
+        why = pair.missing if name == "flips" else pair.row.reasons.get(name, "not measured")
+        shown = words.NOTHING if name == "flips" else "not known"
+        return f'<td class="kp-num"><abbr title="{escape(why)}">{shown}</abbr></td>' if why else "<td></td>"
+    shown = escape(words.format_value(name, value))
+    return f'<td class="kp-num">{shown}<small>{escape(_under(name, pair, base))}</small></td>'
+
+
+def _value(pair: Against, name: str) -> float | None:
+    return pair.metrics.get("flips") if name == "flips" else pair.row.value(name)
+
+
+def _under(name: str, pair: Against, base: str) -> str:
+    """What stands below a value: how it differs from the base, or its own interval."""
+    if name in ("weight_bytes", "peak_memory_bytes"):
+        return _ratio(pair, name, base)
+    if name in _SPEEDUPS:
+        return _speed(pair.row, _SPEEDUPS[name])
+    if name in ("accuracy", "accuracy_norm"):
+        return _change(pair, name, base)
+    if name == "flips":
+        wrong, right = (pair.metrics.get(f"flips_to_{end}") or 0.0 for end in ("wrong", "right"))
+        return f"{wrong:,.0f} to wrong, {right:,.0f} to right"
+    return _interval(pair.row, name)
+
+
+def _ratio(pair: Against, name: str, base: str) -> str:
+    """ "2.4x smaller than A"; empty of the base itself, and of results of other models."""
+    ours, theirs = pair.row.value(name), pair.base.value(name)
+    if not ours or not theirs or same(pair.row, pair.base) or pair.row.comparison_id != pair.base.comparison_id:
+        return ""
+    if abs(theirs / ours - 1) < 0.005:
+        return f"the same as {base}" if name == "weight_bytes" else f"as much as {base}"
+    if theirs > ours:
+        return f"{words.times(theirs / ours)} {'smaller' if name == 'weight_bytes' else 'less'} than {base}"
+    return f"{words.times(ours / theirs)} {'larger' if name == 'weight_bytes' else 'more'} than {base}"
+
+
+def _speed(row: Row, name: str) -> str:
+    """The speed-up against the original, timed beside it in one run."""
+    ratio, low, high = (row.value(f"{name}{end}") for end in ("", "_low", "_high"))
+    if is_dense(row) or ratio is None:
+        return ""
+    span = f" ({words.times(low)} to {words.times(high)})" if low is not None and high is not None else ""
+    return f"{words.times(ratio)} the original's speed{span}"
+
+
+def _change(pair: Against, name: str, base: str) -> str:
+    estimate = pair.estimate(f"{name}_change")
+    if estimate is None:
+        return _interval(pair.row, name)
+    return f"{words.with_interval('accuracy_change', *estimate)} against {base}"
+
+
+def _interval(row: Row, name: str) -> str:
+    low, high = row.value(f"{name}_low"), row.value(f"{name}_high")
+    if low is None or high is None or low == high:
+        return ""
+    return f"95%: {words.format_value(name, low)} to {words.format_value(name, high)}"

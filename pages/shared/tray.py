@@ -1,0 +1,104 @@
+"""The compare tray: two to four results, the same on all pages of a session, and in the address as ?trials=a,b,c.
+
+A page shows it with `draw`, and keeps it in its address by naming `trials: VALUE` among the values of its view. A
+recorded result stands in it as recorded-<id>, which is found on every machine.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+
+from engine import words
+from engine.plots.palette import family
+from engine.row import Row
+from pages.shared import markup, stored, view
+from pages.shared.view import Value
+
+NAME = "trials"  # in the address
+VALUE = Value("", shared=True)
+MOST = 4
+_KEY = view.key(view.SHARED, NAME)
+_RECORDED = "recorded-"
+_TOKEN = re.compile(r"(recorded-)?[0-9a-z]{1,32}")
+
+
+def token(row: Row) -> str:
+    """What a result is called in the tray."""
+    return f"{_RECORDED if row.recorded else ''}{row.trial_id}"
+
+
+def find(name: str) -> Row | None:
+    """The result of a token: the user's own, or the recorded one where that is asked for or the only one."""
+    return stored.find(name.removeprefix(_RECORDED), "recorded" if name.startswith(_RECORDED) else None)
+
+
+def tokens() -> list[str]:
+    """What is in the tray, in order; what an address invented that can't be a result is left out."""
+    named = str(st.session_state.get(_KEY, "")).split(",")
+    return list(dict.fromkeys(name for name in named if _TOKEN.fullmatch(name)))[:MOST]
+
+
+def keep(names: Sequence[str]) -> None:
+    """Make these the tray."""
+    st.session_state[_KEY] = ",".join(names)
+
+
+def add(name: str) -> None:
+    keep([*tokens(), name])
+
+
+def remove(name: str) -> None:
+    keep([other for other in tokens() if other != name])
+
+
+def move(name: str, places: int) -> None:
+    """Move a result to the right, or to the left by a negative number of places; it stops at the ends."""
+    others = [other for other in tokens() if other != name]
+    others.insert(max(0, tokens().index(name) + places), name)
+    keep(others)
+
+
+def query() -> dict[str, str]:
+    """What a link to Compare carries."""
+    return {NAME: ",".join(tokens())}
+
+
+def draw(row: Row | None = None) -> None:
+    """The button that puts a finished result into the tray or takes it out, and what is in the tray.
+
+    Draws nothing without a result while the tray is empty.
+    """
+    if row is not None and row.state == "done":
+        _draw_button(row)
+    chosen = {name: found for name in tokens() if (found := find(name))}
+    if not chosen:
+        return
+    labels = words.distinct_labels(list(chosen.values()))
+    with st.container(border=True, key="tray", gap="small"):
+        markup.soft("To compare")
+        with st.container(horizontal=True, gap="small"):
+            for name, found in chosen.items():
+                label = f"{family(found.family).glyph} {labels[found.trial_id]}"
+                st.button(
+                    markup.plain(label), key=f"tray:{name}", icon=":material/close:", icon_position="right",
+                    on_click=partial(remove, name), help="Take it out of the tray",
+                )  # fmt: skip
+        st.page_link("pages/compare.py", label=_invitation(len(chosen)), query_params=query())
+
+
+def _draw_button(row: Row) -> None:
+    name = token(row)
+    if name in tokens():
+        st.button("Remove from compare", key="tray:toggle", icon=":material/remove:", on_click=partial(remove, name))
+        return
+    full = len(tokens()) >= MOST
+    why = f"The tray holds {MOST} results; take one out first." if full else "See it beside other results"
+    st.button(
+        "Add to compare", key="tray:toggle", icon=":material/add:", on_click=partial(add, name), disabled=full, help=why
+    )
+
+
+def _invitation(count: int) -> str:
+    return "Open Compare" if count == 1 else f"Compare these {count}"

@@ -1,0 +1,298 @@
+"""Trade-offs: what a Pareto front is, why size, memory and time don't fall together, why small isn't always fast."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from engine import machine, roofline, words
+from engine.errors import InputError
+from engine.front import Front, flattered, guesses, is_dense, telling_quality
+from engine.machine import Limits
+from engine.plots.front_lesson import front_lesson
+from engine.plots.palette import ThemeName
+from engine.plots.roofline_lesson import formats, roofline_lesson
+from engine.plots.shares import shares_figure
+from engine.roofline import BATCHES, PHASES
+from engine.row import Row
+from engine.spec import parse
+from pages.pictures import picture
+from pages.shared import frame, link, markup, stored, view
+from pages.shared.result_words import questions
+from pages.shared.stored import Group
+from pages.shared.view import Value
+
+PAGE = "trade_offs"
+FRONT = picture.component("trade_offs_front", "trade_offs/front.js")
+ROOFLINE = picture.component("trade_offs_roofline", "trade_offs/roofline.js")
+LOOKS = ("results", "dominated", "front", "knee", "limit")
+EXAMPLES = 7  # results whose size, memory and time are set side by side
+REASONS = 3  # sentences below them
+MEASURED = "trade_offs|measured"  # this machine was, just now
+PLOT = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
+TRY = ("quantize:rtn,bits=8", "quantize:rtn,bits=4", "prune:layers,count=6", "slice:slicegpt,fraction=0.2")
+PHASE_NAMES = {"prefill": "the prompt", "decode": "a word"}
+
+
+def main() -> None:
+    markup.title("Trade-offs")
+    found = {group.key: group for group in stored.groups() if stored.dense_of(group.rows)}
+    if not found:
+        draw_empty()
+        return
+    values = view_values(found)
+    view.restore(PAGE, values)
+    markup.lead("Smaller costs quality, and smaller is not always faster. Which compromises are worth a look, and why?")
+    draw_lessons(found, values)
+
+
+def draw_empty() -> None:
+    markup.lead("Smaller costs quality, and smaller is not always faster. This page shows it on measured results.")
+    markup.text("There are none yet. Measure the original and a few settings, and they are drawn here.")
+    if st.button("Set up a first look", type="primary", key="trade_offs:new_sweep"):
+        st.switch_page("pages/new_sweep.py", query_params={"recipe": list(TRY)})
+
+
+def view_values(found: Mapping[str, Group]) -> dict[str, Value]:
+    """Everything that makes up this view, as it stands in the address."""
+    return {
+        "of": Value(next(iter(found)), allowed=tuple(found)),
+        "look": Value("front", allowed=LOOKS),
+        "limit": Value(0.5, low=0.0, high=1.0),
+        "point": Value(""),
+        "phase": Value("decode", allowed=tuple(reversed(PHASES))),
+        "batch": Value(0.0, low=0.0, high=len(BATCHES) - 1.0),
+        "machine": Value("recorded", allowed=("recorded", "here")),
+    }
+
+
+@st.fragment
+def draw_lessons(found: Mapping[str, Group], values: Mapping[str, Value]) -> None:
+    group = found[draw_choice(found)]
+    dense = stored.dense_of(group.rows)
+    assert dense is not None
+    draw_front(group, dense, values)
+    draw_shares(group, dense)
+    draw_roofline(group, dense, values)
+    state = view.keep(PAGE, values)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        link.copy_button(view.query(values, state), key="trade_offs:copy")
+        st.page_link("pages/explore.py", label="Explore these results", query_params={"of": group.key})
+        again = {"recipe": list(TRY), "model": dense.model}
+        st.page_link("pages/new_sweep.py", label="Try it", icon=":material/add_chart:", query_params=again)
+
+
+def draw_choice(found: Mapping[str, Group]) -> str:
+    if len(found) == 1:
+        return next(iter(found))
+    return str(
+        st.selectbox("Results", list(found), key=view.key(PAGE, "of"), format_func=lambda key: name_of(found[key]))
+    )
+
+
+def name_of(group: Group) -> str:
+    return f"{group.chip}: {group.comparison.model}, {group.comparison.trials} results"
+
+
+def draw_front(group: Group, dense: Row, values: Mapping[str, Value]) -> None:
+    """What dominated, front and knee mean, and what a quality one insists on costs in bytes."""
+    markup.head("What is worth looking at: the Pareto front")
+    quality = telling_quality(group.rows, group.comparison.id)
+    front = stored.front_of(group.rows, "weight_bytes", quality, group.comparison.id)
+    if len(front.points) < 2:
+        markup.text("Only one result here has both a size and a quality. A front needs two that differ.")
+        return
+    markup.chips([(group.chip, questions(group.comparison.protocol))])
+    content = lesson_of(group, quality)
+    picture.draw(
+        FRONT, PAGE, f"front-{group.key}", {name: values[name] for name in ("look", "limit", "point")}, content
+    )
+    if quality != "accuracy" and guesses(dense):
+        markup.soft(words.guessing(dense))
+    drawn, every = len(content["points"]), content["count"]["all"]
+    if drawn < every:
+        markup.soft(f"Drawn are the front and {drawn - len(front.best):,} of the other {every - len(front.best):,}.")
+    markup.soft(caution(front))
+
+
+def lesson_of(group: Group, quality: str) -> Mapping[str, Any]:
+    return _lesson(group.rows, stored.stamp(group.rows), quality, group.comparison.id)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _lesson(_rows: Sequence[Row], key: int, quality: str, comparison: str) -> Mapping[str, Any]:
+    return front_lesson(_rows, quality, comparison)
+
+
+def caution(front: Front) -> str:
+    """What the picture leaves out: how far the questions asked can tell its points apart."""
+    if front.y.name == "accuracy":
+        return "Points that lie close can't be told apart by the questions asked; Explore draws each with its interval."
+    return "The same held-out text for every result. Explore has accuracy, speed and memory on the same axes."
+
+
+def draw_shares(group: Group, dense: Row) -> None:
+    """The same results by file size, memory and time, which don't fall together."""
+    rows = examples(group.rows, dense)
+    if len(rows) < 2:
+        return
+    markup.head("Small in which sense? File, memory and time")
+    markup.text(
+        "One line a result: its file, its memory while it runs, and its time per word, each as a share of the "
+        "original's. Left of the dashed line is better than the original."
+    )
+    theme: ThemeName = "dark" if frame.dark() else "light"
+    figure = shares_figure(rows, dense, theme, compact=frame.narrow())
+    st.plotly_chart(figure, key="trade_offs:shares", theme=None, config=PLOT, alt="File, memory and time per word")
+    reasons = {why(row, dense): words.short_label(row) for row in reversed(rows)}
+    for sentence in [f"{name}: {reason}" for reason, name in reversed(reasons.items()) if reason][:REASONS]:
+        markup.soft(sentence)
+
+
+def examples(rows: Sequence[Row], dense: Row) -> list[Row]:
+    """The original and at most one result for each way of compressing, the ones with times first, large files first."""
+    kinds: dict[tuple[object, ...], Row] = {}
+    sized = [row for row in rows if row.state == "done" and not is_dense(row) and row.value("weight_bytes")]
+    for row in sorted(sized, key=lambda row: (row.simulated, flattered(row), row.value("weight_bytes") or 0.0)):
+        steps = parse(row.recipe).steps
+        kinds.setdefault(tuple((step.family, step.method, getattr(step, "bits", 0)) for step in steps), row)
+    chosen = list(kinds.values())[: EXAMPLES - 1]
+    return [dense, *sorted(chosen, key=lambda row: -(row.value("weight_bytes") or 0.0))]
+
+
+def why(row: Row, dense: Row) -> str:
+    """What keeps one of the three from falling with the others, in words; empty where they fall together."""
+    return "" if is_dense(row) else words.why_not_smaller(row, dense)
+
+
+def draw_roofline(group: Group, dense: Row, values: Mapping[str, Value]) -> None:
+    """Why compressed is not always faster: the least time of a pass on this machine, beside the measured one."""
+    markup.head("Why smaller is not always faster: the roofline")
+    markup.text(
+        "To write one word the machine reads every stored weight once and multiplies it once. It can do both at the "
+        "same time, so the slower of the two decides. With one reader that is the memory, and fewer bytes could help; "
+        "with many at once it is the arithmetic, which packing does not shorten."
+    )
+    limits = draw_machine(group)
+    chosen = formats(group.rows, dense)
+    if limits is None or not chosen:
+        draw_bytes_and_flop(chosen, dense)
+        return
+    names = {name: values[name] for name in ("phase", "batch")}
+    content = roofline_lesson(chosen, dense, limits)
+    picture.draw(ROOFLINE, PAGE, f"roofline-{group.key}-{limits.date}", names, content)
+    draw_expected(chosen, dense, limits)
+
+
+def draw_machine(group: Group) -> Limits | None:
+    """The limits that hold for these results: the recorded machine's, or this one's once it was measured."""
+    if st.session_state.pop(MEASURED, False):
+        st.session_state[view.key(PAGE, "machine")] = "here"
+    known = known_limits(group)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if len(known) > 1:
+            st.segmented_control(
+                "Machine", list(known), key=view.key(PAGE, "machine"), required=True,
+                format_func={"recorded": "Of the recorded results", "here": "This machine"}.__getitem__,
+            )  # fmt: skip
+        draw_measuring("here" in known)
+    if not known:
+        return None
+    limits = known.get(str(st.session_state[view.key(PAGE, "machine")]), next(iter(known.values())))
+    markup.soft(about(limits))
+    return limits
+
+
+def known_limits(group: Group) -> dict[str, Limits]:
+    """The limits of the machine that recorded these results, and of this one, where they are known."""
+    sources = {"here": machine.kept} if group.origin == "mine" else {"recorded": machine.recorded, "here": machine.kept}
+    known = {}
+    for name, find in sources.items():
+        try:
+            limits = find()
+        except InputError as error:
+            st.warning(markup.plain(str(error)), icon=":material/warning:")
+            continue
+        if limits is not None:
+            known[name] = limits
+    return known
+
+
+def draw_measuring(again: bool) -> None:
+    """The button that measures this machine, and what went wrong where it could not."""
+    label = "Measure this machine again" if again else "Measure this machine"
+    if not st.button(label, key="trade_offs:measure", icon=":material/speed:", help="Takes about six seconds."):
+        return
+    try:
+        with st.spinner("Reading memory and multiplying matrices, about six seconds."):
+            machine.measure_here()
+    except InputError as error:
+        st.error(markup.plain(str(error)), icon=":material/error:")
+        return
+    st.session_state[MEASURED] = True
+    st.rerun()
+
+
+def about(limits: Limits) -> str:
+    """ "AMD EPYC, 2 threads: 32.0 GB/s, fp32 140 GFLOP/s, bf16 35 GFLOP/s, measured on 21 November 2026." """
+    short = {"float32": "fp32", "bfloat16": "bf16"}
+    speeds = [f"{short.get(name, name)} {value / 1e9:,.0f} GFLOP/s" for name, value in limits.flop_per_s.items()]
+    threads = f"{limits.threads} thread{'s' if limits.threads != 1 else ''}"
+    busy = " Other work ran meanwhile, so it can do more." if limits.other_cores > 0.15 else ""
+    reads = f"reads {limits.read_bytes_per_s / 1e9:.1f} GB/s"
+    return f"{limits.cpu}, {threads}: {reads}, multiplies {', '.join(speeds)} (measured {limits.date[:10]}).{busy}"
+
+
+def draw_bytes_and_flop(chosen: Mapping[str, Row], dense: Row) -> None:
+    """What every machine has to do for a word, where the limits of none are known."""
+    if not chosen:
+        markup.soft("The original's size was not measured, so there is nothing to work out.")
+        return
+    lines = []
+    for name, row in chosen.items():
+        found = roofline.network(row, dense)
+        assert found is not None
+        done = roofline.work(found, "decode", 1, 0)
+        lines.append([name, words.format_value("weight_bytes", done.bytes), f"{done.flop / 1e6:,.0f} MFLOP"])
+    markup.table(("For one word", "Read", "Multiplied and added"), lines)
+    markup.soft("How long that takes at least depends on the machine: measure it to see.")
+
+
+def draw_expected(chosen: Mapping[str, Row], dense: Row, limits: Limits) -> None:
+    """The least time of both phases beside the measured one, as the results' own protocol times them."""
+    lines: list[list[str | tuple[str, str]]] = []
+    for name, row in chosen.items():
+        for phase in reversed(PHASES):
+            least = roofline.expected(row, dense, phase, limits)
+            if least is None:
+                continue
+            took = roofline.measured_ms(row, phase) if limits.fits(row) else None
+            times = "–" if took is None else f"{took / least.ms:.1f}x"
+            shown = words.format_value("prefill_ms", took)
+            said = f"{words.format_value('prefill_ms', least.ms)}, by {least.decided_by}"
+            lines.append([f"{name}: {PHASE_NAMES[phase]}", said, shown, times])
+    markup.head("Expected and measured")
+    markup.table(("", "At least", "Measured", "Overhead"), lines)
+    markup.soft(verdict(chosen, dense, limits))
+    if len(chosen) == 1:
+        markup.soft("No 8-bit or 4-bit result with a kernel of its own is among these: measure them to see them here.")
+
+
+def verdict(chosen: Mapping[str, Row], dense: Row, limits: Limits) -> str:
+    """What the gap between expected and measured says, of the smallest format."""
+    name, row = min(chosen.items(), key=lambda pair: pair[1].value("weight_bytes") or 0.0)
+    least, took = roofline.expected(row, dense, "decode", limits), roofline.measured_ms(row, "decode")
+    if not limits.fits(row):
+        return "These results were timed on another machine or with other threads, so no measured time stands beside."
+    if least is None or took is None or name == "bf16":
+        return "Whatever is measured beyond the least time is overhead: calls, small operations, unpacking."
+    share = 100 * (1 - least.ms / took)
+    shown = [words.format_value("decode_ms_per_token", time) for time in (least.ms, took)]
+    return (
+        f"{name} could write a word in {shown[0]} and takes {shown[1]}: {share:.0f}% is overhead, such as "
+        "starting hundreds of small operations for every word and unpacking weights. It does not shrink with the file."
+    )
+
+
+frame.guard()
+main()

@@ -1,0 +1,128 @@
+"""The pictures in a real Chromium: their numbers are the engine's, and they move before the reader lets go."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from playwright.sync_api import Page, expect, sync_playwright
+
+from engine.methods.magnitude import smallest, smallest_in_groups
+from engine.methods.rtn import quantize
+from engine.spec import DEFAULT_MODEL
+from engine.spec.quantize import Rtn
+from engine.spec.slicing import SliceGpt
+from engine.teaching import packs
+from engine.teaching.pack import floats
+from pages.pictures.picture import script
+from tests.browser.test_journey import CHROMIUM, MINUTE, QUIET, serving
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser.new_page(viewport={"width": 1280, "height": 1400})
+        browser.close()
+
+
+def run(page: Page, part: str, expression: str, **given: object) -> Any:
+    """The value of an expression in which a picture's numbers and the names given are known."""
+    names = ", ".join(given)
+    code = f"{script(part)}\nconst {{ {names} }} = JSON.parse(arguments[0]);\nreturn {expression};"
+    return page.evaluate("([code, given]) => new Function(code)(given)", [code, json.dumps(given)])
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[list[float]]:
+    made = packs.shipped(DEFAULT_MODEL)
+    assert made is not None
+    return [floats(row.values) for row in made.rows]
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("size", [16, 32, 64])
+def test_rounding_is_the_engines(page: Page, rows: list[list[float]], size: int, symmetric: bool) -> None:
+    for bits in (2, 3, 4, 5, 8):
+        for row in rows:
+            ours = quantize(torch.tensor([row]), Rtn(bits=bits, group_size=size, symmetric=symmetric))
+            groups = run(
+                page, "quantize/numbers.js", "rounded(values, bits, size, symmetric)",
+                values=row, bits=bits, size=size, symmetric=symmetric,
+            )  # fmt: skip
+            points = [point for group in groups for point in group["points"]]
+            assert points == ours.dequantize()[0].tolist()
+            assert [group["grid"]["scale"] for group in groups] == ours.scales[0].tolist()
+
+
+def test_bits_a_weight_count_the_scales(page: Page) -> None:
+    found = run(page, "quantize/numbers.js", "[bitsPerWeight(4, 64, true), bitsPerWeight(4, 32, false, 1)]")
+    assert found == [4.25, 4 + 20 / 32 + 0.5]
+
+
+def test_masks_are_the_engines(page: Page) -> None:
+    scores = torch.rand(8, 16, generator=torch.Generator().manual_seed(0)).mul(8).round().div(8)  # with ties
+    flat = scores.flatten().tolist()
+    scattered = run(page, "prune/numbers.js", "[...least(flat, 50)]", flat=flat)
+    pattern = run(page, "prune/numbers.js", "[...within(flat, 4, 2)]", flat=flat)
+    assert sorted(scattered) == smallest(scores, 50).flatten().nonzero().flatten().tolist()
+    assert sorted(pattern) == smallest_in_groups(scores, 2, 4).flatten().nonzero().flatten().tolist()
+
+
+@pytest.mark.parametrize(
+    ("kind", "share", "numbers"),
+    [
+        ("scattered", 0.5, 134_515_008),
+        ("layers", 0.1, 134_515_008 - 3 * 3_540_096),
+        ("neurons", 0.25, 134_515_008 - 30 * 3 * 576 * 384),
+    ],
+)
+def test_stored_numbers_are_those_of_the_shape(page: Page, kind: str, share: float, numbers: int) -> None:
+    made = packs.shipped(DEFAULT_MODEL)
+    assert made is not None
+    found = run(page, "prune/numbers.js", "stored(size, kind, share)", size=vars(made.shape), kind=kind, share=share)
+    assert found["numbers"] == numbers
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.05, 0.1, 0.2, 0.25, 0.3])
+def test_widths_are_the_engines(page: Page, fraction: float) -> None:
+    found = run(page, "slice/numbers.js", "widthLeft(576, fraction)", fraction=fraction)
+    assert found == SliceGpt(fraction=fraction).width(576)
+
+
+def test_a_slices_bytes_are_those_that_were_measured(page: Page) -> None:
+    made = packs.shipped(DEFAULT_MODEL)
+    assert made is not None
+    size = vars(made.shape)
+    forms = "['one', 'published'].map((form) => Object.values(bytesOf(size, width, form)).reduce((a, b) => a + b))"
+    dense, sliced = (run(page, "slice/numbers.js", forms, size=size, width=width) for width in (576, 456))
+    assert dense == [269_030_016, 269_030_016]
+    assert sliced[0] == 213_397_968  # slice:slicegpt,fraction=0.2 in the recorded results
+    assert sliced[1] == sliced[0] + 2 * (49_152 * 456 + 59 * 456**2)
+
+
+def test_a_picture_moves_while_dragging_and_settles_on_release(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KNEEPOINT_STORE", f"sqlite:///{tmp_path / 'store.db'}")
+    with serving() as address:
+        page.goto(f"{address}/quantize")
+        bits = page.get_by_role("slider", name="Bits a weight")
+        expect(bits).to_be_visible(timeout=MINUTE)
+        box = bits.bounding_box()
+        assert box is not None
+        middle = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + box["width"] / 3, middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 2, middle, steps=5)
+        expect(page.get_by_text("64 weights on 4 points").first).to_be_visible()
+        expect(page.get_by_text("Try it: 2-bit")).to_have_count(0)
+        page.mouse.up()
+        expect(page.get_by_text("Try it: 2-bit")).to_be_visible()
+        page.wait_for_url("**/quantize?bits=2")
+        bits.press("ArrowRight")
+        expect(page.get_by_text("64 weights on 8 points").first).to_be_visible()

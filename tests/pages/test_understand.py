@@ -1,0 +1,128 @@
+"""Quantize, Prune and Slice in their states: the shipped pack, settings from the address, a model without a pack."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.errors import InputError
+from engine.spec import DEFAULT_MODEL
+from engine.teaching import packs
+from tests.pages import filling
+from tests.pages.conftest import Open, said
+
+PAGES = ("quantize", "prune", "slice")
+
+
+def links(app: AppTest) -> dict[str, str]:
+    """What the links on the page say, and their queries."""
+    return {block.proto.label: block.proto.query_string for block in app.get("page_link")}
+
+
+def drawn(app: AppTest, place: int = 0) -> dict[str, Any]:
+    """The data that a picture of the page is drawn from."""
+    found: dict[str, Any] = json.loads(app.get("bidi_component")[place].proto.json)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_it_answers_at_once_from_the_shipped_pack(open_page: Open, page: str) -> None:
+    app = open_page(page)
+    assert drawn(app)["setting"]
+    assert "No result of this kind has been measured yet" in said(app)
+    assert any(label.startswith("Try it") for label in links(app))
+
+
+def test_the_address_sets_the_picture_and_the_measured_result_follows(open_page: Open, store) -> None:
+    filling.fill(store, filling.make_trials())
+    app = open_page("quantize", bits="3", group="64", row="typical")
+    assert drawn(app)["setting"]["bits"] == 3
+    assert drawn(app)["setting"]["row"] == "typical"
+    assert "Measured: 3-bit" in said(app)
+    assert "This setting" in said(app)
+    assert "recipe=quantize" in links(app)["Try it: 3-bit, round to nearest, groups of 64"]
+
+
+def test_a_setting_that_was_not_measured_shows_the_nearest_and_says_so(open_page: Open, store) -> None:
+    filling.fill(store, filling.make_trials())
+    app = open_page("quantize", bits="7", group="32")
+    assert "The nearest setting that was measured" in said(app)
+    assert "Measured: 8-bit" in said(app)
+    assert "Try it: 7-bit, round to nearest, groups of 32" in links(app)
+
+
+def test_the_models_own_grid_is_explained_and_shown(open_page: Open) -> None:
+    app = open_page("quantize")
+    assert "own grid" in said(app)
+    app.button(key="quantize:own_grid").click().run()
+    assert drawn(app)["setting"] == {"bits": 4, "group": "32", "symmetric": False, "row": "typical", "apart": 0}
+    assert app.query_params["group"] == "32"
+
+
+def test_measured_times_reach_the_bars(open_page: Open, store) -> None:
+    filling.fill(store, filling.make_trials())
+    times = {(one["kind"], round(one["amount"], 2)): one for one in drawn(open_page("prune"))["measured"]}
+    assert ("layers", 0.1) in times
+    assert times["layers", 0.1]["text"].endswith("ms")
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"kind": "layers", "amount": "0.2"}, "Try it: 6 layers removed"),
+        ({"kind": "2:4"}, "Try it: 2:4 zeros by magnitude"),
+        ({"amount": "0.3"}, "Try it: 30% zeros by magnitude"),
+    ],
+)
+def test_a_mask_can_be_tried(open_page: Open, query: dict[str, str], words: str) -> None:
+    assert words in links(open_page("prune", **query))
+
+
+def test_nothing_pruned_is_nothing_to_try(open_page: Open) -> None:
+    assert not any(label.startswith("Try it") for label in links(open_page("prune", amount="0")))
+
+
+def test_the_cut_names_the_next_words(open_page: Open, store) -> None:
+    filling.fill(store, filling.make_trials())
+    app = open_page("slice", fraction="0.2")
+    assert "Measured: 20% of the width sliced" in said(app)
+    assert "25% after the turn" in said(app)
+    assert "glass" in said(app)
+
+
+@pytest.fixture
+def local(
+    open_page: Open, tiny_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], AppTest]:
+    """Open Quantize on a local model that has no pack."""
+    folder = str(tiny_folder("llama"))
+    monkeypatch.setattr("pages.shared.teaching._others", lambda: [folder])
+    return lambda: open_page("quantize", model=folder)
+
+
+def test_a_model_without_a_pack_offers_to_prepare_it(
+    local: Callable[[], AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = local()
+    assert "has not been done yet" in said(app)
+    assert not app.get("bidi_component")[1:]
+    made = packs.shipped(DEFAULT_MODEL)
+    monkeypatch.setattr("engine.teaching.packs.prepare", lambda source, report: made)
+    app.button(key="teaching:prepare").click().run()
+    assert not app.exception
+    assert "One outlier stretches the whole grid" in said(app)
+
+
+def test_a_pack_that_can_not_be_made_is_a_sentence(
+    local: Callable[[], AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(source: object, report: object) -> None:
+        raise InputError("the parts of the model family 'gpt2' are not known")
+
+    app = local()
+    monkeypatch.setattr("engine.teaching.packs.prepare", fail)
+    app.button(key="teaching:prepare").click().run()
+    assert "not known" in app.error[0].value

@@ -1,0 +1,138 @@
+"""What a pack takes from a model: by rule, the same each time, and true of the weights."""
+
+from dataclasses import asdict
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.models import LanguageModel
+from engine.teaching import shown_weights, stream
+from engine.teaching.extract import extract
+from engine.teaching.pack import Pack, floats
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture
+def made(tiny_llama: LanguageModel, windows: Tensor) -> Pack:
+    return extract(tiny_llama, windows, windows[:1], quiet)
+
+
+def test_the_same_model_gives_the_same_pack(made: Pack, tiny_llama: LanguageModel, windows: Tensor) -> None:
+    assert asdict(extract(tiny_llama, windows, windows[:1], quiet)) == asdict(made)
+
+
+def test_it_knows_every_family(each_family: LanguageModel, windows: Tensor) -> None:
+    made = extract(each_family, windows, windows[:1], quiet)
+    assert made.shape.tied == each_family.anatomy.tied
+    assert len(made.scores.heads_activated) == 4
+    assert len(made.scores.heads_activated[0]) == 16
+
+
+def test_it_leaves_the_model_as_it_came(tiny_llama: LanguageModel, windows: Tensor) -> None:
+    before = {name: tensor.clone() for name, tensor in tiny_llama.network.state_dict().items()}
+    extract(tiny_llama, windows, windows[:1], quiet)
+    assert all(torch.equal(before[name], tensor) for name, tensor in tiny_llama.network.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in tiny_llama.network.parameters())
+
+
+def test_rows_and_tiles_are_the_weights_they_name(made: Pack, tiny_llama: LanguageModel) -> None:
+    layers = dict(tiny_llama.anatomy.linears())
+    for row in made.rows:
+        weight = layers[row.tensor].get_parameter("weight")
+        assert floats(row.values) == weight[row.row, row.column : row.column + 64].tolist()
+    for tile in made.tiles:
+        weight = layers[tile.tensor].get_parameter("weight")
+        cut = weight[tile.row : tile.row + tile.rows, tile.column : tile.column + tile.columns]
+        assert floats(tile.values) == cut.flatten().tolist()
+
+
+def test_the_outlier_row_is_the_most_outlying_of_all(made: Pack, tiny_llama: LanguageModel) -> None:
+    ratios = [shown_weights.outlier_ratios(layer.get_parameter("weight")) for _, layer in tiny_llama.anatomy.linears()]
+    assert made.rows[0].outlier_ratio == pytest.approx(max(float(one.max()) for one in ratios), rel=1e-3)
+
+
+def test_an_outlier_counts_whatever_its_sign() -> None:
+    weight = torch.ones(1, 128)
+    weight[0, 3] = -8.0
+    expected = 8 / ((63 + 64) / 64) ** 0.5
+    assert shown_weights.outlier_ratios(weight)[0].tolist() == [pytest.approx(expected), 1.0]
+
+
+def test_the_cloud_is_the_norms_activations_without_first_tokens(tiny_llama: LanguageModel, windows: Tensor) -> None:
+    made = stream.cloud(tiny_llama.anatomy, windows, quiet)
+    seen: list[Tensor] = []
+    norm = tiny_llama.network.get_submodule(made.tensor)
+    hook = norm.register_forward_pre_hook(lambda module, args: seen.append(args[0][0, 1:]))
+    with torch.inference_mode():
+        for window in windows:
+            tiny_llama.network(input_ids=window.unsqueeze(0))
+    hook.remove()
+    x = torch.cat(seen)
+    x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon)
+    x = x - x.mean(0)
+    first, second = made.coordinates
+    torch.testing.assert_close(torch.tensor(floats(made.x)), x[:, first], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.tensor(floats(made.y)), x[:, second], rtol=1e-4, atol=1e-4)
+
+
+def test_a_gradient_is_how_the_loss_changes(made: Pack, tiny_llama: LanguageModel, windows: Tensor) -> None:
+    row = made.rows[1]
+    gradient = floats(row.gradient)
+    place = max(range(64), key=lambda i: abs(gradient[i]))
+    weight = dict(tiny_llama.anatomy.linears())[row.tensor].get_parameter("weight").data
+    losses = []
+    for step in (-1e-2, 1e-2):
+        weight[row.row, row.column + place] += step
+        with torch.inference_mode():
+            logits = tiny_llama.network(input_ids=windows[:1]).logits[0, :-1].double()
+        losses.append(float(torch.nn.functional.cross_entropy(logits, windows[0, 1:])))
+        weight[row.row, row.column + place] -= step
+    assert (losses[1] - losses[0]) / 2e-2 == pytest.approx(gradient[place], rel=0.05)
+
+
+def test_histograms_count_every_weight(made: Pack, tiny_llama: LanguageModel) -> None:
+    layers = dict(tiny_llama.anatomy.linears())
+    for histogram in made.histograms[:-1]:
+        assert sum(histogram.counts) == layers[histogram.tensor].get_parameter("weight").numel()
+    assert sum(made.histograms[-1].counts) == 264 * 64
+
+
+def test_input_norms_are_those_of_the_layer(tiny_llama: LanguageModel, windows: Tensor) -> None:
+    block = tiny_llama.anatomy.blocks[0]
+    seen = []
+    hook = block.linears["mlp.gate_proj"].register_forward_pre_hook(
+        lambda module, args: seen.append(args[0].flatten(0, 1))
+    )
+    found = stream.input_norms(tiny_llama.anatomy, {"gate": block.linears["mlp.gate_proj"]}, windows, quiet)
+    hook.remove()
+    torch.testing.assert_close(found["gate"], torch.cat(seen).norm(dim=0))
+
+
+def test_the_spectrum_is_shares_and_the_turn_gathers_them(made: Pack) -> None:
+    turned, plain = made.spectrum.turned, made.spectrum.plain
+    assert sum(turned) == pytest.approx(1, abs=0.01)
+    assert sum(plain) == pytest.approx(1, abs=0.01)
+    assert all(sum(turned[:k]) >= sum(plain[:k]) - 1e-3 for k in range(64))
+
+
+def test_the_principal_angle_is_that_of_the_longest_axis() -> None:
+    points = torch.tensor([[1.0, 1.0], [-2.0, -2.0], [0.1, -0.1]], dtype=torch.float64)
+    assert stream.principal_angle(points) == pytest.approx(torch.pi / 4)
+
+
+def test_the_two_that_go_together_are_found_with_either_sign() -> None:
+    x = torch.tensor([[1.0, 0.0, -2.0], [-1.0, 1.0, 2.0], [1.0, -1.0, -2.0], [-1.0, 0.0, 2.0]], dtype=torch.float64)
+    assert stream.most_related(x) == (0, 2)
+
+
+def test_a_turn_changes_no_next_word_and_a_cut_does(made: Pack) -> None:
+    cuts = {(cut.fraction, cut.turned): cut for cut in made.cuts}
+    whole, turned = cuts[0.0, False], cuts[0.0, True]
+    assert [word for word, _ in whole.words[0]] == [word for word, _ in turned.words[0]]
+    assert whole.perplexity == pytest.approx(turned.perplexity, rel=2e-3)
+    assert [word for word, _ in whole.words[0]] == list(made.next_words[0].tokens[:5])
+    assert cuts[0.25, True].perplexity != pytest.approx(whole.perplexity, rel=2e-3)
