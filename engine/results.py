@@ -105,6 +105,8 @@ def analyse(
     calls (one of the module unless given), keyed by the trial, its dense trial and when both finished.
     """
     kept = _MEMO if memo is None else memo
+    if len(kept) > _MOST_KEPT:
+        kept.clear()
     dense = {row.comparison_id: row for row in rows if row.state == "done" and is_dense(row)}
     answers: dict[str, Items] = {}
 
@@ -172,6 +174,7 @@ def front_json(
 
 
 _MEMO: dict[tuple[Any, ...], Derived] = {}
+_MOST_KEPT = 20_000  # trials; what was dropped is derived again
 _SELF_TEXT: dict[str, float | None] = {
     "top1_agreement": 1.0,
     **dict.fromkeys(("kl_to_dense", "loss_change", "loss_change_low", "loss_change_high"), 0.0),
