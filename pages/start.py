@@ -109,13 +109,18 @@ def provenance_details(group: Group) -> str:
 def draw_doors() -> None:
     doors = (
         (
+            "pages/trade_offs.py",
+            "Understand",
+            "What is worth a look, what each method does, and why small isn't always fast.",
+        ),
+        (
             "pages/new_sweep.py",
             "Measure mine",
             "Choose a model, methods and their settings; see the cost before it runs.",
         ),
         ("pages/explore.py", "Explore the results", "Other axes, filters, every number with its interval, the table."),
     )
-    for column, (page, label, what) in zip(st.columns(2), doors, strict=True):
+    for column, (page, label, what) in zip(st.columns(len(doors)), doors, strict=True):
         with column, st.container(border=True, height="stretch", key=f"door-{label.split()[0].lower()}"):
             st.page_link(page, label=label, icon=":material/arrow_forward:", icon_position="right")
             markup.soft(what)
