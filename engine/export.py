@@ -5,37 +5,21 @@
 Compression is deterministic, so what is exported is what was measured. The events are those of a trial.
 """
 
-import json
 import shutil
-import sys
 import tempfile
-import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from engine import checkpoint, trial
-from engine.child import exit_with_parent, leave
+from engine import checkpoint, entry, trial
 from engine.events import Events
 from engine.spec import Trial
 from engine.trial import Job
 
 
-def main() -> int:
-    """Run the export on standard input; 0 when the folder is there, 1 when it failed and left nothing."""
-    events = Events.on_stdout()
-    exit_with_parent()
-    try:
-        export(json.load(sys.stdin), events)
-    except Exception as error:
-        events.failed(trial.explain(error, events.current), traceback.format_exc())
-        return 1
-    events.done()
-    return 0
-
-
-def export(values: dict[str, Any], events: Events) -> None:
+def export(values: Mapping[str, Any], events: Events) -> None:
     """Compress the trial's model and write it; the folder gets its name once it is whole."""
     folder = Path(values["folder"])
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as work_dir:
@@ -54,4 +38,4 @@ def export(values: dict[str, Any], events: Events) -> None:
 
 
 if __name__ == "__main__":
-    leave(main())
+    entry.main(export)

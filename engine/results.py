@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from engine import flips, stats
+from engine.errors import InputError
 from engine.front import FLATTERED_NOTE, find_front, flattered, is_dense
 from engine.row import Row
 from engine.tasks import get
@@ -92,7 +93,7 @@ def dense_identities(metrics: Metrics) -> dict[str, float | None]:
     if metrics.get("accuracy") is not None:
         known |= _SELF
     if metrics.get("perplexity") is not None:
-        known |= _SELF_TEXT
+        known |= {"top1_agreement": 1.0}
     return {name: value for name, value in known.items() if metrics.get(name) is None}
 
 
@@ -175,10 +176,6 @@ def front_json(
 
 _MEMO: dict[tuple[Any, ...], Derived] = {}
 _MOST_KEPT = 20_000  # trials; what was dropped is derived again
-_SELF_TEXT: dict[str, float | None] = {
-    "top1_agreement": 1.0,
-    **dict.fromkeys(("kl_to_dense", "loss_change", "loss_change_low", "loss_change_high"), 0.0),
-}
 _SELF: dict[str, float | None] = {
     **{f"{name}{end}": value for name, value in _ESTIMATES.items() for end in ("", *_ENDS)},
     **_COUNTS,
@@ -215,21 +212,30 @@ def _with(row: Row, added: Derived) -> Row:
 
 def _right(score: str, task: str, answers: Sequence["ItemResult"], metrics: Metrics) -> tuple[int, int] | None:
     """(right answers, answers) of a task; None where neither the answers nor what was measured says."""
-    rights = [_is_right(score, task, answer) for answer in answers]
+    normalised = _normalised(task)
+    rights = [_is_right(score, answer, normalised) for answer in answers]
     if None not in rights:
         return sum(map(bool, rights)), len(answers)
     share = metrics.get(f"{score}_{task}")
     return None if share is None else (round(share * len(answers)), len(answers))
 
 
-def _is_right(score: str, task: str, answer: "ItemResult") -> bool | None:
-    """Whether an answer is right by acc or by acc_norm; by acc too where the task doesn't define acc_norm.
+def _normalised(task: str) -> bool:
+    """Whether a task defines acc_norm; one that is not known here any more may have."""
+    try:
+        return get(task).normalised
+    except InputError:
+        return True
+
+
+def _is_right(score: str, answer: "ItemResult", normalised: bool) -> bool | None:
+    """Whether an answer is right by acc or by acc_norm; by acc too where the task is not `normalised`.
 
     Answers of older stores don't state the latter. It follows where both choose alike, where acc's choice is right,
     and where there are two choices; else it is None.
     """
     alike = answer.choice_norm is None or answer.choice_norm == answer.choice
-    if score == "accuracy" or alike or not get(task).normalised:
+    if score == "accuracy" or alike or not normalised:
         return answer.correct
     if answer.correct_norm is None and (answer.correct or len(answer.loglikelihoods) == 2):
         return not answer.correct
@@ -279,7 +285,8 @@ def _pairs(score: str, tasks: Mapping[str, "Aligned"]) -> list[stats.Pairs] | No
     """Each task's items by which model is right by this score; None where that is not known of every item."""
     found = []
     for task, sides in tasks.items():
-        ours, theirs = ([_is_right(score, task, answer) for answer in side] for side in sides)
+        normalised = _normalised(task)
+        ours, theirs = ([_is_right(score, answer, normalised) for answer in side] for side in sides)
         if None in ours or None in theirs:
             return None
         found.append(stats.pair([bool(one) for one in ours], [bool(one) for one in theirs]))

@@ -8,9 +8,6 @@ packed checkpoint.
 """
 
 import gc
-import json
-import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +17,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from engine import assets, calibration, checkpoint, models, perplexity_text, sources, tasks
-from engine.child import exit_with_parent, leave
+from engine import assets, calibration, checkpoint, entry, models, perplexity_text, sources, tasks
 from engine.errors import InputError
 from engine.events import Events
 from engine.layers.packed_linear import PackedLinear, has_kernel
@@ -42,7 +38,6 @@ LATENCY_METRICS = (
     *("prefill_speedup", "prefill_speedup_low", "prefill_speedup_high"),
     *("decode_speedup", "decode_speedup_low", "decode_speedup_high"),
 )
-LESS_MEMORY = "close other programs, choose a smaller model, or use fewer or shorter windows, then retry"
 
 
 @dataclass(frozen=True)
@@ -65,19 +60,6 @@ class Job:
     def packed(self) -> Path:
         """The folder of the packed checkpoint."""
         return self.work_dir / "packed"
-
-
-def main() -> int:
-    """Run the job on standard input; 0 when it is done, 1 when it failed."""
-    events = Events.on_stdout()
-    exit_with_parent()
-    try:
-        run(Job.from_dict(json.load(sys.stdin)), events)
-    except Exception as error:
-        events.failed(explain(error, events.current), traceback.format_exc())
-        return 1
-    events.done()
-    return 0
 
 
 def run(job: Job, events: Events) -> None:
@@ -238,22 +220,9 @@ def release(job: Job) -> None:
         torch.cuda.empty_cache()
 
 
-def explain(error: Exception, stage: str) -> str:
-    """Why a trial failed, in one sentence for its user."""
-    text = " ".join(str(error).split())
-    if isinstance(error, InputError):
-        return text
-    during = f" (stage: {stage})" if stage else ""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
-        return f"ran out of memory{during}: {LESS_MEMORY}"
-    if "No space left on device" in text:
-        return f"the disk is full{during}: free some space, then retry"
-    return f"{type(error).__name__}{during}: {text[:300]}"
-
-
 def _accelerator(job: Job) -> dict[str, str]:
     return {"gpu": torch.cuda.get_device_name()} if job.trial.protocol.device == "cuda" else {}
 
 
 if __name__ == "__main__":
-    leave(main())
+    entry.main(lambda content, events: run(Job.from_dict(content), events))

@@ -1,6 +1,8 @@
+import math
+
 import numpy as np
 import pytest
-from scipy.stats import binomtest, norm, sem
+from scipy.stats import binomtest, norm, sem, ttest_1samp
 
 from engine import stats
 from engine.stats import Pairs
@@ -141,3 +143,25 @@ def test_a_difference_takes_questions_even_where_nothing_disagreed() -> None:
 def test_questions_to_settle_refuses_what_makes_no_sense(questions: int, difference: float) -> None:
     with pytest.raises(ValueError, match="difference"):
         stats.questions_to_settle(stats.Estimate(0, -0.1, 0.1), questions, difference)
+
+
+@pytest.mark.parametrize("sample", [(1.0, 2.0), (0.1, -0.3, 0.2, 0.7, 0.05)])
+def test_the_interval_of_a_mean_is_scipys(sample: tuple[float, ...]) -> None:
+    expected = ttest_1samp(sample, 0).confidence_interval(0.95)
+    assert stats.mean_interval(sample) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_interval_of_two_values_by_hand() -> None:
+    """Mean 1, standard error 1, and the t distribution's 97.5% point at one degree of freedom, tan(0.475 pi)."""
+    assert stats.mean_interval((0.0, 2.0)) == pytest.approx((1 - 12.7062047, 1 + 12.7062047))
+
+
+def test_the_mean_of_one_value_has_no_interval_and_equal_values_no_width() -> None:
+    assert stats.mean_interval([3.0]) is None
+    assert stats.mean_interval([3.0, 3.0]) == (3.0, 3.0)
+
+
+def test_what_is_not_finite_stays_visible() -> None:
+    found = stats.mean_interval(np.array([1.0, math.inf]))
+    assert found is not None
+    assert math.isnan(found.low)

@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from engine import assets, perplexity_text, references, sources, tasks, trial
+from engine import assets, entry, perplexity_text, references, sources, tasks, trial
 from engine.errors import InputError
 from engine.events import Events
 from engine.measure import machine_load
@@ -325,7 +325,7 @@ def test_what_was_measured_before_a_failure_is_out_already(
     ],
 )
 def test_a_failure_is_explained_in_a_sentence(error: Exception, expected: str) -> None:
-    reason = trial.explain(error, "compress")
+    reason = entry.explain(error, "compress")
     assert reason.startswith(expected)
     assert "\n" not in reason
 

@@ -114,6 +114,21 @@ def _numbers(arguments):  # type: ignore[no-untyped-def]
 
 
 @njit
+def _stored(codes_at, scales_at, zeros_at, rows, columns, groups, a_byte):  # type: ignore[no-untyped-def]
+    """The matrix at three addresses: codes and zero points, so many a byte, and the scales' bits."""
+    codes = carray(_pointer(codes_at), (rows, columns // a_byte), np.uint8)
+    scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
+    zeros = carray(_pointer(zeros_at), (rows, (groups + a_byte - 1) // a_byte), np.uint8)
+    return codes, scales, zeros
+
+
+@njit
+def _out(address, tokens, rows):  # type: ignore[no-untyped-def]
+    """Where a product goes, [tokens, rows], as float32 and as the bits of bf16; one of the two is meant."""
+    return carray(_pointer(address), (tokens, rows), np.float32), carray(_pointer(address), (tokens, rows), np.uint16)
+
+
+@njit
 def _from_half(bits):  # type: ignore[no-untyped-def]
     """A float16's bits as float32: exponent and fraction moved into place, the bias corrected by a power of two."""
     wide = np.uint32(bits)
@@ -183,13 +198,10 @@ def _multiply8(arguments):  # type: ignore[no-untyped-def]
     """codes [rows, columns], scales and zeros [rows, groups], x [tokens, columns], out [tokens, rows]."""
     codes_at, scales_at, zeros_at, rows, columns, group_size, x_at, out_at, tokens, bf16 = _numbers(arguments)
     groups = columns // group_size
-    codes = carray(_pointer(codes_at), (rows, columns), np.uint8)
-    scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
-    zeros = carray(_pointer(zeros_at), (rows, groups), np.uint8)
+    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, rows, columns, groups, 1)
     x = _read(x_at, tokens, columns, bf16)
     sums = _group_sums(x, group_size)
-    out = carray(_pointer(out_at), (tokens, rows), np.float32)
-    out16 = carray(_pointer(out_at), (tokens, rows), np.uint16)
+    out, out16 = _out(out_at, tokens, rows)
     first, last = _share(rows)
     for r in range(first, last):
         for t in range(tokens):
@@ -210,14 +222,11 @@ def _multiply4(arguments):  # type: ignore[no-untyped-def]
     """As _multiply8, with two codes and two zero points a byte."""
     codes_at, scales_at, zeros_at, rows, columns, group_size, x_at, out_at, tokens, bf16 = _numbers(arguments)
     groups, half = columns // group_size, group_size // 2
-    codes = carray(_pointer(codes_at), (rows, columns // 2), np.uint8)
-    scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
-    zeros = carray(_pointer(zeros_at), (rows, (groups + 1) // 2), np.uint8)
+    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, rows, columns, groups, 2)
     x = _read(x_at, tokens, columns, bf16)
     sums = _group_sums(x, group_size)
     even, odd = x[:, ::2].copy(), x[:, 1::2] * np.float32(1 / 16)
-    out = carray(_pointer(out_at), (tokens, rows), np.float32)
-    out16 = carray(_pointer(out_at), (tokens, rows), np.uint16)
+    out, out16 = _out(out_at, tokens, rows)
     first, last = _share(rows)
     for r in range(first, last):
         for t in range(tokens):
@@ -239,9 +248,7 @@ def _expand8(arguments):  # type: ignore[no-untyped-def]
     """out [count, columns] gets the weights of the rows from `begin` on."""
     codes_at, scales_at, zeros_at, rows, columns, group_size, begin, out_at, count, _ = _numbers(arguments)
     groups = columns // group_size
-    codes = carray(_pointer(codes_at), (rows, columns), np.uint8)
-    scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
-    zeros = carray(_pointer(zeros_at), (rows, groups), np.uint8)
+    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, rows, columns, groups, 1)
     out = carray(_pointer(out_at), (count, columns), np.float32)
     first, last = _share(count)
     for o in range(first, last):
@@ -258,9 +265,7 @@ def _expand4(arguments):  # type: ignore[no-untyped-def]
     """As _expand8, with two codes and two zero points a byte."""
     codes_at, scales_at, zeros_at, rows, columns, group_size, begin, out_at, count, _ = _numbers(arguments)
     groups, half = columns // group_size, group_size // 2
-    codes = carray(_pointer(codes_at), (rows, columns // 2), np.uint8)
-    scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
-    zeros = carray(_pointer(zeros_at), (rows, (groups + 1) // 2), np.uint8)
+    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, rows, columns, groups, 2)
     out = carray(_pointer(out_at), (count, columns), np.float32)
     first, last = _share(count)
     for o in range(first, last):

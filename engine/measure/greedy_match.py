@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.measure import interval
+from engine import stats
 
 PROMPTS, PROMPT_TOKENS, TOKENS = 50, 32, 32
 SELF = dict.fromkeys(("greedy_match_tokens", "greedy_match_tokens_low", "greedy_match_tokens_high"), float(TOKENS))
@@ -47,7 +47,7 @@ def metrics(ours: Tensor, dense: Tensor) -> dict[str, float]:
     Source of the addition: Agresti and Coull 1998, The American Statistician 52.
     """
     shared = common_prefix(ours, dense).double().numpy()
-    ends = interval.of_mean(np.append(shared, (0.0, TOKENS)))
+    ends = stats.mean_interval(np.append(shared, (0.0, TOKENS)))
     assert ends is not None
     return {
         "greedy_match_tokens": float(shared.mean()),

@@ -3,8 +3,8 @@
     python -m engine.measure.machine_limits [FILE]     measure here and write FILE, or the cache's file
 
 Memory: the best of two ways of reading a tensor that no cache holds. Matrices: a linear layer on many tokens, as a
-prompt gives it, in fp32 and in bf16.
-The best run counts, because other work only ever slows a run. `engine.machine` runs this in a process of its own.
+prompt gives it, in fp32 and in bf16. The best run counts, because other work only ever slows a run. `engine.machine`
+runs this in a process of its own.
 """
 
 import sys

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engine.measure import interval
+from engine import stats
 from engine.measure.dense_logits import DenseLogits
 from engine.measure.logits import HEAD_POSITIONS, Logits
 
@@ -84,7 +84,7 @@ def compare(ours: Reading, dense_loss: Tensor, dense_argmax: Tensor) -> Compared
     """
     assert ours.kl is not None
     change = (ours.loss.double() - dense_loss.double()).mean(dim=1)  # [windows]
-    ends = interval.of_mean(change.numpy())
+    ends = stats.mean_interval(change.numpy())
     low, high = ends or (None, None)
     found: dict[str, float | None] = {
         "kl_to_dense": _not_negative(ours.kl.double().mean().item()),

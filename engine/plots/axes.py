@@ -1,7 +1,7 @@
 """The plot area in pixels, its ranges, ticks and titles, and the subtitle above it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine import front, words
@@ -30,20 +30,12 @@ class Canvas:
         return across * self.area.right, up * self.area.top
 
 
-def layout(data: FrontData, canvas: Canvas, colours: Theme) -> dict[str, Any]:
-    found = data.front
-    shared = {
-        "showgrid": True,
-        "gridcolor": colours.grid,
-        "zeroline": False,
-        "showline": False,
-        "tickfont": {"size": TICK, "color": colours.text},
-        "fixedrange": canvas.compact,
-    }
-    settings: dict[str, Any] = {
-        "height": canvas.height,
+def frame(height: int, margin: Mapping[str, int], colours: Theme) -> dict[str, Any]:
+    """What every figure's layout has: its size in pixels, colours, type, and the box of its hover."""
+    return {
+        "height": height,
         "autosize": True,
-        "margin": canvas.margin,
+        "margin": dict(margin),
         "paper_bgcolor": colours.background,
         "plot_bgcolor": colours.background,
         "font": {"family": palette.FONT, "size": TICK, "color": colours.text},
@@ -55,6 +47,21 @@ def layout(data: FrontData, canvas: Canvas, colours: Theme) -> dict[str, Any]:
             "bordercolor": colours.quiet,
             "font": {"size": TICK, "color": colours.text},
         },
+    }
+
+
+def layout(data: FrontData, canvas: Canvas, colours: Theme) -> dict[str, Any]:
+    found = data.front
+    shared = {
+        "showgrid": True,
+        "gridcolor": colours.grid,
+        "zeroline": False,
+        "showline": False,
+        "tickfont": {"size": TICK, "color": colours.text},
+        "fixedrange": canvas.compact,
+    }
+    settings: dict[str, Any] = {
+        **frame(canvas.height, canvas.margin, colours),
         "xaxis": {**shared, **_axis(found.x, data.x_range, 4 if canvas.compact else 8, colours)},
         "yaxis": {**shared, **_axis(found.y, data.y_range, 7, colours), "title_standoff": 6},
     }
@@ -63,9 +70,14 @@ def layout(data: FrontData, canvas: Canvas, colours: Theme) -> dict[str, Any]:
     return settings
 
 
+def axis_name(metric: Metric) -> str:
+    """What an axis calls a metric."""
+    return {"weight_bytes": "Weights", "accuracy": "Mean accuracy"}.get(metric.name, metric.label)
+
+
 def _axis(metric: Metric, ends: tuple[float, float], most: int, colours: Theme) -> dict[str, Any]:
     log = metric.scale == "log"
-    name = {"weight_bytes": "Weights", "accuracy": "Mean accuracy"}.get(metric.name, metric.label)
+    name = axis_name(metric)
     unit = {"x": "times the original", "": ""}.get(metric.unit, metric.unit)
     details = ", ".join(part for part in (unit, "log scale" if log else "") if part)
     title = f"{name} ({details})" if details else name

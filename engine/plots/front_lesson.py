@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine import front, words
-from engine.metrics import Metric
 from engine.plots import palette
-from engine.plots.axes import log_ticks
+from engine.plots.axes import axis_name, log_ticks
 from engine.plots.marks import FrontData, Mark, front_data
 from engine.row import Row
 
@@ -35,7 +34,7 @@ def front_lesson(rows: Sequence[Row], y: str = "accuracy", comparison: str | Non
         "count": {"all": len(data.marks), "front": len(data.front.best)},
         "step": [_place(x, height, data) for x, height in data.step],
         "ticks": {"x": _x_ticks(data), "ratio": _ratio_ticks(data), "y": _y_ticks(data)},
-        "quality": {"label": _title(data.front.y), "low": data.y_range[0], "high": data.y_range[1]},
+        "quality": {"label": axis_name(data.front.y), "low": data.y_range[0], "high": data.y_range[1]},
         "lines": _lines(data),
         "knee": {"id": knee.row.trial_id, "says": words.knee(data.front)} if knee else None,
     }
@@ -93,7 +92,3 @@ def _lines(data: FrontData) -> list[dict[str, Any]]:
     """The heights of the original and of guessing."""
     known = (("original", data.original), ("guessing", data.guessing))
     return [{"name": n, "y": _place(data.x_range[0], h, data)[1]} for n, h in known if h is not None]
-
-
-def _title(y: Metric) -> str:
-    return {"accuracy": "Mean accuracy"}.get(y.name, y.label)

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from engine.plots import palette
-from engine.plots.axes import AXIS_TITLE, TICK
+from engine.plots.axes import AXIS_TITLE, TICK, frame
 from engine.plots.palette import Theme
 
 
@@ -11,20 +10,7 @@ def layout(height: int, title: str, colours: Theme, compact: bool, top: int = 12
     """height in pixels; title: of the numbers; top: the margin above, where a legend may stand."""
     axis = {"tickfont": {"size": TICK, "color": colours.text}, "zeroline": False, "fixedrange": True}
     return {
-        "height": height,
-        "autosize": True,
-        "margin": {"l": 8, "r": 14, "t": top, "b": 56},
-        "paper_bgcolor": colours.background,
-        "plot_bgcolor": colours.background,
-        "font": {"family": palette.FONT, "size": TICK, "color": colours.text},
-        "showlegend": False,
-        "hovermode": "closest",
-        "hoverlabel": {
-            "align": "left",
-            "bgcolor": colours.background,
-            "bordercolor": colours.quiet,
-            "font": {"size": TICK, "color": colours.text},
-        },
+        **frame(height, {"l": 8, "r": 14, "t": top, "b": 56}, colours),
         "legend": {
             "orientation": "h",
             **{"x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "traceorder": "normal"},

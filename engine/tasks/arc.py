@@ -9,28 +9,17 @@ def read(record: Record, id: int) -> Item:
     return item(id, f"Question: {text(record, 'question')}\nAnswer:", options, answer_index(record, labels))
 
 
-_COLUMNS = ("question", "choices", "answerKey")
+def _task(name: str, label: str, summary: str, config: str) -> Task:
+    return Task(
+        name=name,
+        label=label,
+        summary=summary,
+        columns=("question", "choices", "answerKey"),
+        normalised=True,
+        read=read,
+        hub=HubData("allenai/ai2_arc", "210d026faf9955653af8916fad021475a3f00453", "test", (config,)),
+    )
 
 
-def _hub(config: str) -> HubData:
-    return HubData("allenai/ai2_arc", "210d026faf9955653af8916fad021475a3f00453", "test", (config,))
-
-
-EASY = Task(
-    name="arc_easy",
-    label="ARC Easy",
-    summary="School science exams, the easy set",
-    columns=_COLUMNS,
-    normalised=True,
-    read=read,
-    hub=_hub("ARC-Easy"),
-)
-CHALLENGE = Task(
-    name="arc_challenge",
-    label="ARC Challenge",
-    summary="School science exams, the hard set",
-    columns=_COLUMNS,
-    normalised=True,
-    read=read,
-    hub=_hub("ARC-Challenge"),
-)
+EASY = _task("arc_easy", "ARC Easy", "School science exams, the easy set", "ARC-Easy")
+CHALLENGE = _task("arc_challenge", "ARC Challenge", "School science exams, the hard set", "ARC-Challenge")

@@ -74,11 +74,7 @@ def load_rows(source: HubData, config: str | None) -> Iterable[Mapping[str, Any]
         rows: Iterable[Mapping[str, Any]] = load_dataset(
             source.dataset, config, split=source.split, revision=source.revision
         )
-    except (
-        DatasetsError,
-        httpx.HTTPError,
-        ValueError,
-    ) as error:  # the last for a configuration or split that is not there
+    except (DatasetsError, httpx.HTTPError, ValueError) as error:  # ValueError: no such configuration or split
         raise error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error)) from None
     return rows
 

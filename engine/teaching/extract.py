@@ -5,17 +5,14 @@
 The events are those of a trial. The same model and data give the same pack on one machine.
 """
 
-import json
-import sys
-import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from engine import assets, models, sources, trial
+from engine import assets, entry, models, sources
 from engine.calibration import windows_of
-from engine.child import exit_with_parent, leave
 from engine.events import Events
 from engine.methods import Report
 from engine.methods.slicegpt import pooled_covariance
@@ -28,27 +25,14 @@ CALIBRATION = f"{WINDOWS} windows of {TOKENS} tokens of Wikipedia passages"
 HELDOUT = f"{HELDOUT_WINDOWS} windows of {TOKENS} tokens of held-out passages"
 
 
-def main() -> int:
-    """Run the job on standard input; 0 when the pack is there, 1 when it failed and left nothing."""
-    events = Events.on_stdout()
-    exit_with_parent()
-    try:
-        run(json.load(sys.stdin), events)
-    except Exception as error:
-        events.failed(trial.explain(error, events.current), traceback.format_exc())
-        return 1
-    events.done()
-    return 0
-
-
-def run(job: dict[str, Any], events: Events) -> None:
+def run(asked: Mapping[str, Any], events: Events) -> None:
     """Find the model, take its pack and write it."""
     events.stage("load the model")
-    source = sources.resolve(job["model"], job["revision"])
+    source = sources.resolve(asked["model"], asked["revision"])
     model = models.load(source)
     windows = windows_of(assets.text("calibration"), model.tokenizer, WINDOWS, TOKENS, SEED)
     heldout = windows_of(assets.text("heldout"), model.tokenizer, HELDOUT_WINDOWS, TOKENS, SEED)
-    pack.write(extract(model, windows, heldout, events.staged_progress), Path(job["path"]))
+    pack.write(extract(model, windows, heldout, events.staged_progress), Path(asked["path"]))
 
 
 def extract(model: LanguageModel, windows: Tensor, heldout: Tensor, report: Report) -> Pack:
@@ -97,4 +81,4 @@ def shape(model: LanguageModel) -> Shape:
 
 
 if __name__ == "__main__":
-    leave(main())
+    entry.main(run)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from engine.measure import perplexity
 from engine.methods import Report
 from engine.methods.slicegpt import principal_axes, slice_by
 from engine.models import LanguageModel
@@ -45,19 +45,10 @@ def cuts(load: Callable[[], LanguageModel], covariance: Tensor, heldout: Tensor,
             slice_by(model.anatomy, torch.eye(width, dtype=torch.float64)[:, :kept], untie=False)
             width = kept
             words = tuple(_likeliest(model, prompt) for prompt in PROMPTS)
-            made.append(Cut(fraction, turned, perplexity(model, heldout), words))
+            found = perplexity.metrics(perplexity.read(model.network, heldout))["perplexity"]
+            made.append(Cut(fraction, turned, float(f"{found:.4g}"), words))
     report("cut the width", len(made), len(made))
     return tuple(made)
-
-
-@torch.inference_mode()
-def perplexity(model: LanguageModel, windows: Tensor) -> float:
-    """exp of the mean loss over every token of [windows, tokens] but the first of each, to four digits."""
-    losses = []
-    for window in windows.to(model.device):
-        logits = model.network(input_ids=window.unsqueeze(0), use_cache=False).logits[0, :-1].float()
-        losses.append(functional.cross_entropy(logits, window[1:]).double())
-    return float(f"{float(torch.stack(losses).mean().exp()):.4g}")
 
 
 def _coordinates(covariance: Tensor) -> Tensor:

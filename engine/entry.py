@@ -1,0 +1,53 @@
+"""The entry point of a child process: the job on its standard input, its events, and a sentence when it fails.
+
+    if __name__ == "__main__":
+        entry.main(run)      # run(job, events)
+
+Used by every module that `engine.child.run_in_child` starts.
+"""
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+import torch
+
+from engine.child import exit_with_parent, leave
+from engine.errors import InputError
+from engine.events import Events
+
+Work = Callable[[Mapping[str, Any], Events], None]
+
+LESS_MEMORY = "close other programs, choose a smaller model, or use fewer or shorter windows, then retry"
+
+
+def main(work: Work) -> NoReturn:
+    """Do the work and leave: 0 when it is done, 1 when it failed, which its last event says."""
+    leave(attempt(work, Events.on_stdout()))
+
+
+def attempt(work: Work, events: Events) -> int:
+    """Read the job and do the work; the exit status."""
+    exit_with_parent()
+    try:
+        work(json.load(sys.stdin), events)
+    except Exception as error:
+        events.failed(explain(error, events.current), traceback.format_exc())
+        return 1
+    events.done()
+    return 0
+
+
+def explain(error: Exception, stage: str) -> str:
+    """Why a job failed, in one sentence for its user."""
+    text = " ".join(str(error).split())
+    if isinstance(error, InputError):
+        return text
+    during = f" (stage: {stage})" if stage else ""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
+        return f"ran out of memory{during}: {LESS_MEMORY}"
+    if "No space left on device" in text:
+        return f"the disk is full{during}: free some space, then retry"
+    return f"{type(error).__name__}{during}: {text[:300]}"
