@@ -1,7 +1,7 @@
 """What a trial tells the process that started it: one JSON object a line, as soon as it happens.
 
-stage {stage, total?} · progress {done, total} · metrics {metrics, reasons} · items {task, items} · note {text}
-simulated {value} · environment {environment} · failed {reason, traceback} · done {}
+stage {stage, total?} · progress {done, total} · metrics {metrics, reasons} · items {task, items} · texts {texts}
+note {text} · simulated {value} · environment {environment} · failed {reason, traceback} · done {}
 """
 
 import json
@@ -66,6 +66,10 @@ class Events:
     def items(self, task: str, answers: Iterable[Mapping[str, Any]]) -> None:
         """How the items of one task were answered; log-likelihoods that are not finite go out as null."""
         self._emit("items", task=task, items=[_finite_answer(answer) for answer in answers])
+
+    def texts(self, texts: Iterable[Mapping[str, Any]]) -> None:
+        """What the model wrote after the fixed prompts: prompt, text, tokens and ends of each."""
+        self._emit("texts", texts=[dict(text) for text in texts])
 
     def note(self, text: str) -> None:
         self._emit("note", text=text)

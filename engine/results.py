@@ -18,6 +18,7 @@ from engine.errors import InputError
 from engine.front import FLATTERED_NOTE, find_front, flattered, is_dense
 from engine.row import Row
 from engine.tasks import get
+from engine.texts import Text
 
 if TYPE_CHECKING:
     from engine.store.items import ItemResult
@@ -28,6 +29,7 @@ Items = Mapping[str, Sequence["ItemResult"]]  # task -> its answered items
 Metrics = Mapping[str, float | None]
 
 SCORES = ("accuracy", "accuracy_norm")
+FRONT_TEXTS = 5  # of each trial, so that the recorded results stay small
 _ENDS = ("_low", "_high")
 _NO_DENSE = "the original model has not been measured under this protocol yet"
 _NO_PAIRS = "the original model answered other items"
@@ -134,8 +136,8 @@ def analyse(
     return result
 
 
-def to_json(row: Row, items: Items | None = None) -> dict[str, Any]:
-    """A trial as `run --json` and `front --json` write it; with `items` also its answers.
+def to_json(row: Row, items: Items | None = None, texts: Sequence[Text] = ()) -> dict[str, Any]:
+    """A trial as `run --json` and `front --json` write it; with `items` also its answers, with `texts` what it wrote.
 
     A value that is infinite or not a number is None, with its reason in "reasons". "verdict" says of each score that
     was compared with the dense model's whether it is better, worse or not distinguishable, on how many questions, and
@@ -160,18 +162,28 @@ def to_json(row: Row, items: Items | None = None) -> dict[str, Any]:
     }
     if items is not None:
         content["items"] = {task: [answer.to_dict() for answer in answers] for task, answers in items.items()}
+    if texts:
+        content["texts"] = [text.to_dict() for text in texts]
     return content
 
 
 def front_json(
-    rows: Sequence[Row], x: str = "weight_bytes", y: str = "accuracy", comparison: str | None = None
+    rows: Sequence[Row],
+    x: str = "weight_bytes",
+    y: str = "accuracy",
+    comparison: str | None = None,
+    texts_of: Callable[[str], Sequence[Text]] = lambda trial_id: (),
 ) -> list[dict[str, Any]]:
-    """Every finished trial without its items, each with `on_front`, in the order given.
+    """Every finished trial without its items, with the first few of its texts and `on_front`, in the order given.
 
     A front holds one comparison, so trials of another are never on it; see `engine.front.find_front`.
     """
     best = find_front(rows, x, y, comparison).best_ids
-    return [{**to_json(row), "on_front": row.trial_id in best} for row in rows if row.state == "done"]
+    return [
+        {**to_json(row, texts=texts_of(row.trial_id)[:FRONT_TEXTS]), "on_front": row.trial_id in best}
+        for row in rows
+        if row.state == "done"
+    ]
 
 
 _MEMO: dict[tuple[Any, ...], Derived] = {}

@@ -28,6 +28,7 @@ from engine.paths import cache_dir
 from engine.row import Progress
 from engine.spec import Trial
 from engine.store import ItemResult, Job, Queue, StateError, Store, StoreError, StoreFullError
+from engine.texts import Text
 
 IDLE_S = 0.5  # between looks at an empty queue
 PROGRESS_S = 0.5  # between writes of the progress
@@ -225,6 +226,9 @@ class _Report:
             case "items":
                 answers = [ItemResult.from_dict(values) for values in event["items"]]
                 self._keep(lambda: queue.keep_items(trial_id, str(event["task"]), answers))
+            case "texts":
+                written = [Text.from_dict(values) for values in event["texts"]]
+                self._keep(lambda: queue.keep_texts(trial_id, written))
             case "note":
                 self._keep(lambda: queue.keep_facts(trial_id, note=str(event["text"])))
             case "simulated":

@@ -9,7 +9,7 @@ from engine.front import guesses, telling_quality
 from engine.metrics import ASIDE, METRICS, metric
 from engine.results import SCORES, verdict
 from engine.row import Row
-from pages.shared import frame, markup, stored, tray
+from pages.shared import frame, markup, stored, tray, written
 from pages.shared.card import why
 from pages.shared.flip_list import draw_flips
 from pages.shared.markup import Bar
@@ -109,6 +109,7 @@ def draw_measured(row: Row) -> None:
     draw_bytes(row, dense)
     draw_metrics(row, dense)
     if row.state == "done":
+        written.draw_one(row, dense, "result")
         draw_flips(row, dense)
 
 

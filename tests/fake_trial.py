@@ -34,6 +34,12 @@ def emit(event: str, **content: object) -> None:
     print(json.dumps({"event": event, **content}), flush=True)
 
 
+def written(bits: int) -> list[dict[str, object]]:
+    """Six made-up texts of two tokens; the second token of all but the first is the bits."""
+    made_up = [(f"Prompt {n}", 8 if n == 0 else bits) for n in range(6)]
+    return [{"prompt": prompt, "text": f" is {last}", "tokens": [1, last], "ends": [3, 5]} for prompt, last in made_up]
+
+
 def run_trial(work_dir: Path, bits: int) -> int:
     """Behave as the bits say, leaving this process's id and one of a child of its own in the work folder."""
     emit("environment", environment={"cpu": "none"})
@@ -59,6 +65,7 @@ def run_trial(work_dir: Path, bits: int) -> int:
     answers = [{"id": 0, "loglikelihoods": [-1.0, -2.0], "choice": 0, "choice_norm": 0, "correct": True}]
     emit("items", task="piqa", items=answers)
     emit("metrics", metrics={"accuracy": 1.0, "accuracy_chance": 0.5}, reasons={})
+    emit("texts", texts=written(bits))
     emit("simulated", value=False)
     emit("done")
     return 0

@@ -46,6 +46,13 @@ def test_log_likelihoods_that_are_not_finite_go_out_as_null() -> None:
     assert told(stream.getvalue())[0]["items"] == [{**answer, "loglikelihoods": [-1.5, None]}]
 
 
+def test_texts_go_out_as_they_were_written() -> None:
+    stream = io.StringIO()
+    text = {"prompt": "Once", "text": " upon \u00e9", "tokens": [5, 6], "ends": [5, 7]}
+    Events(stream).texts([text])
+    assert told(stream.getvalue()) == [{"event": "texts", "texts": [text]}]
+
+
 def test_progress_is_thinned_out_but_its_end_is_told() -> None:
     stream, clock = io.StringIO(), Clock()
     events = Events(stream, clock)

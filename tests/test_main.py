@@ -83,6 +83,8 @@ def test_run_prints_a_table_with_units_and_writes_the_designs_json(tmp_path: Pat
     answer = {"id": 0, "loglikelihoods": [-1.0, -2.0], "choice": 0, "choice_norm": 0, "correct": True}
     assert content["items"] == {"piqa": [answer]}
     assert content["environment"]["cpu"] == "none"
+    assert content["texts"] == fake_trial.written(8)
+    assert '"tokens": [1, 8],' in target.read_text()
 
 
 def test_run_writes_what_is_infinite_as_null_with_its_reason(tmp_path: Path) -> None:
@@ -303,6 +305,7 @@ def test_front_marks_the_trials_on_it_and_writes_all(tmp_path: Path, capsys) -> 
         recipe(8): False,
     }
     assert all("items" not in entry for entry in written.values())
+    assert written[recipe(3)]["texts"] == fake_trial.written(3)[:5]
 
 
 def test_methods_tell_each_methods_paper_settings_and_what_is_real(capsys) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from engine.errors import InputError
-from engine.recorded import FOLDER, provenance, read, recorded
+from engine.recorded import FOLDER, provenance, read, recorded, recorded_texts
 from engine.results import front_json
+from engine.texts import Text
 from tests.made_rows import sweep
 
 ROWS = sweep()[0]
@@ -25,6 +26,14 @@ def test_what_front_json_wrote_is_read_back_and_flagged(tmp_path: Path) -> None:
     assert all(r.recorded and r.state == "done" for r in rows)
     assert dict(rows[2].metrics) == dict(ROWS[2].metrics)
     assert front_json(rows) == front_json(ROWS)
+
+
+def test_the_texts_that_front_json_wrote_are_read_back(tmp_path: Path) -> None:
+    texts = [Text(f"Prompt {n}", " é!", (7, 8), (2, 3)) for n in range(9)]
+    one = ROWS[1].trial_id
+    write(tmp_path, front_json(ROWS, texts_of=lambda trial_id: texts if trial_id == one else ()))
+    assert recorded_texts(tmp_path) == {one: tuple(texts[:5])}
+    assert len(recorded(tmp_path)) == len(ROWS)
 
 
 def test_the_chip_names_machine_and_date(tmp_path: Path) -> None:
@@ -51,6 +60,9 @@ def broken(**changes: Any) -> list[dict[str, Any]]:
         ({}, "expected the list"),
         ([1], "entry 0: expected a mapping"),
         (broken(trial=None), "trial must be a str, got nothing"),
+        (broken(texts=[{"prompt": "a", "text": "b", "tokens": [1]}]), "entry 0: texts are not as"),
+        (broken(texts=[{"prompt": "a", "text": "b", "tokens": [1], "ends": [2]}]), "rising places"),
+        (broken(texts=3), "texts are not as"),
         (broken(simulated="no"), "simulated must be a bool, got str"),
         (broken(recipe="quantise:rtn"), "unknown recipe word"),
         (broken(protocol={"limits": 3}), "unknown protocol setting"),

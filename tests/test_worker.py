@@ -78,8 +78,18 @@ def test_queued_trials_run_dense_first_and_their_results_are_kept(store: Store, 
     dense = store.row(made().id)
     assert dense.state == "done"
     assert dense.finished_at <= row.started_at
+    assert [text.tokens for text in store.texts(dense.trial_id)] == [(1, WORKS)] * 6
     assert row.metrics["flips"] == 0.0  # compared with dense's answers when it was finished
     assert row.metrics["accuracy_retention"] == 1.0
+
+
+def test_what_a_trial_wrote_is_kept_and_its_metrics_too(store: Store) -> None:
+    store.submit([made(fake_trial.CHATTY)], ["size"])
+    with Queue(store) as queue:
+        worker.Runner(store, queue, threading.Event(), lambda text: None, fake_trial.COMMAND).run_next()
+    kept = store.texts(made(fake_trial.CHATTY).id)
+    assert [text.to_dict() for text in kept] == fake_trial.written(fake_trial.CHATTY)
+    assert store.row(made(fake_trial.CHATTY).id).metrics["weight_bytes"] == 300.0
 
 
 def test_progress_reaches_the_store_within_two_seconds(store: Store, start) -> None:

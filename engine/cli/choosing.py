@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -16,13 +17,16 @@ from engine.cli.measuring import writable, write_json
 from engine.cli.terminal import ProgressLine, table
 from engine.errors import InputError
 from engine.front import find_front
-from engine.recorded import recorded
+from engine.recorded import recorded, recorded_texts
 from engine.row import Progress, Row
 from engine.spec import Trial, parse
 from engine.spec.slicing import SliceGpt
 from engine.store import Store
+from engine.texts import Text
 from engine.trials import make_unmeasured
 from engine.words import format_value
+
+TextsOf = Callable[[str], Sequence[Text]]  # trial id -> what it wrote
 
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 _NOTHING_MEASURED = "No finished trials yet; start with `python -m engine run dense`."
@@ -36,7 +40,7 @@ TIED_HEAD = (
 def front(args: argparse.Namespace) -> int:
     """Print the trials with the front of two metrics marked, and write them as JSON."""
     target = writable(args.json)
-    rows = recorded() if args.recorded else _stored(args.store)
+    rows, texts_of = _recorded() if args.recorded else _stored(args.store)
     found = find_front(rows, args.x, args.y)
     done = [row for row in rows if row.state == "done"]
     if not done:
@@ -53,7 +57,7 @@ def front(args: argparse.Namespace) -> int:
             count = sum(group.trials for group in found.others)
             print(f"{count} of another model or protocol not shown; --json has all trials.")
     if target:
-        write_json(target, results.front_json(rows, args.x, args.y))
+        write_json(target, results.front_json(rows, args.x, args.y, texts_of=texts_of))
     return 0
 
 
@@ -89,9 +93,14 @@ def export(args: argparse.Namespace) -> int:
     return 0
 
 
-def _stored(url: str | None) -> list[Row]:
+def _stored(url: str | None) -> tuple[list[Row], TextsOf]:
     store = _open(url)
-    return results.analyse(store.rows(), store.items)
+    return results.analyse(store.rows(), store.items), store.texts
+
+
+def _recorded() -> tuple[list[Row], TextsOf]:
+    kept = recorded_texts()
+    return recorded(), lambda trial_id: kept.get(trial_id, ())
 
 
 def _open(url: str | None) -> Store:

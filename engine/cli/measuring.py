@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Collection
@@ -23,6 +24,7 @@ from engine.words import format_value
 
 FOLLOW_S = 0.5
 INTERRUPTED = 130
+NUMBERS = re.compile(r"\[\n([-+.\deE,\s]+)\]")  # an indented list; no text holds a line break, JSON escapes it
 COLUMNS = ("weight_bytes", "accuracy", "perplexity", "decode_speedup")
 
 
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     if row.state != "done":
         return 1
     if target:
-        write_json(target, results.to_json(row, store.items(row.trial_id)))
+        write_json(target, results.to_json(row, store.items(row.trial_id), store.texts(row.trial_id)))
         line.say(f"written to {target}")
     return 0
 
@@ -113,9 +115,14 @@ def writable(path: str | None) -> Path | None:
 
 
 def write_json(target: Path, content: object) -> None:
-    """Write JSON so that the file is whole or not there; raises InputError where the disk refuses."""
+    """Write JSON, lists of numbers on one line, so that the file is whole or not there.
+
+    Raises InputError where the disk refuses.
+    """
+    text = json.dumps(content, indent=1, allow_nan=False)
+    text = NUMBERS.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text)
     try:
-        replace_text(target, json.dumps(content, indent=1, allow_nan=False) + "\n")
+        replace_text(target, text + "\n")
     except OSError as error:
         raise InputError(f"can't write {str(target)!r}: {error.strerror}") from None
 

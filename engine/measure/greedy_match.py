@@ -4,13 +4,17 @@ Both continue the same prompts greedily, in one batch from a KV cache, for a fix
 token is one like any other. What counts is the number of tokens before the first that differs.
 """
 
+import os.path
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
 
 from engine import stats
+from engine.texts import Text
 
 PROMPTS, PROMPT_TOKENS, TOKENS = 50, 32, 32
 SELF = dict.fromkeys(("greedy_match_tokens", "greedy_match_tokens_low", "greedy_match_tokens_high"), float(TOKENS))
@@ -32,6 +36,25 @@ def continuations(network: nn.Module, prompts: Tensor, report: Callable[[int, in
         if report:
             report(step + 1, TOKENS)
     return torch.cat(written, dim=1).cpu()
+
+
+def texts(tokenizer: PreTrainedTokenizerBase, prompts: Tensor, written: Tensor) -> list[Text]:
+    """Continuations [prompts, tokens] of prompts [prompts, T] as people read them, special tokens by their names."""
+    return [_text(tokenizer, *pair) for pair in zip(prompts.tolist(), written.tolist(), strict=True)]
+
+
+def _text(tokenizer: Any, prompt: list[int], written: list[int]) -> Text:
+    """Decoded behind its prompt, as a token's text may depend on those before it."""
+    beginnings = [[*prompt, *written[:count]] for count in range(len(written) + 1)]
+    read = tokenizer.batch_decode(beginnings, clean_up_tokenization_spaces=False)
+    known = 0
+    ends = []
+    for beginning in read:  # one that stops within a character ends in a sign that the whole doesn't have there
+        known = max(known, len(os.path.commonprefix([beginning, read[-1]])))
+        ends.append(known)
+    whole = read[-1]
+    start = ends[0]
+    return Text(whole[:start], whole[start:], tuple(written), tuple(end - start for end in ends[1:]))
 
 
 def common_prefix(ours: Tensor, theirs: Tensor) -> Tensor:

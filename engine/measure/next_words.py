@@ -35,6 +35,7 @@ class NextWords:
         protocol = trial.protocol
         shape = (greedy_match.PROMPTS, greedy_match.PROMPT_TOKENS)
         self.trial, self.source, self.head, self.events = trial, source, head, events
+        self.tokenizer = tokenizer
         self.windows = calibration.perplexity_windows(
             tokenizer, protocol, Path(trial.data_dir) if trial.data_dir else None
         )
@@ -70,14 +71,18 @@ class NextWords:
         self.events.stage("greedy continuations", greedy_match.TOKENS)
         written = greedy_match.continuations(network, self.prompts, self.events.progress)
         self.events.metrics(greedy_match.metrics(written, self.reference.continuations))
+        self._tell(written)
         return reading.argmax
 
     def _measure_dense(self, network: nn.Module) -> Tensor:
         """The dense trial's side is what others are compared with; its own comparisons are true by definition."""
         reading = perplexity.read(network, self.windows, self.events.progress, keep_states=True)
         self.events.metrics({**perplexity.metrics(reading), **perplexity.SELF, **greedy_match.SELF})
-        self._keep(network, reading)
+        self._tell(self._keep(network, reading).continuations)
         return reading.argmax
+
+    def _tell(self, written: Tensor) -> None:
+        self.events.texts(text.to_dict() for text in greedy_match.texts(self.tokenizer, self.prompts, written))
 
     def _keep(self, network: nn.Module, reading: Reading) -> Reference:
         self.events.stage("dense continuations", greedy_match.TOKENS)

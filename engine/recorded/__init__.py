@@ -14,6 +14,7 @@ from typing import Any
 from engine.errors import InputError
 from engine.row import Row
 from engine.spec import Protocol, parse
+from engine.texts import Text
 
 FOLDER = Path(__file__).parent
 _FIELDS: dict[str, type] = {
@@ -39,15 +40,24 @@ def recorded(folder: Path = FOLDER) -> list[Row]:
     """
     rows: dict[str, Row] = {}
     for path in sorted(folder.glob("*.json")):
-        for row in read(path):
+        for row, _ in read(path):
             if row.trial_id in rows:
                 raise InputError(f"recorded results {path.name}: trial {row.trial_id} is recorded twice")
             rows[row.trial_id] = row
     return list(rows.values())
 
 
-def read(path: Path) -> list[Row]:
-    """The rows of one file that `front --json` wrote, flagged as recorded; raises InputError where it is broken."""
+def recorded_texts(folder: Path = FOLDER) -> dict[str, tuple[Text, ...]]:
+    """What the recorded trials wrote, by trial id; those without texts left out. Raises as `recorded` does."""
+    every = (entry for path in sorted(folder.glob("*.json")) for entry in read(path))
+    return {row.trial_id: texts for row, texts in every if texts}
+
+
+def read(path: Path) -> list[tuple[Row, tuple[Text, ...]]]:
+    """The rows of one file that `front --json` wrote, flagged as recorded, each with its texts, if it has any.
+
+    Raises InputError where the file is broken.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -56,7 +66,8 @@ def read(path: Path) -> list[Row]:
         raise InputError(f"recorded results {path.name}: not JSON: {error}") from None
     if not isinstance(content, list):
         raise InputError(f"recorded results {path.name}: expected the list that `front --json` writes")
-    return [_row(entry, f"recorded results {path.name}, entry {n}") for n, entry in enumerate(content)]
+    named = [(entry, f"recorded results {path.name}, entry {n}") for n, entry in enumerate(content)]
+    return [(_row(entry, where), _texts(entry, where)) for entry, where in named]
 
 
 def provenance(rows: Sequence[Row]) -> str:
@@ -104,6 +115,13 @@ def _metrics(values: Mapping[str, Any], where: str) -> dict[str, float | None]:
         if value is not None and not number:
             raise InputError(f"{where}: metric {name} must be a finite number or null, got {value!r}")
     return dict(values)
+
+
+def _texts(entry: Mapping[str, Any], where: str) -> tuple[Text, ...]:
+    try:
+        return tuple(Text.from_dict(values) for values in entry.get("texts", ()))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{where}: texts are not as `front --json` writes them: {error}") from None
 
 
 def _date(environment: Mapping[str, Any], where: str) -> datetime:

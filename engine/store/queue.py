@@ -19,12 +19,13 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from engine.row import Progress
 from engine.spec import MEASURES, Trial
-from engine.store import schema
+from engine.store import schema, texts
 from engine.store.items import ItemResult, pack
 from engine.store.rows import split
 from engine.store.schema import trials
 from engine.store.states import StateError, move
 from engine.store.store import Store
+from engine.texts import Text
 
 SILENT_S = 60.0  # a runner of another machine that was not seen for so long is gone
 REUSED_S = 1.0  # a process that began so long after a runner was last seen only has got its number
@@ -139,6 +140,14 @@ class Queue:
             self._own(connection, trial_id)
             connection.execute(delete(table).where((table.c.trial_id == trial_id) & (table.c.task == task)))
             connection.execute(table.insert().values(trial_id=trial_id, task=task, results=pack(results)))
+
+    def keep_texts(self, trial_id: str, written: Sequence[Text]) -> None:
+        """Keep what the trial wrote after the fixed prompts, in place of what was kept."""
+        table = schema.texts
+        with self.store.database.write() as connection:
+            self._own(connection, trial_id)
+            connection.execute(delete(table).where(table.c.trial_id == trial_id))
+            connection.execute(table.insert().values(trial_id=trial_id, texts=texts.pack(written)))
 
     def keep_facts(
         self,

@@ -2,8 +2,8 @@
 
 A trial's metrics are one JSON text in its row, not a row for each: the dashboard reads thousands of trials at once and
 never asks the database for a single metric. Every change of a trial stamps it with the revision, so that what was read
-before need not be read again. Items, tracebacks and logs are large and seldom read, so they have tables
-of their own. Times are seconds since the epoch.
+before need not be read again. Items, texts, tracebacks and logs are large and seldom read, so they have
+tables of their own. Times are seconds since the epoch.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from engine.errors import InputError
 
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 
@@ -88,6 +88,13 @@ items = Table(
     Column("results", LargeBinary, nullable=False),  # deflated JSON, see engine.store.items
 )
 
+texts = Table(
+    "texts",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("texts", LargeBinary, nullable=False),  # deflated JSON, see engine.store.texts
+)
+
 progress = Table(
     "progress",
     metadata,
@@ -131,8 +138,23 @@ workers = Table(
     Column("seen_at", Float, nullable=False),
 )
 
+
+
+def _from_1(connection: Connection) -> None:
+    """Version 2 keeps the greedy texts of a trial.
+
+    They belong to what perplexity measures, so where it was measured without keeping them it counts as missing: asked
+    for again, that measure alone is run, and the results stay meanwhile.
+    """
+    texts.create(connection)
+    for measured in connection.scalars(select(trials.c.measured).distinct()).all():
+        left = ",".join(measure for measure in measured.split(",") if measure != "perplexity")
+        if left != measured:
+            connection.execute(update(trials).where(trials.c.measured == measured).values(measured=left))
+
+
 Migration = Callable[[Connection], None]
-MIGRATIONS: dict[int, Migration] = {}  # version -> the step from it to the next
+MIGRATIONS: dict[int, Migration] = {1: _from_1}  # version -> the step from it to the next
 
 
 def prepare(

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, select, update
 from engine.errors import InputError
 from engine.row import Progress, Row, State
 from engine.spec import MEASURES, Trial
-from engine.store import schema
+from engine.store import schema, texts
 from engine.store.database import Database
 from engine.store.items import ItemResult, unpack
 from engine.store.rows import (
@@ -32,6 +32,7 @@ from engine.store.rows import (
 )
 from engine.store.schema import trials
 from engine.store.states import move
+from engine.texts import Text
 
 PAIRED = ("perplexity", "accuracy")  # measures that are compared with the dense trial's
 OF_DENSE = ("size", *PAIRED)  # what a dense trial is measured for beside: its size is cheap, and a front shows it
@@ -174,6 +175,12 @@ class Store:
         with self.database.read() as connection:
             found = connection.execute(select(schema.items).where(schema.items.c.trial_id == trial_id))
             return {r.task: unpack(r.results) for r in found}
+
+    def texts(self, trial_id: str) -> list[Text]:
+        """What a trial wrote after the fixed prompts, in their order; empty where that was not kept."""
+        with self.database.read() as connection:
+            found = connection.scalar(select(schema.texts.c.texts).where(schema.texts.c.trial_id == trial_id))
+        return [] if found is None else texts.unpack(found)
 
     def detail(self, trial_id: str) -> Detail:
         """Why and where a trial failed, and its log; empty texts where it did not."""

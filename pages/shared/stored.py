@@ -10,10 +10,11 @@ import streamlit as st
 from engine import paths, worker
 from engine.errors import InputError
 from engine.front import Comparison, Front, comparisons, find_front
-from engine.recorded import provenance, recorded
+from engine.recorded import provenance, recorded, recorded_texts
 from engine.results import analyse
 from engine.row import Row
 from engine.store import StateError, Store, StoreError
+from engine.texts import Text
 from pages.shared import markup
 
 TIMED = 200  # finished trials that times are estimated from
@@ -101,6 +102,13 @@ def find(trial_id: str, origin: Origin | None = None) -> Row | None:
     return shipped or mine if origin == "recorded" else mine or shipped
 
 
+def texts(row: Row) -> tuple[Text, ...]:
+    """What a result wrote after the fixed prompts; of a recorded one the few that were recorded, of an old one none."""
+    if row.recorded:
+        return _recorded_texts().get(row.trial_id, ())
+    return _texts(paths.store_url(), row.trial_id, row.finished_at)
+
+
 def group_of(row: Row) -> Group | None:
     """The group that a result is compared within."""
     origin: Origin = "recorded" if row.recorded else "mine"
@@ -147,6 +155,16 @@ def _analysed(url: str, revision: int) -> tuple[Row, ...]:
 @st.cache_resource(show_spinner=False)
 def _recorded() -> tuple[Row, ...]:
     return tuple(recorded())
+
+
+@st.cache_resource(show_spinner=False)
+def _recorded_texts() -> dict[str, tuple[Text, ...]]:
+    return recorded_texts()
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _texts(url: str, trial: str, finished: float | None) -> tuple[Text, ...]:
+    return tuple(_open(url).texts(trial))
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)

@@ -4,8 +4,9 @@ import pytest
 import torch
 from scipy import stats
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
-from engine.measure.greedy_match import SELF, TOKENS, common_prefix, continuations, metrics
+from engine.measure.greedy_match import SELF, TOKENS, common_prefix, continuations, metrics, texts
 from engine.models import LanguageModel
 
 
@@ -24,6 +25,21 @@ def test_a_prefix_ends_at_the_first_difference() -> None:
     dense = torch.tensor([[1, 2, 3], [1, 2, 3], [1, 2, 3], [1, 2, 3]])
     ours = torch.tensor([[1, 2, 3], [1, 2, 9], [1, 9, 3], [9, 2, 3]])
     assert common_prefix(ours, dense).tolist() == [3, 2, 1, 0]
+
+
+def test_texts_are_decoded_token_by_token_with_special_tokens_by_name(tiny_tokenizer: PreTrainedTokenizerFast) -> None:
+    prompt, written = tiny_tokenizer("No", return_tensors="pt").input_ids, tiny_tokenizer(" é!").input_ids
+    (found,) = texts(tiny_tokenizer, prompt, torch.tensor([[*written, tiny_tokenizer.eos_token_id]]))
+    assert (found.prompt, found.text) == ("No", " é!</s>")
+    assert found.tokens == (*written, tiny_tokenizer.eos_token_id)
+    assert found.ends == (1, 1, 2, 3, 7)  # a byte a token: the first of é shows nothing yet
+
+
+def test_bytes_that_are_no_character_are_kept_as_signs(tiny_tokenizer: PreTrainedTokenizerFast) -> None:
+    broken = tiny_tokenizer("é").input_ids[:1]
+    (found,) = texts(tiny_tokenizer, torch.tensor([tiny_tokenizer("a").input_ids]), torch.tensor([broken * 2]))
+    assert found.ends[-1] == len(found.text)
+    assert set(found.text) == {"\ufffd"}
 
 
 def test_the_interval_is_students_with_two_imagined_prompts() -> None:

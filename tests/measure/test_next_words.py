@@ -19,6 +19,7 @@ from engine.measure.logits import Logits
 from engine.measure.next_words import RAN_AGAIN, NextWords
 from engine.models import LanguageModel
 from engine.spec import Protocol, Trial, parse
+from engine.texts import Text, agreement
 
 PROTOCOL = Protocol(sequence_length=40, perplexity_windows=3)
 PASSAGES = [f"Passage {n} tells at some length of the {noun}." for n in range(30) for noun in ("mill", "river")]
@@ -83,6 +84,22 @@ def test_it_compares_with_the_network_that_was_changed_in_place(make: Make) -> N
     again = greedy_match.continuations(model.network, words.prompts)
     assert found["greedy_match_tokens"] == greedy_match.common_prefix(again, written).double().mean()
     assert 0 < found["greedy_match_tokens"] < 32
+
+
+def test_both_sides_tell_what_they_wrote(make: Make) -> None:
+    dense, model, events = make("dense")
+    dense.measure(model.network)
+    theirs = [Text.from_dict(text) for event in events() if event["event"] == "texts" for text in event["texts"]]
+    words, model, events = make()
+    words.read_dense(model.network)
+    damage(model)
+    words.measure(model.network)
+    ours = [Text.from_dict(text) for event in events() if event["event"] == "texts" for text in event["texts"]]
+    assert len(ours) == len(theirs) == 50
+    assert [text.prompt for text in ours] == [model.tokenizer.decode(prompt) for prompt in words.prompts.tolist()]
+    found = agreement(ours, theirs)
+    assert found is not None
+    assert found.tokens == pytest.approx(metrics(events())["greedy_match_tokens"])
 
 
 def test_a_kept_reference_gives_the_same_numbers_as_a_fresh_one(make: Make) -> None:

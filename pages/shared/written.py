@@ -1,0 +1,177 @@
+"""Greedy texts side by side, as Result and Compare show them: one prompt, what each model wrote, and where they part."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+import streamlit as st
+
+from engine.compare import letters, same
+from engine.front import is_dense
+from engine.row import Row
+from engine.texts import Text, agreement, shared
+from engine.texts import same as alike
+from pages.shared import markup, stored, view
+
+LABEL_CHARS = 56  # of a prompt's end, in the list to choose from
+
+
+class Column(NamedTuple):
+    """One result: its heading, what sentences call it, and what it wrote."""
+
+    head: str
+    name: str
+    row: Row
+    texts: tuple[Text, ...]
+
+    def after(self, prompt: str) -> Text | None:
+        return next((text for text in self.texts if text.prompt == prompt), None)
+
+
+def draw_one(row: Row, dense: Row | None, page: str) -> None:
+    """Result's section: what it writes, beside what the original does."""
+    markup.head("What it writes")
+    own = Column("Now", "it", row, stored.texts(row))
+    if dense is None:
+        _draw(own, [own], page)
+    elif is_dense(row):
+        original = own._replace(head="Original")
+        _draw(original, [original], page)
+    else:
+        original = Column("Original", "the original", dense, stored.texts(dense))
+        _draw(original, [original, own], page)
+
+
+def draw_beside(rows: Sequence[Row], base: Row, base_name: str, page: str) -> None:
+    """Compare's section: what every result writes, and where it parts from the base."""
+    markup.head("What they write")
+    named = zip(letters(rows), rows, strict=True)
+    columns = [Column(letter, letter, row, stored.texts(row)) for letter, row in named]
+    first = next((column for column in columns if same(column.row, base)), None)
+    if first is None:
+        first = Column(base_name.removeprefix("the ").capitalize(), base_name, base, stored.texts(base))
+        columns = [first, *columns]
+    _draw(first, columns, page)
+
+
+def sentence(column: Column, base: Column) -> str:
+    """How far a result's texts are the base's; empty where neither the texts nor a measurement says."""
+    found = agreement(column.texts, base.texts)
+    measured = is_dense(base.row) and column.row.comparison_id == base.row.comparison_id
+    mean, low, high = (column.row.value(f"greedy_match_tokens{end}") if measured else None for end in ("", "_low", "_high"))
+    mean = found.tokens if mean is None and found else mean
+    if mean is None:
+        return ""
+    span = "" if low is None or high is None else f" (95%: {low:.1f} to {high:.1f})"
+    said = f"{_capital(column.name)} goes on exactly as {base.name} does for {mean:.1f} tokens on average{span}."
+    if found is None:
+        return said
+    are = "is" if found.whole == 1 else "are"
+    length = len(column.texts[0].tokens)
+    return f"{said} Of {found.texts} texts of {length} tokens, {found.whole or 'none'} {are} the same to the end."
+
+
+def parting(text: Text, base: Text, base_name: str) -> str:
+    """Where a text leaves the base's, in words."""
+    if alike(text, base):
+        return f"The same to the end: {len(text.tokens)} tokens."
+    place = shared(text, base)
+    return f"{_parts(place)}: {_word(text, place)} where {base_name} has {_word(base, place)}."
+
+
+def why_none(row: Row) -> str:
+    """Why a result has no texts."""
+    if row.value("perplexity") is None:
+        return "Nothing was written: next words were not measured for this result"
+    if row.recorded:
+        return "Recorded before texts were kept: measure it here to see them"
+    return "Measured before texts were kept: measure it again with “Try it”, and only its next words are measured anew"
+
+
+def _draw(base: Column, columns: Sequence[Column], page: str) -> None:
+    others = [column for column in columns if column is not base]
+    for column in others:
+        if said := sentence(column, base):
+            markup.text(said)
+    if any(column.texts for column in columns):
+        st.fragment(_draw_prompt)(base, columns, page)
+        return
+    for reason in dict.fromkeys(why_none(column.row) for column in columns):
+        markup.soft(f"{reason}.")
+
+
+def _draw_prompt(base: Column, columns: Sequence[Column], page: str) -> None:
+    """The prompts to choose from, and every column's text after the chosen one."""
+    known = base.texts or next(column.texts for column in columns if column.texts)
+    prompts = [text.prompt for text in known]
+    labels = {prompt: _label(n, prompt, base, columns) for n, prompt in enumerate(prompts, 1)}
+    key = view.key(page, "prompt")
+    if st.session_state.get(key) not in labels:
+        st.session_state[key] = prompts[0]
+    prompt = str(st.selectbox("Prompt", prompts, key=key, format_func=labels.__getitem__))
+    cards = "".join(_card(column, base, columns, prompt) for column in columns)
+    st.html(f'<p class="kp-asked">{escape(prompt)}…</p><div class="kp-texts">{cards}</div>')
+    if any(column.row.recorded and column.texts for column in columns):
+        markup.soft("Recorded results keep a few of their texts; the mean is over all of them.")
+
+
+def _label(number: int, prompt: str, base: Column, columns: Sequence[Column]) -> str:
+    """A prompt's number and end, and where the texts part if there are just two."""
+    end = " ".join(prompt.split())
+    end = f"…{end[-LABEL_CHARS:]}" if len(end) > LABEL_CHARS else end
+    texts = [column.after(prompt) for column in columns]
+    if len(texts) != 2 or texts[0] is None or texts[1] is None:
+        return f"{number}. {end}"
+    where = "the same" if alike(*texts) else _parts(shared(*texts)).lower()  # type: ignore[arg-type]
+    return f"{number}. {end} ({where})"
+
+
+def _card(column: Column, base: Column, columns: Sequence[Column], prompt: str) -> str:
+    """One text as HTML, everything of it escaped, with its first token that is not the base's marked."""
+    text, reference = column.after(prompt), base.after(prompt)
+    if text is None:
+        why = "It did not write after this prompt" if column.texts else why_none(column.row)
+        return _article(column.head, "", f"{why}.")
+    others = [base] if column is not base else [other for other in columns if other is not base]
+    beside = [found for other in others if (found := other.after(prompt)) and not alike(text, found)]
+    body = _marked(text, sorted({shared(text, found) for found in beside}))
+    words = parting(text, reference, base.name) if reference and column is not base else ""
+    return _article(column.head, body, words)
+
+
+def _article(head: str, body: str, foot: str) -> str:
+    footer = f"<footer>{escape(foot)}</footer>" if foot else ""
+    wrote = f'<p class="kp-wrote">…{body}</p>' if body else ""
+    return f'<article class="kp-flip"><header><b>{escape(head)}</b></header>{wrote}{footer}</article>'
+
+
+def _marked(text: Text, places: Sequence[int]) -> str:
+    """The text with the tokens at some places marked."""
+    html, done = "", 0
+    for place in places:
+        start, end = text.token(place)
+        if start < done or end == start:
+            continue
+        token = escape(text.text[start:end]).replace("\n", "↵\n")
+        html += f"{escape(text.text[done:start])}<mark>{token}</mark>"
+        done = end
+    return html + escape(text.text[done:])
+
+
+def _parts(place: int) -> str:
+    if place == 0:
+        return "Parts at the first token"
+    return f"Parts after {place} token{'s' if place > 1 else ''}"
+
+
+def _word(text: Text, place: int) -> str:
+    """The token at a place, as a sentence names it."""
+    start, end = text.token(place)
+    piece = text.text[start:end]
+    if piece.strip():
+        return f"“{piece.strip()}”"
+    return "a line break" if "\n" in piece else "a space" if piece else "nothing that can be shown"
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
