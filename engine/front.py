@@ -23,6 +23,7 @@ PRESETS = {
     "speed-quality": ("decode_speedup", "accuracy"),
     "memory-quality": ("peak_memory_bytes", "accuracy"),
 }
+DECIDED_ON = ("weight_bytes", "accuracy")  # the axes by which an anytime sweep leaves trials out
 FLATTERED_NOTE = (
     "† The default model is a dequantized 4-bit release in asymmetric groups of 32: this recipe finds that grid again, "
     "so its loss is flattered."
@@ -88,12 +89,13 @@ def find_front(
     across, up = axis(x), axis(y)
     groups = comparisons(rows)
     chosen = next((g for g in groups if g.id == comparison), None) if comparison else next(iter(groups), None)
-    done = [row for row in rows if row.state == "done" and chosen and row.comparison_id == chosen.id]
+    done = [row for row in rows if row.has_result and chosen and row.comparison_id == chosen.id]
     reasons = {row.trial_id: why_left_out(row, across, up) for row in done}
     points = tuple(row for row in done if not reasons[row.trial_id])
     dense = next((row for row in done if is_dense(row)), None)
-    mask = pareto.on_front(_values(points, x), _values(points, y), _better(across), _better(up))
-    best = sorted((row for row, on in zip(points, mask, strict=True) if on), key=lambda row: row.metrics[x] or 0.0)
+    running = [row for row in points if row.left_out_by is None or (x, y) != DECIDED_ON]
+    mask = pareto.on_front(_values(running, x), _values(running, y), _better(across), _better(up))
+    best = sorted((row for row, on in zip(running, mask, strict=True) if on), key=lambda row: row.metrics[x] or 0.0)
     return Front(
         x=across,
         y=up,
@@ -111,7 +113,7 @@ def comparisons(rows: Sequence[Row]) -> list[Comparison]:
     """The comparisons with a finished trial, those with most first, then the newest."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        if row.state == "done":
+        if row.has_result:
             groups.setdefault(row.comparison_id, []).append(row)
     found = [
         Comparison(id, members[0].model, members[0].protocol, len(members), max(m.finished_at or 0.0 for m in members))
@@ -176,7 +178,7 @@ def telling_quality(rows: Sequence[Row], comparison: str | None = None) -> str:
     A model that guesses has no accuracy to lose, and a front of guesses is noise. Then it is how often the next word
     stays the original's, where that was measured.
     """
-    mine = [row for row in rows if row.state == "done" and comparison in (None, row.comparison_id)]
+    mine = [row for row in rows if row.has_result and comparison in (None, row.comparison_id)]
     dense = next((row for row in mine if is_dense(row)), None)
     if dense is None or not guesses(dense) or not any(row.value("top1_agreement") for row in mine if row is not dense):
         return "accuracy"

@@ -110,7 +110,7 @@ def analyse(
     kept = _MEMO if memo is None else memo
     if len(kept) > _MOST_KEPT:
         kept.clear()
-    dense = {row.comparison_id: row for row in rows if row.state == "done" and is_dense(row)}
+    dense = {row.comparison_id: row for row in rows if row.has_result and is_dense(row)}
     answers: dict[str, Items] = {}
 
     def dense_items(trial: str) -> Items:
@@ -120,7 +120,7 @@ def analyse(
 
     result = []
     for row in rows:
-        if row.state != "done":
+        if not row.has_result:
             result.append(row)
             continue
         reference = dense.get(row.comparison_id)
@@ -132,7 +132,7 @@ def analyse(
                 own = dense_items(row.trial_id) if row is reference else items_of(row.trial_id)
                 kept[key] = derive(row.metrics, own, *compared)
             added = kept[key]
-        result.append(_with(row, added))
+        result.append(_estimated(_with(row, added), reference))
     return result
 
 
@@ -159,6 +159,8 @@ def to_json(row: Row, items: Items | None = None, texts: Sequence[Text] = ()) ->
         "environment": _environment(row),
         "simulated": row.simulated,
         "notes": list(row.notes),
+        "stopped_at": row.stopped_at,
+        "left_out_by": row.left_out_by,
     }
     if items is not None:
         content["items"] = {task: [answer.to_dict() for answer in answers] for task, answers in items.items()}
@@ -220,6 +222,23 @@ def _with(row: Row, added: Derived) -> Row:
     notes = (*row.notes, FLATTERED_NOTE) if mark else row.notes
     reasons = {name: why for name, why in {**row.reasons, **added.reasons}.items() if metrics.get(name) is None}
     return replace(row, metrics=metrics, reasons=reasons, notes=notes)
+
+
+def _estimated(row: Row, dense: Row | None) -> Row:
+    """The row; where an anytime sweep stopped it early, with its accuracy as it would be over all questions.
+
+    That is dense's accuracy over all of them with the paired change on those answered: which came first cancels.
+    """
+    if row.stopped_at is None or dense is None:
+        return row
+    metrics = dict(row.metrics)
+    for score in SCORES:
+        base = dense.value(score)
+        for end in ("", *_ENDS):
+            change = row.value(f"{score}_change{end}")
+            if base is not None and change is not None:
+                metrics[f"{score}{end}"] = base + change
+    return replace(row, metrics=metrics)
 
 
 def _right(score: str, task: str, answers: Sequence["ItemResult"], metrics: Metrics) -> tuple[int, int] | None:

@@ -38,10 +38,17 @@ class Row:
     sweep_ids: tuple[int, ...] = ()
     progress: Progress = Progress()
     reason: str = ""  # of a failure
+    stopped_at: int | None = None  # questions answered, where an anytime sweep has not asked them all
+    left_out_by: str | None = None  # the trial that is surely as good and no larger
     created_at: float = 0.0  # seconds since the epoch
     started_at: float | None = None
     finished_at: float | None = None
     measures: tuple[str, ...] = ()
+
+    @property
+    def has_result(self) -> bool:
+        """Whether it is done, or waits or runs for more than it has: its results so far stand."""
+        return self.state == "done" or (self.stopped_at is not None and self.state in ("queued", "running"))
 
     @property
     def family(self) -> str:

@@ -9,7 +9,8 @@ packed checkpoint.
 
 import gc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from engine import assets, calibration, checkpoint, entry, models, perplexity_text, sources, tasks
+from engine.anytime import Schedule
 from engine.errors import InputError
 from engine.events import Events
 from engine.layers.packed_linear import PackedLinear, has_kernel
@@ -47,10 +49,13 @@ class Job:
     trial: Trial
     measures: tuple[str, ...]
     work_dir: Path
+    share: float | None = None  # of the questions, in the order of an anytime sweep; None for all
+    answered: Mapping[str, Sequence[Answer]] = field(default_factory=dict)  # by task, what is known already
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "Job":
-        return Job(Trial.from_dict(values["trial"]), tuple(values["measures"]), Path(values["work_dir"]))
+        trial, work_dir = Trial.from_dict(values["trial"]), Path(values["work_dir"])
+        return Job(trial, tuple(values["measures"]), work_dir, values.get("share"), values.get("answered", {}))
 
     @property
     def threads(self) -> int:
@@ -168,18 +173,30 @@ def measure_perplexity(job: Job, network: nn.Module, words: NextWords, events: E
 
 def measure_accuracy(job: Job, network: nn.Module, tokenizer: PreTrainedTokenizerBase, events: Events) -> None:
     """Answer the protocol's tasks; each task's answers go out as soon as they are there."""
-    protocol, folder = job.trial.protocol, job.trial.data_dir
-    questions = {task: tasks.load(task, protocol.limit, Path(folder) if folder else None) for task in protocol.tasks}
     evaluator = Evaluator(network, tokenizer)
     if evaluator.note:
         events.note(evaluator.note)
     answered: dict[str, tuple[Sequence[Item], Sequence[Answer]]] = {}
-    for task, items in questions.items():
-        events.stage(f"accuracy: {task}", len(items))
-        answers = evaluator.answer(items, events.progress)
+    for task, items in questions(job).items():
+        known = {answer["id"]: answer for answer in job.answered.get(task, ())}
+        more = [item for item in items if item.id not in known]
+        events.stage(f"accuracy: {task}", len(more))
+        known |= {answer["id"]: answer for answer in evaluator.answer(more, events.progress)}
+        answers = [known[item.id] for item in items]
         events.items(task, answers)
         answered[task] = (items, answers)
     events.metrics(zero_shot.metrics(answered))
+
+
+def questions(job: Job) -> dict[str, list[Item]]:
+    """The items to answer, by task: all up to the protocol's limit, or the job's share of them."""
+    protocol, folder = job.trial.protocol, Path(job.trial.data_dir) if job.trial.data_dir else None
+    every = {task: tasks.load(task, protocol.limit, folder) for task in protocol.tasks}
+    if job.share is None:
+        return every
+    schedule = Schedule({task: len(items) for task, items in every.items()}, protocol.seed)
+    asked = {task: chain.from_iterable(schedule.places(task)[: schedule.first(job.share)]) for task in every}
+    return {task: [every[task][place] for place in sorted(places)] for task, places in asked.items()}
 
 
 def measure_memory(job: Job, events: Events) -> None:

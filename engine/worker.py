@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from engine import results
+from engine import decision, results
 from engine.child import TRIAL, Event, Outcome, child_environment, run_in_child
 from engine.lock import hold, holder
 from engine.paths import cache_dir
@@ -116,6 +116,8 @@ class Runner:
                 self.say(f"{trial_id} waits again: the worker that ran it is gone")
             for trial_id in self.queue.honour_cancels():
                 self.say(f"{trial_id} cancelled before it began")
+            for line in decision.decide(self.store, self.queue):
+                self.say(line)
             job = self.queue.claim(trial_ids)
         except StoreFullError as error:
             self.say(str(error))
@@ -157,10 +159,17 @@ class Runner:
     def _in_child(self, job: Job, report: "_Report") -> Outcome:
         work_dir = tempfile.mkdtemp(prefix="kneepoint-")
         try:
-            content = {**job.to_dict(), "work_dir": work_dir}
+            content = {**job.to_dict(), "work_dir": work_dir, "answered": self._answered(job)}
             return run_in_child(content, report.on_event, report.must_stop, self.command)
         finally:
             shutil.rmtree(work_dir, ignore_errors=True)
+
+    def _answered(self, job: Job) -> dict[str, list[dict[str, Any]]]:
+        """What an earlier run of the trial answered and need not be answered again, by task."""
+        if "accuracy" not in job.measures:
+            return {}
+        kept = self.store.items(job.trial.id)
+        return {task: [answer.to_dict() for answer in answers] for task, answers in kept.items()}
 
     def _close(self, job: Job, outcome: Outcome) -> str:
         """Write how the trial ended; its state, in a word."""

@@ -68,7 +68,7 @@ def sweep(args: argparse.Namespace) -> int:
     made = make_trials(asked, data_folder(args.data))
     measures, url = _measures(args.only), _url(args.store)
     store, line, stop = Store(url), ProgressLine(), threading.Event()
-    submitted = store.submit(made, measures, asked.name)
+    submitted = store.submit(made, measures, asked.name, tolerance=asked.tolerance)
     ids = [trial.id for trial in made]
     line.say(f"{len(ids)} trials, {len(submitted.reused)} of them already measured.")
     with worker.stopping(stop):

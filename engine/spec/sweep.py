@@ -16,17 +16,33 @@ from engine.spec.recipe import Recipe, parse
 from engine.spec.setting import write
 
 LARGEST = 5000
+MOST_COMPARED = 500  # each with each other, after every share of the questions
 DEFAULT_MODEL = "smollm2-135m-instruct"
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Recipes without repetition, in the order they run: dense first."""
+    """Recipes without repetition, in the order they run: dense first.
+
+    tolerance: accuracy in [0, 1) that decides no choice. With one, trials that can't change the front by more stop
+    early (`engine.anytime`); without, every trial answers every question.
+    """
 
     model: str
     protocol: Protocol
     recipes: tuple[Recipe, ...]
     name: str = ""
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.tolerance is None:
+            return
+        if not 0 <= self.tolerance < 1:
+            raise InputError(f"tolerance must be in [0, 1), got {self.tolerance}; 0.02 is 2 points of accuracy")
+        if len(self.recipes) > MOST_COMPARED:
+            raise InputError(
+                f"a sweep with a tolerance may hold at most {MOST_COMPARED} trials, got {len(self.recipes)}"
+            )
 
 
 def load_sweep(path: Path) -> Sweep:
@@ -55,7 +71,10 @@ def make_sweep(content: Any, name: str = "") -> Sweep:
     if not all(isinstance(text, str) for text in texts):
         raise InputError(f"every recipe must be text, got {next(t for t in texts if not isinstance(t, str))!r}")
     recipes = in_running_order(parse(text) for text in texts)
-    return Sweep(model, Protocol.from_dict(protocol), recipes, str(content.get("name", name)))
+    tolerance = content.get("tolerance")
+    if tolerance is not None and (isinstance(tolerance, bool) or not isinstance(tolerance, int | float)):
+        raise InputError(f"tolerance must be a number in [0, 1), got {tolerance!r}; 0.02 is 2 points of accuracy")
+    return Sweep(model, Protocol.from_dict(protocol), recipes, str(content.get("name", name)), tolerance)
 
 
 def expand(cell: Any) -> list[str]:
@@ -96,7 +115,7 @@ def in_running_order(recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
     return (Recipe(), *(recipe for _, recipe in sorted(ranked, key=lambda pair: pair[0])))
 
 
-_KEYS = ("model", "protocol", "recipes", "grid", "name")
+_KEYS = ("model", "protocol", "recipes", "grid", "name", "tolerance")
 
 
 def _outside_in(group: list[Recipe]) -> list[Recipe]:

@@ -6,12 +6,13 @@ report, finish. SQLite by default; any database URL that SQLAlchemy knows will d
 
 from engine.store.database import StoreError, StoreFullError
 from engine.store.items import ItemResult
-from engine.store.queue import Job, Queue
+from engine.store.queue import Job, Queue, Undecided
 from engine.store.rows import Detail, SweepRow
 from engine.store.states import StateError
-from engine.store.store import Store, Submitted
+from engine.store.store import FIRST_SHARE, Store, Submitted
 
 __all__ = [
+    "FIRST_SHARE",
     "Detail",
     "ItemResult",
     "Job",
@@ -22,4 +23,5 @@ __all__ = [
     "StoreFullError",
     "Submitted",
     "SweepRow",
+    "Undecided",
 ]

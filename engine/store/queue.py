@@ -34,13 +34,27 @@ MOST_ATTEMPTS = 3  # a trial that took so many runners down with it fails
 
 @dataclass(frozen=True)
 class Job:
-    """A claimed trial and the measures of it that are still missing."""
+    """A claimed trial and the measures of it that are still missing; `share` of the questions, or None for all."""
 
     trial: Trial
     measures: tuple[str, ...]
+    share: float | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether questions will be left when it is done."""
+        return "accuracy" in self.measures and self.share is not None and self.share < 1
 
     def to_dict(self) -> dict[str, Any]:
-        return {"trial": self.trial.to_dict(), "measures": list(self.measures)}
+        return {"trial": self.trial.to_dict(), "measures": list(self.measures), "share": self.share}
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """An anytime sweep whose trials have all ended or answered what was asked of them."""
+
+    id: int
+    tolerance: float
 
 
 class Queue:
@@ -111,7 +125,8 @@ class Queue:
                 values["notes"] = "[]"
             move(connection, found.id, "running", **values)
             connection.execute(delete(schema.failures).where(schema.failures.c.trial_id == found.id))
-        return Job(Trial.from_dict(json.loads(found.content)), _missing(found.asked, found.measured))
+        missing = _missing(found.asked, found.measured)
+        return Job(Trial.from_dict(json.loads(found.content)), missing, found.share)
 
     def progress(self, trial_id: str, progress: Progress) -> None:
         """How far the trial has come; does not raise the revision."""
@@ -169,12 +184,16 @@ class Queue:
 
     def finish(self, job: Job) -> None:
         """The job's measures are complete; where more were asked meanwhile, the trial is queued for them."""
+        complete = [m for m in job.measures if m != "accuracy" or not job.partial]
         with self.store.database.write() as connection:
             found = self._own(connection, job.trial.id)
-            measured = ",".join(m for m in MEASURES if m in split(found.measured) or m in job.measures)
+            measured = ",".join(m for m in MEASURES if m in split(found.measured) or m in complete)
             values: dict[str, Any] = {"measured": measured, "finished_at": self.clock(), "reason": "", "attempts": 0}
+            if "accuracy" in job.measures:
+                values["stopped_at"] = int(json.loads(found.metrics)["questions"]) if job.partial else None
             move(connection, job.trial.id, "done", owned_by=self.id, **values)
-            if _missing(found.asked, measured):
+            answered = ("accuracy",) if job.partial and found.share == job.share else ()
+            if set(_missing(found.asked, measured)) - set(answered):
                 move(connection, job.trial.id, "queued")
             _forget(connection, job.trial.id)
 
@@ -186,6 +205,37 @@ class Queue:
             row = {"trial_id": job.trial.id, "traceback": traceback, "log": log}
             connection.execute(schema.failures.insert().values(**row))
             _forget(connection, job.trial.id)
+
+    def undecided(self) -> list[Undecided]:
+        """The anytime sweeps that wait for a decision on who goes on."""
+        sweeps, inside = schema.sweeps, schema.sweep_trials
+        busy = (
+            select(inside.c.sweep_id)
+            .join(trials, trials.c.id == inside.c.trial_id)
+            .where(trials.c.state.in_(("queued", "running")))
+        )
+        query = select(sweeps.c.id, sweeps.c.tolerance).where(
+            sweeps.c.settled.is_(False), sweeps.c.tolerance.is_not(None), sweeps.c.id.not_in(busy)
+        )
+        with self.store.database.read() as connection:
+            return [Undecided(r.id, r.tolerance) for r in connection.execute(query)]
+
+    def go_on(self, trial_id: str, share: float) -> None:
+        """Queue a trial that has answered some of its questions for more, up to `share` of them all."""
+        with self.store.database.write() as connection:
+            move(connection, trial_id, "queued", sources=("done",), share=share)
+
+    def leave_out(self, trial_id: str, by: str, note: str) -> None:
+        """Another trial leaves this one out of the front, as the note says, so it answers no more."""
+        with self.store.database.write() as connection:
+            notes = json.loads(connection.scalar(select(trials.c.notes).where(trials.c.id == trial_id)) or "[]")
+            values = {"left_out_by": by, "notes": json.dumps([*notes, note])}
+            connection.execute(update(trials).where(trials.c.id == trial_id).values(**values))
+
+    def settle(self, sweep_id: int) -> None:
+        """Nothing is left to be decided in an anytime sweep."""
+        with self.store.database.write() as connection:
+            connection.execute(update(schema.sweeps).where(schema.sweeps.c.id == sweep_id).values(settled=True))
 
     def cancel(self, job: Job) -> None:
         """The running trial was stopped because someone asked."""

@@ -27,6 +27,8 @@ class SweepRow:
     model: str
     created_at: float
     counts: dict[State, int]
+    tolerance: float | None = None  # of an anytime sweep: accuracy that decides nothing
+    settled: bool = True  # nothing is left to be decided about who goes on
 
     @property
     def total(self) -> int:
@@ -100,7 +102,7 @@ def read_sweeps(connection: Connection) -> list[SweepRow]:
         models[sweep_id] = model
     newest_first = select(schema.sweeps).order_by(schema.sweeps.c.id.desc())
     return [
-        SweepRow(r.id, r.name, models.get(r.id, ""), r.created_at, counts[r.id])
+        SweepRow(r.id, r.name, models.get(r.id, ""), r.created_at, counts[r.id], r.tolerance, r.settled)
         for r in connection.execute(newest_first)
     ]
 
@@ -140,6 +142,8 @@ def _row(r: Any, sweep_ids: tuple[int, ...]) -> Row:
         started_at=r.started_at,
         finished_at=r.finished_at,
         measures=split(r.asked),
+        stopped_at=r.stopped_at,
+        left_out_by=r.left_out_by,
     )
 
 

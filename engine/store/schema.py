@@ -23,8 +23,11 @@ from sqlalchemy import (
     Text,
     inspect,
     select,
+    text,
+    true,
     update,
 )
+from sqlalchemy.schema import CreateColumn
 
 from engine.errors import InputError
 
@@ -65,6 +68,9 @@ trials = Table(
     Column("environment", Text, nullable=False, default="{}"),  # JSON
     Column("simulated", Boolean, nullable=False, default=False),
     Column("reason", Text, nullable=False, default=""),  # of a failure
+    Column("share", Float),  # of the questions, asked so far in an anytime sweep; null asks them all
+    Column("stopped_at", Integer),  # questions answered, where they are not all
+    Column("left_out_by", String(16)),  # the trial that is surely as good and no larger
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),
@@ -111,6 +117,8 @@ sweeps = Table(
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("tolerance", Float),  # of an anytime sweep: accuracy that decides nothing, in [0, 1)
+    Column("settled", Boolean, nullable=False, default=True, server_default=true()),  # nothing is left to be decided
 )
 
 sweep_trials = Table(
@@ -138,15 +146,20 @@ workers = Table(
     Column("seen_at", Float, nullable=False),
 )
 
+_ADDED_IN_2 = {"trials": ("share", "stopped_at", "left_out_by"), "sweeps": ("tolerance", "settled")}
 
 
 def _from_1(connection: Connection) -> None:
-    """Version 2 keeps the greedy texts of a trial.
+    """Version 2 keeps the greedy texts of a trial, and how far an anytime sweep has come.
 
-    They belong to what perplexity measures, so where it was measured without keeping them it counts as missing: asked
-    for again, that measure alone is run, and the results stay meanwhile.
+    The texts belong to what perplexity measures, so where it was measured without keeping them it counts as missing:
+    asked for again, that measure alone is run, and the results stay meanwhile.
     """
     texts.create(connection)
+    for table, names in _ADDED_IN_2.items():
+        for name in names:
+            column = CreateColumn(metadata.tables[table].c[name]).compile(dialect=connection.dialect)
+            connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column}"))
     for measured in connection.scalars(select(trials.c.measured).distinct()).all():
         left = ",".join(measure for measure in measured.split(",") if measure != "perplexity")
         if left != measured:

@@ -35,6 +35,8 @@ from engine.store.states import move
 from engine.texts import Text
 
 PAIRED = ("perplexity", "accuracy")  # measures that are compared with the dense trial's
+DECIDED_BY = ("size", "accuracy")  # what an anytime sweep needs of every trial
+FIRST_SHARE = 0.1  # of the questions that its trials answer first
 OF_DENSE = ("size", *PAIRED)  # what a dense trial is measured for beside: its size is cheap, and a front shows it
 
 
@@ -63,15 +65,25 @@ class Store:
         self.database.close()
 
     def submit(
-        self, asked: Sequence[Trial], measures: Collection[str] = MEASURES, sweep_name: str = "", kept: bool = True
+        self,
+        asked: Sequence[Trial],
+        measures: Collection[str] = MEASURES,
+        sweep_name: str = "",
+        kept: bool = True,
+        tolerance: float | None = None,
     ) -> Submitted:
         """Ask for measures of trials, in the order they shall run, as one sweep.
 
         A dense trial that the paired measures need and that is missing here is put first. Failed and cancelled trials
         are queued again; a pending request to cancel any of them is withdrawn. Unless `kept`, no sweep is listed for
-        them, and `sweep_id` is 0.
+        them, and `sweep_id` is 0. With a tolerance it is an anytime sweep: a trial answers a first share of its
+        questions, and what more it answers is decided as results come in (`engine.decision`). Raises InputError where
+        such a sweep lacks a measure that it decides by.
         """
+        if tolerance is not None and (lacking := [name for name in DECIDED_BY if name not in measures]):
+            raise InputError(f"a sweep with a tolerance is decided by size and accuracy; measure {lacking[0]} too")
         wanted = _with_dense(asked, measures)
+        share = None if tolerance is None else FIRST_SHARE
         now = self.clock()
         with self.database.write() as connection:
             known = _read_known(connection, wanted)
@@ -80,22 +92,26 @@ class Store:
             new: list[dict[str, object]] = []
             for place, (trial_id, want) in enumerate(wanted.items(), position):
                 if trial_id not in known:
-                    new.append(_new(trial_id, want, place, now))
-                elif _ask(connection, trial_id, want, known[trial_id], place):
+                    new.append(_new(trial_id, want, place, now, share))
+                elif _ask(connection, trial_id, want, known[trial_id], place, share):
                     queued.add(trial_id)
             if new:
                 connection.execute(trials.insert(), new)
             _withdraw(connection, known)
-            sweep_id = _keep_sweep(connection, sweep_name, list(wanted), known, now) if kept else 0
+            sweep_id = _keep_sweep(connection, sweep_name, list(wanted), known, now, tolerance) if kept else 0
         queued |= wanted.keys() - known.keys()
         return Submitted(sweep_id, tuple(i for i in wanted if i in queued), tuple(i for i in wanted if i not in queued))
 
-    def missing(self, asked: Sequence[Trial], measures: Collection[str] = MEASURES) -> dict[str, tuple[str, ...]]:
-        """What `submit` would have to run: by trial id, the measures that have no result yet."""
+    def missing(
+        self, asked: Sequence[Trial], measures: Collection[str] = MEASURES, anytime: bool = False
+    ) -> dict[str, tuple[str, ...]]:
+        """What `submit`, with a tolerance if `anytime`, would have to run: by trial id, what has no result."""
         wanted = _with_dense(asked, measures)
         with self.database.read() as connection:
             known = _read_known(connection, wanted)
-        lacking = {i: _lacking(known[i].measured if i in known else "", want.measures) for i, want in wanted.items()}
+        lacking = {
+            i: known[i].lacking(want.measures, anytime) if i in known else want.measures for i, want in wanted.items()
+        }
         return {trial_id: more for trial_id, more in lacking.items() if more}
 
     def retry(self, trial_id: str) -> None:
@@ -105,14 +121,19 @@ class Store:
             again: dict[str, Any] = {"reason": "", "attempts": 0, "owner": None}
             move(connection, trial_id, "queued", sources=("failed", "cancelled"), position=position, **again)
             _withdraw(connection, [trial_id])
+            inside = select(schema.sweep_trials.c.sweep_id).where(schema.sweep_trials.c.trial_id == trial_id)
+            undecided = schema.sweeps.c.id.in_(inside) & schema.sweeps.c.tolerance.is_not(None)
+            connection.execute(update(schema.sweeps).where(undecided).values(settled=False))
 
     def request_cancel(self, trial_ids: Iterable[str] = (), sweep_id: int | None = None) -> int:
         """Ask the worker to cancel those of the trials that are not finished; the number of requests made.
 
-        With `sweep_id`, all trials of that sweep, also those that another sweep waits for.
+        With `sweep_id`, all trials of that sweep, also those that another sweep waits for; an anytime sweep is then
+        settled as it stands.
         """
         inside = select(schema.sweep_trials.c.trial_id).where(schema.sweep_trials.c.sweep_id == sweep_id)
         with self.database.write() as connection:
+            connection.execute(update(schema.sweeps).where(schema.sweeps.c.id == sweep_id).values(settled=True))
             ids = [*dict.fromkeys([*trial_ids, *(connection.scalars(inside) if sweep_id is not None else ())])]
             requests = schema.cancel_requests
             pending = set(connection.scalars(select(requests.c.trial_id)))
@@ -200,6 +221,12 @@ class _Known:
     state: State
     asked: str
     measured: str
+    stopped_at: int | None
+
+    def lacking(self, wanted: Iterable[str], anytime: bool) -> tuple[str, ...]:
+        """The measures without a result; in an anytime sweep, accuracy that was stopped early is one."""
+        there = (*split(self.measured), "accuracy") if anytime and self.stopped_at is not None else split(self.measured)
+        return tuple(m for m in wanted if m not in there)
 
 
 @dataclass(frozen=True)
@@ -218,14 +245,10 @@ def _with_dense(asked: Sequence[Trial], measures: Collection[str]) -> dict[str, 
     return {**{trial_id: want for trial_id, want in missing.items() if trial_id not in given}, **given}
 
 
-def _lacking(measured: str, wanted: Iterable[str]) -> tuple[str, ...]:
-    return tuple(m for m in wanted if m not in split(measured))
-
-
 def _read_known(connection: Connection, ids: Iterable[str]) -> dict[str, _Known]:
-    query = select(trials.c.id, trials.c.state, trials.c.asked, trials.c.measured)
+    query = select(trials.c.id, trials.c.state, trials.c.asked, trials.c.measured, trials.c.stopped_at)
     found = (r for part in batches(ids) for r in connection.execute(query.where(trials.c.id.in_(part))))
-    return {r.id: _Known(r.state, r.asked, r.measured) for r in found}
+    return {r.id: _Known(r.state, r.asked, r.measured, r.stopped_at) for r in found}
 
 
 def _take_positions(connection: Connection, count: int) -> int:
@@ -235,7 +258,7 @@ def _take_positions(connection: Connection, count: int) -> int:
     return int(connection.scalar(select(schema.meta.c.value).where(which)) or 0) - count
 
 
-def _new(trial_id: str, want: _Wanted, position: int, now: float) -> dict[str, object]:
+def _new(trial_id: str, want: _Wanted, position: int, now: float, share: float | None) -> dict[str, object]:
     trial = want.trial
     content = trial.to_dict()
     return {
@@ -250,19 +273,29 @@ def _new(trial_id: str, want: _Wanted, position: int, now: float) -> dict[str, o
         "number": position,
         "asked": ",".join(want.measures),
         "created_at": now,
+        "share": share if trial.recipe.steps else None,  # dense is what all the others are held against
     }
 
 
-def _ask(connection: Connection, trial_id: str, want: _Wanted, known: _Known, position: int) -> bool:
-    """Add measures to those asked of a trial in the store; True where it now waits or runs for any of them."""
+def _ask(
+    connection: Connection, trial_id: str, want: _Wanted, known: _Known, position: int, share: float | None
+) -> bool:
+    """Add measures to those asked of a trial in the store; True where it now waits or runs for any of them.
+
+    share: of its questions in an anytime sweep, which asks for no more of a trial that has answered some; None for all.
+    """
+    anytime = share is not None
+    lacking = known.lacking(want.measures, anytime)
     ended = known.state in ("failed", "cancelled")  # what made it end so is asked again only if named again
     before = split(known.measured if ended else known.asked)
     asked = ",".join(m for m in MEASURES if m in before or m in want.measures)
+    if "accuracy" in lacking and not anytime:
+        connection.execute(update(trials).where(trials.c.id == trial_id).values(share=None, left_out_by=None))
     if known.state in ("queued", "running"):
         if asked != known.asked:
             connection.execute(update(trials).where(trials.c.id == trial_id).values(asked=asked))
-        return bool(_lacking(known.measured, want.measures))
-    if not _lacking(known.measured, want.measures):
+        return bool(lacking)
+    if not lacking:
         return False
     content = json.dumps(want.trial.to_dict())  # the same weights and data may lie in another folder by now
     again: dict[str, Any] = {"attempts": 0, "reason": "", "owner": None}
@@ -276,14 +309,23 @@ def _withdraw(connection: Connection, ids: Iterable[str]) -> None:
         connection.execute(delete(requests).where(requests.c.trial_id.in_(part)))
 
 
-def _keep_sweep(connection: Connection, name: str, ids: Sequence[str], known: Iterable[str], now: float) -> int:
+def _keep_sweep(
+    connection: Connection,
+    name: str,
+    ids: Sequence[str],
+    known: Iterable[str],
+    now: float,
+    tolerance: float | None,
+) -> int:
     """The sweep of that name and these trials: the one that is there, if it was submitted before, or a new one."""
     inside = schema.sweep_trials
+    rule = {"tolerance": tolerance, "settled": tolerance is None}
     for before in connection.scalars(select(schema.sweeps.c.id).where(schema.sweeps.c.name == name)).all():
         places = select(inside.c.trial_id).where(inside.c.sweep_id == before).order_by(inside.c.place)
         if list(connection.scalars(places)) == list(ids):
+            connection.execute(update(schema.sweeps).where(schema.sweeps.c.id == before).values(**rule))
             return int(before)
-    made = connection.execute(schema.sweeps.insert().values(name=name, created_at=now))
+    made = connection.execute(schema.sweeps.insert().values(name=name, created_at=now, **rule))
     assert made.inserted_primary_key is not None
     sweep_id = int(made.inserted_primary_key[0])
     rows = [{"sweep_id": sweep_id, "trial_id": trial_id, "place": place} for place, trial_id in enumerate(ids)]
