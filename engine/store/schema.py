@@ -139,7 +139,6 @@ workers = Table(
 )
 
 
-
 def _from_1(connection: Connection) -> None:
     """Version 2 keeps the greedy texts of a trial.
 
