@@ -51,15 +51,18 @@ class Agreement(NamedTuple):
     whole: int
 
 
+def alike(ours: Sequence[object], theirs: Sequence[object]) -> int:
+    """How many tokens, or characters, two sequences have in common from the beginning."""
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
+
+
 def shared(ours: Text, theirs: Text) -> int:
     """How many tokens two texts have in common from the beginning."""
-    return next(
-        (n for n, (a, b) in enumerate(zip(ours.tokens, theirs.tokens, strict=False)) if a != b),
-        min(len(ours.tokens), len(theirs.tokens)),
-    )
+    return alike(ours.tokens, theirs.tokens)
 
 
-def same(ours: Text, theirs: Text) -> bool:
+def equal(ours: Text, theirs: Text) -> bool:
     """Whether two texts are the same to the end."""
     return ours.tokens == theirs.tokens
 
@@ -71,4 +74,4 @@ def agreement(ours: Sequence[Text], theirs: Sequence[Text]) -> Agreement | None:
     if not pairs:
         return None
     mean = sum(shared(a, b) for a, b in pairs) / len(pairs)
-    return Agreement(len(pairs), mean, sum(same(a, b) for a, b in pairs))
+    return Agreement(len(pairs), mean, sum(equal(a, b) for a, b in pairs))

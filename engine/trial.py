@@ -163,7 +163,7 @@ def measure_size(job: Job, model: LanguageModel, events: Events) -> str | None:
 
 
 def measure_perplexity(job: Job, network: nn.Module, words: NextWords, events: Events) -> None:
-    """Next words and texts in fp32 beside the dense model's, and the agreement of the packed checkpoint's kernels with fp32."""
+    """Next words in fp32 beside the dense model's, and the agreement of the packed checkpoint's kernels with fp32."""
     argmax = words.measure(network)
     events.stage("kernel agreement", KERNEL_WINDOWS)
     running = checkpoint.load(job.packed, torch.bfloat16, job.trial.protocol.device)

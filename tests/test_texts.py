@@ -2,17 +2,17 @@
 
 import pytest
 
-from engine.texts import Agreement, Text, agreement, same, shared
+from engine.texts import Agreement, Text, agreement, equal, shared
 
 BASE = Text("Once", " upon a time", (1, 2, 3), (5, 7, 12))
 
 
 def test_two_texts_share_the_tokens_before_the_first_that_differs() -> None:
     other = BASE._replace(tokens=(1, 9, 3))
-    assert (shared(BASE, other), same(BASE, other)) == (1, False)
-    assert (shared(BASE, BASE), same(BASE, BASE)) == (3, True)
+    assert (shared(BASE, other), equal(BASE, other)) == (1, False)
+    assert (shared(BASE, BASE), equal(BASE, BASE)) == (3, True)
     assert shared(BASE, BASE._replace(tokens=(9, 2, 3))) == 0
-    assert (shared(BASE, BASE._replace(tokens=(1, 2))), same(BASE, BASE._replace(tokens=(1, 2)))) == (2, False)
+    assert (shared(BASE, BASE._replace(tokens=(1, 2))), equal(BASE, BASE._replace(tokens=(1, 2)))) == (2, False)
 
 
 def test_a_token_stands_between_the_ends_before_and_after_it() -> None:

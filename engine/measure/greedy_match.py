@@ -4,7 +4,6 @@ Both continue the same prompts greedily, in one batch from a KV cache, for a fix
 token is one like any other. What counts is the number of tokens before the first that differs.
 """
 
-import os.path
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from engine import stats
-from engine.texts import Text
+from engine.texts import Text, alike
 
 PROMPTS, PROMPT_TOKENS, TOKENS = 50, 32, 32
 SELF = dict.fromkeys(("greedy_match_tokens", "greedy_match_tokens_low", "greedy_match_tokens_high"), float(TOKENS))
@@ -47,12 +46,11 @@ def _text(tokenizer: Any, prompt: list[int], written: list[int]) -> Text:
     """Decoded behind its prompt, as a token's text may depend on those before it."""
     beginnings = [[*prompt, *written[:count]] for count in range(len(written) + 1)]
     read = tokenizer.batch_decode(beginnings, clean_up_tokenization_spaces=False)
-    known = 0
+    whole, known = read[-1], 0
     ends = []
     for beginning in read:  # one that stops within a character ends in a sign that the whole doesn't have there
-        known = max(known, len(os.path.commonprefix([beginning, read[-1]])))
+        known = max(known, alike(beginning, whole))
         ends.append(known)
-    whole = read[-1]
     start = ends[0]
     return Text(whole[:start], whole[start:], tuple(written), tuple(end - start for end in ends[1:]))
 

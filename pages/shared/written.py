@@ -1,4 +1,4 @@
-"""Greedy texts side by side, as Result and Compare show them: one prompt, what each model wrote, and where they part."""
+"""Greedy texts side by side, as Result and Compare show them: one prompt, what each model wrote, where they part."""
 
 from collections.abc import Sequence
 from html import escape
@@ -9,8 +9,7 @@ import streamlit as st
 from engine.compare import letters, same
 from engine.front import is_dense
 from engine.row import Row
-from engine.texts import Text, agreement, shared
-from engine.texts import same as alike
+from engine.texts import Text, agreement, equal, shared
 from pages.shared import markup, stored, view
 
 LABEL_CHARS = 56  # of a prompt's end, in the list to choose from
@@ -58,7 +57,8 @@ def sentence(column: Column, base: Column) -> str:
     """How far a result's texts are the base's; empty where neither the texts nor a measurement says."""
     found = agreement(column.texts, base.texts)
     measured = is_dense(base.row) and column.row.comparison_id == base.row.comparison_id
-    mean, low, high = (column.row.value(f"greedy_match_tokens{end}") if measured else None for end in ("", "_low", "_high"))
+    names = (f"greedy_match_tokens{end}" for end in ("", "_low", "_high"))
+    mean, low, high = (column.row.value(name) if measured else None for name in names)
     mean = found.tokens if mean is None and found else mean
     if mean is None:
         return ""
@@ -73,7 +73,7 @@ def sentence(column: Column, base: Column) -> str:
 
 def parting(text: Text, base: Text, base_name: str) -> str:
     """Where a text leaves the base's, in words."""
-    if alike(text, base):
+    if equal(text, base):
         return f"The same to the end: {len(text.tokens)} tokens."
     place = shared(text, base)
     return f"{_parts(place)}: {_word(text, place)} where {base_name} has {_word(base, place)}."
@@ -119,10 +119,10 @@ def _label(number: int, prompt: str, base: Column, columns: Sequence[Column]) ->
     """A prompt's number and end, and where the texts part if there are just two."""
     end = " ".join(prompt.split())
     end = f"…{end[-LABEL_CHARS:]}" if len(end) > LABEL_CHARS else end
-    texts = [column.after(prompt) for column in columns]
-    if len(texts) != 2 or texts[0] is None or texts[1] is None:
+    texts = [text for column in columns if (text := column.after(prompt))]
+    if len(columns) != 2 or len(texts) != 2:
         return f"{number}. {end}"
-    where = "the same" if alike(*texts) else _parts(shared(*texts)).lower()  # type: ignore[arg-type]
+    where = "the same" if equal(*texts) else _parts(shared(*texts)).lower()
     return f"{number}. {end} ({where})"
 
 
@@ -133,7 +133,7 @@ def _card(column: Column, base: Column, columns: Sequence[Column], prompt: str) 
         why = "It did not write after this prompt" if column.texts else why_none(column.row)
         return _article(column.head, "", f"{why}.")
     others = [base] if column is not base else [other for other in columns if other is not base]
-    beside = [found for other in others if (found := other.after(prompt)) and not alike(text, found)]
+    beside = [found for other in others if (found := other.after(prompt)) and not equal(text, found)]
     body = _marked(text, sorted({shared(text, found) for found in beside}))
     words = parting(text, reference, base.name) if reference and column is not base else ""
     return _article(column.head, body, words)
@@ -142,7 +142,7 @@ def _card(column: Column, base: Column, columns: Sequence[Column], prompt: str) 
 def _article(head: str, body: str, foot: str) -> str:
     footer = f"<footer>{escape(foot)}</footer>" if foot else ""
     wrote = f'<p class="kp-wrote">…{body}</p>' if body else ""
-    return f'<article class="kp-flip"><header><b>{escape(head)}</b></header>{wrote}{footer}</article>'
+    return f'<article class="kp-written"><header><b>{escape(head)}</b></header>{wrote}{footer}</article>'
 
 
 def _marked(text: Text, places: Sequence[int]) -> str:

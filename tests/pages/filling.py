@@ -12,6 +12,7 @@ from engine.results import derive
 from engine.row import Progress
 from engine.spec import DEFAULT_MODEL, MEASURES, Protocol, Recipe, Trial, parse
 from engine.store import ItemResult, Job, Queue, Store
+from engine.texts import Text
 
 Answered = tuple[dict[str, float | None], dict[str, list[ItemResult]]]  # metrics, answers by task
 DENSE_BYTES = 269_030_016
@@ -67,6 +68,7 @@ def answer(queue: Queue, job: Job, dense: dict[str, Answered]) -> None:
     queue.keep_metrics(trial_id, {**metrics, **derived.metrics}, derived.reasons)
     for task, answers in items.items():
         queue.keep_items(trial_id, task, answers)
+    queue.keep_texts(trial_id, write(trial))
     queue.finish(job)
 
 
@@ -86,6 +88,15 @@ def fail_one(store: Store, reason: str) -> str:
         assert job is not None
         queue.fail(job, reason, "Traceback: somewhere\nMemoryError", "loading\ncompressing")
     return job.trial.id
+
+
+def write(trial: Trial) -> list[Text]:
+    """Two invented texts: one that every model writes, and one whose second word is the recipe's own."""
+    own = f" {trial.recipe.text}"
+    return [
+        Text("A prompt <i>that</i> all", " continue alike", (1, 2), (9, 15)),
+        Text("A prompt that each", f" ends{own}", (3, int(trial.id[:8], 16)), (5, 5 + len(own))),
+    ]
 
 
 def invent(trial: Trial) -> Answered:
@@ -118,6 +129,7 @@ def invent(trial: Trial) -> Answered:
         "nonzero_parameters": 134_515_008.0,
         "perplexity": 21.6 * float(np.exp(4 * harm)),
         "top1_agreement": 1 - 0.9 * harm if trial.recipe.steps else None,
+        "greedy_match_tokens": 32 * (1 - harm),
         "accuracy": accuracy,
         "accuracy_norm": accuracy + 0.01,
         "accuracy_chance": 0.34,

@@ -141,6 +141,31 @@ def test_the_answers_that_differ_are_listed_with_every_result_s_choice_escaped(o
     assert said(app) != before
 
 
+def test_what_they_write_stands_side_by_side_each_parting_from_the_base(open_page, ids):
+    eight, two = "quantize:rtn,bits=8", "quantize:rtn,bits=2"
+    app = open_page("compare", trials=f"{ids['dense']},{ids[eight]},{ids[two]}")
+    words = said(app)
+    assert "B goes on exactly as A does for" in words
+    assert "C goes on exactly as A does for" in words
+    app.selectbox(key="compare:prompt").select("A prompt that each").run()
+    assert not app.exception
+    words = said(app)
+    assert words.count('class="kp-wrote"') == 3
+    assert words.count("<mark>") == 3
+    assert f"Parts after 1 token: “{two},group_size=64" in words
+    assert words.count("where A has “dense”.") == 2
+
+
+def test_texts_are_compared_with_the_original_where_that_is_wanted(open_page, ids):
+    trials = f"{ids['quantize:rtn,bits=8']},{ids['quantize:rtn,bits=2']}"
+    first = said(open_page("compare", trials=trials))
+    assert first.count('class="kp-wrote"') == 2
+    assert "B goes on exactly as A does for 1.5 tokens on average." in first
+    original = said(open_page("compare", trials=trials, against="original"))
+    assert original.count('class="kp-wrote"') == 3
+    assert "A goes on exactly as the original does for 31.7 tokens on average. Of 2 texts" in original
+
+
 def test_the_tray_follows_to_other_visits_without_an_address(open_page, ids):
     app = open_page("compare", trials=f"{ids['dense']},{ids['quantize:rtn,bits=8']}")
     app.switch_page("pages/explore.py").run()

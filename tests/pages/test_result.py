@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import streamlit as st
+
 from engine import tasks
 from engine.store import Store
 from tests.pages import filling
@@ -155,6 +157,86 @@ def test_a_recorded_result_says_that_it_keeps_no_answers(open_page, store, monke
     words = said(open_page("result", trial=trial, **{"from": "recorded"}))
     assert "Recorded results keep no single answers" in words
     assert 'class="kp-flip"' not in words
+
+
+def test_what_it_writes_stands_beside_the_original_with_the_parting_marked_and_said(open_page, store):
+    filling.fill(store, filling.make_trials(["dense", LAYERS]))
+    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
+    app = open_page("result", trial=trial)
+    words = said(app)
+    assert "It goes on exactly as the original does for" in words
+    assert "Of 2 texts of 2 tokens, 1 is the same to the end." in words
+    assert "A prompt &lt;i&gt;that&lt;/i&gt; all…" in words
+    assert "The same to the end: 2 tokens." in words
+    assert "<mark>" not in words
+    box = app.selectbox(key="result:prompt")
+    assert box.options == ["1. A prompt <i>that</i> all (the same)", "2. A prompt that each (parts after 1 token)"]
+    words = said(box.select("A prompt that each").run())
+    assert not app.exception
+    assert f"Parts after 1 token: “{LAYERS}” where the original has “dense”." in words
+    assert words.count("<mark>") == 2
+    assert " ends<mark> dense</mark>" in words
+
+
+def test_the_original_s_texts_stand_alone(open_page, store):
+    filling.fill(store, filling.make_trials(["dense"]))
+    words = said(open_page("result", trial=store.rows()[0].trial_id))
+    assert "…</p>" in words
+    assert words.count('class="kp-wrote"') == 1
+    assert "goes on exactly" not in words
+
+
+def test_a_result_without_texts_says_why(open_page, store, monkeypatch):
+    monkeypatch.setattr(filling, "write", lambda trial: [])
+    filling.fill(store, filling.make_trials(["dense", LAYERS]))
+    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
+    words = said(open_page("result", trial=trial))
+    assert "It goes on exactly as the original does for" in words
+    assert words.count("Measured before texts were kept: measure it again") == 1
+
+
+def test_an_original_without_texts_says_why_in_its_place(open_page, store, monkeypatch):
+    wrote = filling.write
+    monkeypatch.setattr(filling, "write", lambda trial: wrote(trial) if trial.recipe.steps else [])
+    filling.fill(store, filling.make_trials(["dense", LAYERS]))
+    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
+    words = said(open_page("result", trial=trial))
+    assert "Measured before texts were kept" in words
+    assert words.count('class="kp-wrote"') == 1
+    assert "<mark>" not in words
+
+
+def test_where_next_words_were_not_measured_nothing_was_written(open_page, store, monkeypatch):
+    measured = filling.invent
+
+    def invent_answers_only(trial):
+        metrics, items = measured(trial)
+        return {k: v for k, v in metrics.items() if k not in ("perplexity", "greedy_match_tokens")}, items
+
+    monkeypatch.setattr(filling, "invent", invent_answers_only)
+    monkeypatch.setattr(filling, "write", lambda trial: [])
+    filling.fill(store, filling.make_trials(["dense", LAYERS]))
+    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
+    words = said(open_page("result", trial=trial))
+    assert "Nothing was written: next words were not measured for this result." in words
+    assert "goes on exactly" not in words
+
+
+def test_a_recorded_result_shows_the_texts_that_were_recorded(open_page, store, monkeypatch):
+    from engine.results import analyse
+
+    filling.fill(store, filling.make_trials(["dense", LAYERS]))
+    rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
+    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+    trial = next(row.trial_id for row in rows if row.recipe == LAYERS)
+    address = {"trial": trial, "from": "recorded"}
+    assert "Recorded before texts were kept: measure it here" in said(open_page("result", **address))
+    st.cache_resource.clear()
+    kept = {row.trial_id: tuple(store.texts(row.trial_id)) for row in rows}
+    monkeypatch.setattr("pages.shared.stored.recorded_texts", lambda: kept)
+    words = said(open_page("result", **address))
+    assert words.count('class="kp-wrote"') == 2
+    assert "Recorded results keep a few of their texts" in words
 
 
 def test_ends_and_errors_stand_beside_a_metric_and_not_as_one(open_page, store):
