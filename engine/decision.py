@@ -44,16 +44,16 @@ def _send_on(sweep: Undecided, rows: Sequence[Row], dense: Row, store: Store, qu
     size = {row.trial_id: row.value("weight_bytes") or 0.0 for row in rows}
     before = {row.trial_id: row.left_out_by for row in rows if row.left_out_by in size}
     found = standings(scores, size, schedule, before, tolerance=sweep.tolerance)
+    early = {i: standing.by for i, standing in found.items() if standing.by and len(scores[i]) < schedule.rounds}
     labels = {row.trial_id: row.label for row in rows}
-    for trial_id, standing in found.items():
-        if standing.by is not None and trial_id not in before and len(scores[trial_id]) < schedule.rounds:
-            queue.leave_out(trial_id, standing.by, explain(labels[standing.by], sweep.tolerance))
+    for trial_id in early.keys() - before.keys():
+        queue.leave_out(trial_id, early[trial_id], explain(labels[early[trial_id]], sweep.tolerance))
     going = next_share(found, scores, schedule)
     for trial_id, share in going.items():
         queue.go_on(trial_id, share)
     if not going:
         queue.settle(sweep.id)
-        return f"sweep {sweep.id} is settled: {_count(found, 'left out')} of {len(found)} trials left out"
+        return f"sweep {sweep.id} is settled: {len(early)} of {len(found)} trials were left out early"
     return f"sweep {sweep.id}: {len(going)} of {len(found)} trials can still change the front and go on"
 
 
@@ -84,7 +84,3 @@ def explain(label: str, tolerance: float) -> str:
         f"Stopped early: at {CONFIDENCE:.0%} confidence, {label} is no larger and at most "
         f"{100 * tolerance:g} points less accurate on all questions."
     )
-
-
-def _count(found: Mapping[str, Standing], state: str) -> int:
-    return sum(standing.state == state for standing in found.values())

@@ -1,16 +1,17 @@
 """New sweep: what to compress, how, what to ask of it, and what that will take, before it is launched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 
 import streamlit as st
 
 from engine import estimates, paths, sources, tasks, trials, words, worker
+from engine.anytime import TOLERANCE
 from engine.errors import InputError
 from engine.sources import Known
 from engine.spec import MEASURES, METHODS, TASK_GROUPS, Protocol, Recipe, Sweep, Trial, parse
 from engine.spec.sweep import in_running_order
-from engine.store import StoreError
+from engine.store import DECIDED_BY, StoreError
 from pages.shared import form, frame, markup, stored
 from pages.shared.markup import Figure
 
@@ -31,11 +32,17 @@ def main() -> None:
         model = draw_model()
         recipes, sound = draw_methods()
         protocol, measures = draw_questions()
+        tolerance = draw_tolerance(measures)
         name = st.text_input("Name", key="sweep:name", placeholder="What this sweep is called in Runs", max_chars=80)
     with right, st.container(border=True, key="sweep-summary"):
         markup.head("What this will take")
         if model and sound and protocol and measures:
-            draw_launch(Sweep(model, protocol, in_running_order(recipes), name.strip()), measures)
+            try:
+                sweep = Sweep(model, protocol, in_running_order(recipes), name.strip(), tolerance)
+            except InputError as error:
+                st.error(markup.plain(str(error)), icon=":material/error:")
+            else:
+                draw_launch(sweep, measures)
         else:
             markup.soft("Shown once the form is complete.")
 
@@ -231,6 +238,28 @@ def draw_questions() -> tuple[Protocol | None, tuple[str, ...]]:
     return Protocol(tasks=tuple(chosen), limit=int(items), **rest), ordered
 
 
+def draw_tolerance(measures: Collection[str]) -> float | None:
+    """Where trials stop early, the accuracy in [0, 1) that decides nothing; None where all questions are asked."""
+    able = set(DECIDED_BY) <= set(measures)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        early = st.toggle(
+            "Stop trials early", key="sweep:early", persist_state="session", disabled=not able,
+            help="Every trial answers a tenth of the questions first. Then only those that can still change the front "
+            "of size and accuracy go on; the others say after how many questions they were left out, and by which "
+            "result, at 95% confidence over the whole sweep." + ("" if able else " Needs the measures size and accuracy."),
+        )  # fmt: skip
+        if not (early and able):
+            return None
+        st.session_state.setdefault("sweep:tolerance", 100 * TOLERANCE)
+        points = st.number_input(
+            "Points that don't matter", 0.0, 20.0, step=0.5, key="sweep:tolerance", format="%.1f",
+            persist_state="session",
+            help="A larger result that is at most this much more accurate is not worth more questions. "
+            "The smaller this is, the fewer trials stop early.",
+        )  # fmt: skip
+    return float(points) / 100
+
+
 def describe_task(task: tasks.Overview) -> str:
     return f"{task.label} ({task.items:,} items)"
 
@@ -273,9 +302,11 @@ def draw_launch(sweep: Sweep, measures: Sequence[str]) -> None:
         st.error(markup.plain(str(error)), icon=":material/error:")
         return
     store = stored.store()
-    missing = store.missing(asked, measures)
+    missing = store.missing(asked, measures, anytime=sweep.tolerance is not None)
     reused = len({trial.id for trial in asked} - set(missing))
     draw_cost(asked, missing, reused)
+    if sweep.tolerance is not None:
+        markup.soft("At most: trials that are left out early take less.")
     with st.expander(f"The {len(asked):,} trials"):
         for trial in asked[:100]:
             markup.soft(trial.recipe.describe() + (" · answered already" if trial.id not in missing else ""))
@@ -283,7 +314,7 @@ def draw_launch(sweep: Sweep, measures: Sequence[str]) -> None:
             markup.soft(f"and {len(asked) - 100:,} more")
     label = f"Launch {len(missing):,} trials" if len(missing) != 1 else "Launch 1 trial"
     if st.button(label if missing else "Show the results", type="primary", key="sweep:launch", width="stretch"):
-        launch(asked, measures, sweep.name)
+        launch(asked, measures, sweep)
 
 
 def draw_cost(asked: Sequence[Trial], missing: Mapping[str, Sequence[str]], reused: int) -> None:
@@ -295,10 +326,10 @@ def draw_cost(asked: Sequence[Trial], missing: Mapping[str, Sequence[str]], reus
     markup.figures([Figure("Trials to run", f"{len(missing):,}", answered), Figure("Time", time, cost.basis), disk])
 
 
-def launch(asked: Sequence[Trial], measures: Sequence[str], name: str) -> None:
+def launch(asked: Sequence[Trial], measures: Sequence[str], sweep: Sweep) -> None:
     store = stored.store()
     try:
-        submitted = store.submit(asked, measures, name or "Sweep")
+        submitted = store.submit(asked, measures, sweep.name or "Sweep", tolerance=sweep.tolerance)
         if submitted.queued:
             worker.ensure_running(paths.store_url())
     except (StoreError, OSError) as error:

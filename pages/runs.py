@@ -28,7 +28,7 @@ def main() -> None:
     if not sweeps:
         draw_empty()
         return
-    newest = next((key for key, sweep in sweeps.items() if sweep.unfinished), next(iter(sweeps)))
+    newest = next((key for key, sweep in sweeps.items() if sweep.going), next(iter(sweeps)))
     values = {"sweep": Value(newest, allowed=tuple(sweeps))}
     view.restore(PAGE, values)
     chosen = st.selectbox(
@@ -37,7 +37,7 @@ def main() -> None:
     view.keep(PAGE, values)
     sweep = sweeps[chosen]
     rows = [row for row in stored.my_rows() if sweep.id in row.sweep_ids]
-    poll = POLL_S if any(one.unfinished for one in sweeps.values()) else None
+    poll = POLL_S if any(one.going for one in sweeps.values()) else None
     st.fragment(draw_live, run_every=poll, key="runs:live")(sweep.id, revision, time_left(rows, stored.timed_rows()))
     draw_failed([row for row in rows if row.state == "failed"])
     draw_front(rows)
@@ -75,8 +75,10 @@ def draw_live(sweep_id: int, revision: int, left: str) -> None:
     draw_worker(sweep)
     with st.container(horizontal=True):
         waiting = {row.trial_id for row in mine if row.state in ("queued", "running")}
-        if sweep.unfinished and st.button(
-            "Stopping" if waiting <= stopping else "Cancel the sweep", key="runs:cancel", disabled=waiting <= stopping
+        if sweep.going and st.button(
+            "Stopping" if waiting and waiting <= stopping else "Cancel the sweep",
+            key="runs:cancel",
+            disabled=bool(waiting) and waiting <= stopping,
         ):
             store.request_cancel(sweep_id=sweep_id)
             st.rerun(scope="fragment")
@@ -88,7 +90,7 @@ def draw_live(sweep_id: int, revision: int, left: str) -> None:
 
 def draw_worker(sweep: SweepRow) -> None:
     """Say so where trials wait and nobody runs them."""
-    if sweep.unfinished and holder(paths.store_url()) is None:
+    if sweep.going and holder(paths.store_url()) is None:
         with st.container(horizontal=True, vertical_alignment="center"):
             markup.soft("No worker is running; what was in hand runs again once one is.")
             if st.button("Start the worker", key="runs:worker"):

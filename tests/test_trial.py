@@ -177,6 +177,22 @@ def test_answers_of_every_task_go_out(make_job: Callable[..., dict[str, Any]]) -
     assert told.metrics()["accuracy"] == pytest.approx(sum(right) / 2)
 
 
+def test_a_share_of_the_questions_goes_on_from_what_was_answered(make_job: Callable[..., dict[str, Any]]) -> None:
+    whole = {event["task"]: event["items"] for event in run(make_job("dense", "accuracy")).of("items")}
+    job = {**make_job("dense", "accuracy"), "share": 0.3}  # one round of three: one item of each task
+    first = {event["task"]: event["items"] for event in run(job).of("items")}
+    assert [len(answers) for answers in first.values()] == [1, 1]
+    known = {task: [{**answer, "choice": 99} for answer in answers] for task, answers in first.items()}
+    more = {event["task"]: event["items"] for event in run({**job, "share": 1.0, "answered": known}).of("items")}
+    for task, answers in more.items():
+        kept = known[task][0]
+        assert answers[kept["id"]] == kept  # not asked again
+        asked, others = ([a for a in found if a["id"] != kept["id"]] for found in (answers, whole[task]))
+        assert [(a["id"], a["choice"], a["correct"]) for a in asked] == [
+            (a["id"], a["choice"], a["correct"]) for a in others
+        ]
+
+
 def test_progress_reaches_the_total_of_its_stage(make_job: Callable[..., dict[str, Any]]) -> None:
     told = run(make_job("dense", "perplexity", "accuracy"))
     reached: dict[str, tuple[int, int]] = {}

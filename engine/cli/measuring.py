@@ -72,7 +72,7 @@ def sweep(args: argparse.Namespace) -> int:
     ids = [trial.id for trial in made]
     line.say(f"{len(ids)} trials, {len(submitted.reused)} of them already measured.")
     with worker.stopping(stop):
-        _sweep_through(url, store, submitted.queued, line, stop)
+        _sweep_through(url, store, submitted.sweep_id, ids, line, stop)
     rows = results.analyse(store.rows(ids), store.items)
     print(overview(rows))
     for row in rows:
@@ -165,10 +165,12 @@ def _finish(runner: worker.Runner, ids: Collection[str], line: ProgressLine) -> 
         runner.stop.wait(FOLLOW_S)
 
 
-def _sweep_through(url: str, store: Store, ids: Collection[str], line: ProgressLine, stop: threading.Event) -> None:
-    """Bring the trials to an end: as the store's worker where there is none, else by watching the one there is."""
+def _sweep_through(
+    url: str, store: Store, sweep_id: int, ids: Collection[str], line: ProgressLine, stop: threading.Event
+) -> None:
+    """Bring the sweep to an end: as the store's worker where there is none, else by watching the one there is."""
     watching = 0
-    while not stop.is_set() and store.rows(ids, states=["queued", "running"]):
+    while not stop.is_set() and any(sweep.going for sweep in store.sweeps() if sweep.id == sweep_id):
         with contextlib.suppress(LockHeldError), hold(url), Queue(store) as queue:
             _finish(_runner(store, queue, stop, line), ids, line)
             continue

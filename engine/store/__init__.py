@@ -9,9 +9,10 @@ from engine.store.items import ItemResult
 from engine.store.queue import Job, Queue, Undecided
 from engine.store.rows import Detail, SweepRow
 from engine.store.states import StateError
-from engine.store.store import FIRST_SHARE, Store, Submitted
+from engine.store.store import DECIDED_BY, FIRST_SHARE, Store, Submitted
 
 __all__ = [
+    "DECIDED_BY",
     "FIRST_SHARE",
     "Detail",
     "ItemResult",

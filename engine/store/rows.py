@@ -38,6 +38,11 @@ class SweepRow:
     def unfinished(self) -> int:
         return self.counts.get("queued", 0) + self.counts.get("running", 0)
 
+    @property
+    def going(self) -> bool:
+        """Whether anything of it will still change by itself."""
+        return self.unfinished > 0 or not self.settled
+
 
 @dataclass(frozen=True)
 class Detail:

@@ -148,6 +148,7 @@ workers = Table(
 
 _ADDED_IN_2 = {"trials": ("share", "stopped_at", "left_out_by"), "sweeps": ("tolerance", "settled")}
 
+
 def _from_1(connection: Connection) -> None:
     """Version 2 keeps the greedy texts of a trial, and how far an anytime sweep has come.
 

@@ -89,6 +89,12 @@ def outcome(row: Row) -> str:
     """What came of a trial, in a few words for a table."""
     if row.state in ("failed", "cancelled"):
         return row.reason
+    if row.stopped_at is not None:
+        return (
+            f"left out after {row.stopped_at:,} questions"
+            if row.left_out_by
+            else f"{row.stopped_at:,} questions so far"
+        )
     return "" if row.state == "done" or not row.metrics else "some measures are there already"
 
 

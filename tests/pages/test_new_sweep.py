@@ -60,6 +60,24 @@ def test_launching_queues_the_trials_and_goes_to_runs(open_page, store):
     assert store.rows()[0].recipe == "dense"
 
 
+def test_a_sweep_that_stops_trials_early_says_so_before_and_keeps_its_tolerance(open_page, store):
+    app = open_page("new_sweep")
+    assert "left out early" not in said(app)
+    app.toggle(key="sweep:early").set_value(True).run()
+    assert app.number_input(key="sweep:tolerance").value == 2.0
+    app.number_input(key="sweep:tolerance").set_value(3.0).run()
+    assert "trials that are left out early take less" in said(app)
+    app.button(key="sweep:launch").click().run()
+    (sweep,) = store.sweeps()
+    assert (sweep.tolerance, sweep.settled) == (0.03, False)
+
+
+def test_stopping_early_needs_size_and_accuracy(open_page):
+    app = open_page("new_sweep")
+    app.pills(key="sweep:measures").set_value(["accuracy"]).run()
+    assert app.toggle(key="sweep:early").disabled
+
+
 def test_what_was_answered_is_not_asked_again(open_page, store):
     filling.fill(store, filling.make_trials(limit=100))
     app = open_page("new_sweep", recipe=["quantize:rtn,bits=8", "prune:layers,count=3"], limit="100")

@@ -1,0 +1,147 @@
+"""The rule of anytime sweeps: rounds, evidence by betting, and where trials stand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from engine.anytime import Schedule, evidence, standings
+
+TWO = Schedule({"piqa": 400, "arc_easy": 400}, seed=0)
+
+
+def drawn(accuracy: float, seed: int, rounds: int = 400) -> np.ndarray:
+    """[rounds]: the mean of two answers, each right with that probability."""
+    return (np.random.default_rng(seed).random((rounds, 2)) < accuracy).mean(axis=1)
+
+
+def test_every_item_is_asked_in_exactly_one_round() -> None:
+    schedule = Schedule({"piqa": 10, "arc_easy": 4, "boolq": 9}, seed=3)
+    assert schedule.rounds == 4
+    for task, size in schedule.items.items():
+        places = schedule.places(task)
+        assert len(places) == 4
+        assert sorted(place for one in places for place in one) == list(range(size))
+
+
+def test_the_order_follows_the_seed_and_not_the_other_tasks() -> None:
+    alone, beside = Schedule({"piqa": 50}, seed=1), Schedule({"piqa": 50, "boolq": 60}, seed=1)
+    assert alone.places("piqa") == beside.places("piqa")
+    assert alone.places("piqa") != Schedule({"piqa": 50}, seed=2).places("piqa")
+
+
+def test_a_share_of_the_rounds_is_rounded_up() -> None:
+    assert [Schedule({"piqa": 15}, 0).first(share) for share in (0.1, 0.5, 1.0)] == [2, 8, 15]
+
+
+def test_the_mean_of_all_scores_is_the_macro_mean_whatever_the_sizes() -> None:
+    schedule = Schedule({"piqa": 10, "boolq": 4}, seed=0)
+    right = {"piqa": {i: i < 7 for i in range(10)}, "boolq": {i: i < 1 for i in range(4)}}
+    scores = schedule.scores(right)
+    assert len(scores) == 4
+    assert scores.mean() == pytest.approx((0.7 + 0.25) / 2)
+    assert scores.max() <= schedule.widest == pytest.approx((3 * 4 / 10 + 1) / 2)
+
+
+def test_scores_end_before_the_first_round_with_an_item_missing() -> None:
+    schedule = Schedule({"piqa": 10}, seed=0)
+    answered = {place: True for number in range(6) for place in schedule.places("piqa")[number]}
+    assert len(schedule.scores({"piqa": answered})) == 6
+    del answered[schedule.places("piqa")[2][0]]
+    assert len(schedule.scores({"piqa": answered})) == 2
+
+
+def test_evidence_is_the_bettors_wealth_computed_by_hand() -> None:
+    """Two rounds of four, both won: odds that no difference is left, then that the rest makes up for the first."""
+    schedule = Schedule({"piqa": 4}, seed=0)
+    ours, theirs = np.array([1.0, 1.0]), np.array([0.0, 0.0])
+    wealth = []
+    for stake in np.linspace(0.05, 0.9, 12):
+        first = 1 + stake * (1 - 0)
+        fair = -1 / 3  # one win of four is gone, so the three left lose one in the mean
+        wealth.append(first * (1 + stake * (1 - fair)))
+    assert evidence(ours, theirs, schedule, 0.0) == pytest.approx(math.log(np.mean(wealth)))
+
+
+def test_what_the_rest_can_no_longer_change_is_certain() -> None:
+    schedule = Schedule({"piqa": 4}, seed=0)
+    assert evidence(np.ones(3), np.zeros(3), schedule, 0.0) == math.inf
+    assert evidence(np.zeros(3), np.ones(3), schedule, 0.0) < 1
+
+
+def test_an_untrue_claim_gathers_evidence_no_more_often_than_stated() -> None:
+    """Pairs of models of which the one claimed to be as good is worse on all items, looked at after every round."""
+    schedule, level = Schedule({"piqa": 200}, seed=0), math.log(1 / 0.2)
+    draw = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(300):
+        ours, theirs = draw.permuted([[1.0] * 99 + [0.0] * 101, [1.0] * 100 + [0.0] * 100], axis=1)
+        wrong += evidence(ours[:190], theirs[:190], schedule, 0.0) >= level
+    assert 0 < wrong / 300 <= 0.2
+
+
+def test_a_clearly_worse_and_larger_trial_is_left_out_early() -> None:
+    answered = {"small": drawn(0.7, 1)[:120], "large": drawn(0.4, 2)[:120]}
+    found = standings(answered, {"small": 1.0, "large": 2.0}, TWO, {})
+    assert (found["large"].state, found["large"].by, found["large"].needed) == ("left out", "small", False)
+    assert (found["small"].state, found["small"].needed) == ("on the front", False)
+
+
+def test_a_clearly_better_and_larger_trial_is_on_the_front_early() -> None:
+    answered = {"small": drawn(0.4, 1)[:120], "large": drawn(0.7, 2)[:120]}
+    found = standings(answered, {"small": 1.0, "large": 2.0}, TWO, {})
+    assert [found[i].state for i in ("small", "large")] == ["on the front", "on the front"]
+    assert not any(standing.needed for standing in found.values())
+
+
+def test_what_can_not_be_told_apart_goes_on_and_so_does_what_it_is_held_against() -> None:
+    answered = {"small": drawn(0.55, 1)[:40], "large": drawn(0.6, 2)[:60]}
+    found = standings(answered, {"small": 1.0, "large": 2.0}, TWO, {})
+    assert found["large"].state == "open"
+    assert found["small"].needed
+    assert found["large"].needed
+
+
+def test_within_the_tolerance_the_larger_is_left_out() -> None:
+    small = drawn(0.6, 1)
+    large = small.copy()
+    large[np.flatnonzero(large < 1)[:4]] += 0.5  # two answers of 400 more
+    found = standings({"small": small[:300], "large": large[:300]}, {"small": 1.0, "large": 2.0}, TWO, {})
+    assert found["large"].by == "small"
+
+
+def test_with_all_items_the_plain_front_stands_and_ties_go_to_the_smaller() -> None:
+    answered = {"a": drawn(0.60, 1), "b": drawn(0.601, 1), "c": drawn(0.60, 1), "d": drawn(0.60, 1)}
+    answered["b"] = answered["a"].copy()
+    answered["b"][np.flatnonzero(answered["b"] < 1)[0]] += 0.5  # one answer more than the others
+    size = {"a": 1.0, "b": 2.0, "c": 2.0, "d": 1.0}
+    found = standings(answered, size, TWO, {})
+    assert {i: found[i].state for i in found} == {
+        "a": "on the front",
+        "b": "on the front",
+        "c": "left out",
+        "d": "on the front",  # equal in both: ties stay
+    }
+    assert not any(standing.needed for standing in found.values())
+
+
+def test_one_that_leaves_another_out_is_not_left_out_by_the_tolerance() -> None:
+    """Else a staircase of small steps would fall, each by the one below."""
+    base = drawn(0.6, 1)[:300]
+    better = base.copy()
+    better[np.flatnonzero(better < 1)[:1]] += 0.5
+    answered = {"low": base, "middle": better, "high": better.copy()}
+    size = {"low": 1.0, "middle": 2.0, "high": 3.0}
+    assert standings(answered, size, TWO, {})["middle"].by == "low"
+    assert standings(answered, size, TWO, {"high": "middle"})["middle"].by is None
+
+
+def test_what_was_left_out_stays_so() -> None:
+    answered = {"small": drawn(0.4, 1)[:60], "large": drawn(0.7, 2)[:60]}
+    found = standings(answered, {"small": 1.0, "large": 2.0}, TWO, {"large": "small"})
+    assert (found["large"].state, found["large"].by, found["large"].needed) == ("left out", "small", False)
+
+
+def test_a_sweep_of_one_trial_is_settled() -> None:
+    found = standings({"dense": drawn(0.5, 1)}, {"dense": 1.0}, TWO, {})
+    assert (found["dense"].state, found["dense"].needed) == ("on the front", False)
