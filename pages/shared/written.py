@@ -123,7 +123,7 @@ def _label(number: int, prompt: str, base: Column, columns: Sequence[Column]) ->
     if len(columns) != 2 or len(texts) != 2:
         return f"{number}. {end}"
     where = "the same" if equal(*texts) else _parts(shared(*texts)).lower()
-    return f"{number}. {end} ({where})"
+    return f"{number}. {end} · {where}"
 
 
 def _card(column: Column, base: Column, columns: Sequence[Column], prompt: str) -> str:

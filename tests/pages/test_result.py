@@ -170,7 +170,7 @@ def test_what_it_writes_stands_beside_the_original_with_the_parting_marked_and_s
     assert "The same to the end: 2 tokens." in words
     assert "<mark>" not in words
     box = app.selectbox(key="result:prompt")
-    assert box.options == ["1. A prompt <i>that</i> all (the same)", "2. A prompt that each (parts after 1 token)"]
+    assert box.options == ["1. A prompt <i>that</i> all · the same", "2. A prompt that each · parts after 1 token"]
     words = said(box.select("A prompt that each").run())
     assert not app.exception
     assert f"Parts after 1 token: “{LAYERS}” where the original has “dense”." in words
