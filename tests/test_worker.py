@@ -1,5 +1,6 @@
 """The worker, as a process of its own: what kills it or its child costs one trial and nothing else."""
 
+import fcntl
 import math
 import os
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from engine import child, events, worker
+from engine import child, events, lock, worker
 from engine.lock import LockHeldError, hold, holder
 from engine.row import Progress, Row
 from engine.store import Job, Queue, Store
@@ -188,6 +189,14 @@ def test_the_lock_is_free_once_its_holder_is_killed(url: str, store: Store, star
     assert holder(url) is None
     with hold(url):
         assert holder(url) == os.getpid()
+
+
+def test_a_look_at_the_lock_keeps_no_worker_from_it(url: str, tmp_path: Path, monkeypatch) -> None:
+    with (tmp_path / "store.db.lock").open("a+") as look:
+        fcntl.flock(look, fcntl.LOCK_SH)  # as `holder` does
+        monkeypatch.setattr(lock.time, "sleep", lambda seconds: look.close())
+        with hold(url):
+            assert holder(url) == os.getpid()
 
 
 def test_one_store_has_one_lock_whatever_path_leads_to_it(url: str, tmp_path: Path, monkeypatch) -> None:
