@@ -101,6 +101,11 @@ def find(trial_id: str, origin: Origin | None = None) -> Row | None:
     return shipped or mine if origin == "recorded" else mine or shipped
 
 
+def address(row: Row) -> dict[str, str]:
+    """What a link to the Result page carries to find this very row."""
+    return {"trial": row.trial_id, **({"from": "recorded"} if row.recorded else {})}
+
+
 def group_of(row: Row) -> Group | None:
     """The group that a result is compared within."""
     origin: Origin = "recorded" if row.recorded else "mine"
