@@ -4,14 +4,18 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from sqlalchemy import make_url
 
 from engine.errors import InputError
 from engine.paths import cache_dir
+
+TRIES, PAUSE_S = 4, 0.05  # to take the lock: `holder` has it for an instant too, whenever it looks
 
 
 class LockHeldError(InputError):
@@ -25,11 +29,8 @@ def hold(url: str) -> Iterator[None]:
     Raises LockHeldError, naming the process that serves the store, where it is held already.
     """
     with _path(url).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            said = f"a worker (process {_pid(file.name)}) already runs the trials of this store"
-            raise LockHeldError(said) from None
+        if not any(_take(file) for _ in range(TRIES)):
+            raise LockHeldError(f"a worker (process {_pid(file.name)}) already runs the trials of this store")
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -47,6 +48,15 @@ def holder(url: str) -> int | None:
         except BlockingIOError:
             return _pid(file.name)
     return None
+
+
+def _take(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(PAUSE_S)
+        return False
+    return True
 
 
 def _path(url: str) -> Path:

@@ -10,9 +10,8 @@ from engine import words
 from engine.compare import Against, against, letters, same
 from engine.front import flattered, telling_quality
 from engine.plots.compare import bytes_figure, task_data, task_figure
-from engine.plots.palette import ThemeName
 from engine.row import Row
-from pages.shared import differing, frame, link, markup, side_by_side, stored, tray, view, written
+from pages.shared import chart, differing, frame, link, markup, side_by_side, stored, tray, view, written
 from pages.shared.answers import ALL
 from pages.shared.result_words import marks, questions
 from pages.shared.stored import Group
@@ -20,7 +19,6 @@ from pages.shared.view import Value
 
 PAGE = "compare"
 FIRST, ORIGINAL = "first", "original"
-PLOT = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 SCORES = {"accuracy": "Accuracy", "accuracy_norm": "Length-normalised"}
 
 
@@ -120,8 +118,7 @@ def draw_buttons(name: str, row: Row | None, first: bool) -> None:
             )  # fmt: skip
         st.button("Remove", key=f"compare:remove:{name}", type="tertiary", on_click=partial(tray.remove, name))
         if row is not None:
-            query = {"trial": row.trial_id, **({"from": "recorded"} if row.recorded else {})}
-            st.page_link("pages/result.py", label="Details", query_params=query)
+            st.page_link("pages/result.py", label="Details", query_params=stored.address(row))
 
 
 def draw_adding(names: Sequence[str], known: Sequence[Row]) -> None:
@@ -211,8 +208,10 @@ def draw_bytes(rows: Sequence[Row]) -> None:
         return
     markup.head("Where the bytes are")
     names = [words.distinct_labels(rows)[row.trial_id] for row in rows]
-    figure = bytes_figure(rows, names, theme(), compact=frame.narrow())
-    st.plotly_chart(figure, key="compare:bytes", theme=None, config=PLOT, alt="Bytes of each result, part by part")
+    figure = bytes_figure(rows, names, frame.theme(), compact=frame.narrow())
+    st.plotly_chart(
+        figure, key="compare:bytes", theme=None, config=chart.STILL, alt="Bytes of each result, part by part"
+    )
 
 
 def draw_tasks(chosen: Chosen) -> None:
@@ -227,16 +226,12 @@ def draw_tasks(chosen: Chosen) -> None:
         )
     wanted = str(st.session_state[view.key(PAGE, "score")])
     score = wanted if wanted in scores else scores[0]
-    figure = task_figure(chosen.rows, score, theme(), compact=frame.narrow())
-    st.plotly_chart(figure, key="compare:tasks", theme=None, config=PLOT, alt=f"{SCORES[score]} of each task")
+    figure = task_figure(chosen.rows, score, frame.theme(), compact=frame.narrow())
+    st.plotly_chart(figure, key="compare:tasks", theme=None, config=chart.STILL, alt=f"{SCORES[score]} of each task")
     asked = "; ".join(sorted({questions(row.protocol) for row in chosen.rows if row.protocol.get("tasks")}))
     markup.soft(f"{asked}. Whiskers: each result's own 95% interval.")
     if any(pair.paired for pair in chosen.pairs):
         markup.soft("Both answered the same questions, so the table knows their difference better than these whiskers.")
-
-
-def theme() -> ThemeName:
-    return "dark" if frame.dark() else "light"
 
 
 frame.guard()

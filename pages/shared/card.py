@@ -8,7 +8,7 @@ from engine import words
 from engine.front import guesses
 from engine.results import verdict
 from engine.row import Row
-from pages.shared import markup
+from pages.shared import markup, stored
 from pages.shared.result_words import line, marks, settling
 
 _NUMBERS = (
@@ -43,9 +43,10 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
         markup.table(("", "Result"), [line(row, dense, name)[:2] for name in _NUMBERS if row.value(name)])
         if left_out:
             markup.soft(f"Not on these axes: {left_out}.")
-    query = {"trial": row.trial_id, **({"from": "recorded"} if row.recorded else {})}
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.page_link("pages/result.py", label="All details", icon=":material/arrow_forward:", query_params=query)
+        st.page_link(
+            "pages/result.py", label="All details", icon=":material/arrow_forward:", query_params=stored.address(row)
+        )
         st.button("Close", key="card:close", on_click=on_close, type="tertiary")
 
 

@@ -11,12 +11,8 @@ from engine.plots.palette import ThemeName
 from engine.row import Row
 from pages.shared import frame, stored
 
-_CONFIG: dict[str, object] = {
-    "displaylogo": False,
-    "displayModeBar": False,
-    "scrollZoom": False,
-    "doubleClick": "reset",
-}
+STILL: dict[str, object] = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}  # nothing to zoom
+_CONFIG = {**STILL, "doubleClick": "reset"}
 _ALT = "Pareto front: {y} over {x} of {count} results"
 
 
@@ -34,8 +30,7 @@ def draw_front(
 
     The ring around a chosen point is drawn from `highlighted`: a selection can't be set from code.
     """
-    theme: ThemeName = "dark" if frame.dark() else "light"
-    figure = _figure(rows, stored.stamp(rows), x, y, tuple(highlighted), theme, frame.narrow(), comparison)
+    figure = _figure(rows, stored.stamp(rows), x, y, tuple(highlighted), frame.theme(), frame.narrow(), comparison)
     alt = _ALT.format(x=METRICS[x].label, y=METRICS[y].label, count=len(rows))
     if on_point is None:
         st.plotly_chart(figure, key=key, theme=None, config=_CONFIG, alt=alt)

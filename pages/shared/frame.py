@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from engine.plots.palette import ThemeName
 from pages.shared import stored
 
 _HERE = Path(__file__).parent
@@ -48,7 +49,7 @@ def dress() -> None:
     st.session_state[_FRAMED] = True
     stored.resume()
     st.html(_HERE / "style.css")
-    ink = "#f2f3f5" if dark() else "#1a1c23"
+    ink = "#f2f3f5" if theme() == "dark" else "#1a1c23"
     _viewport(key=_VIEWPORT, default={"narrow": False}, on_narrow_change=lambda: None, height="content")
     st.logo((_HERE / "logo.svg").read_text().replace("currentColor", ink), size="large")
 
@@ -62,9 +63,9 @@ def guard() -> None:
     st.rerun()
 
 
-def dark() -> bool:
-    """Whether the reader's theme is dark."""
-    return st.context.theme.type == "dark"
+def theme() -> ThemeName:
+    """The reader's theme."""
+    return "dark" if st.context.theme.type == "dark" else "light"
 
 
 def narrow() -> bool:

@@ -92,5 +92,4 @@ def _draw_links(model: str, wanted: Recipe | None, found: Found | None) -> None:
             query = {"recipe": wanted.text, **({} if model == DEFAULT_MODEL else {"model": model})}
             st.page_link("pages/new_sweep.py", label=f"Try it: {wanted.describe()}", query_params=query, icon=ARROW)
         if found is not None:
-            origin = {"from": "recorded"} if found.row.recorded else {}
-            st.page_link("pages/result.py", label="All details", query_params={"trial": found.row.trial_id, **origin})
+            st.page_link("pages/result.py", label="All details", query_params=stored.address(found.row))

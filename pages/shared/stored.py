@@ -109,6 +109,11 @@ def texts(row: Row) -> tuple[Text, ...]:
     return _texts(paths.store_url(), row.trial_id, row.finished_at)
 
 
+def address(row: Row) -> dict[str, str]:
+    """What a link to the Result page carries to find this very row."""
+    return {"trial": row.trial_id, **({"from": "recorded"} if row.recorded else {})}
+
+
 def group_of(row: Row) -> Group | None:
     """The group that a result is compared within."""
     origin: Origin = "recorded" if row.recorded else "mine"

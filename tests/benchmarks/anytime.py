@@ -1,12 +1,12 @@
 """Replay finished sweeps as anytime sweeps: what share of the questions the same front costs.
 
-    python -m tests.benchmarks.anytime                                  the recorded sweeps beside this file
-    python -m tests.benchmarks.anytime --store URL [--sweep N]          one of your own, whose trials answered everything
-                                       [--tolerance 0.02] [--save FILE]
+    python -m tests.benchmarks.anytime [--tolerance 0.02]             the recorded sweeps in the folder beside this file
+    python -m tests.benchmarks.anytime --store URL [--sweep N] [--save FILE]       one of yours, all of it answered
 
 The replay lets every trial answer as it did, in the order of an anytime sweep, and asks `engine.anytime` and
-`engine.decision` after each share who goes on. Then it is held against the front of all answers: `lost` is how much less
-accurate the best kept trial is than a front trial of no smaller size, at worst, which must stay within the tolerance.
+`engine.decision` after each share who goes on. Then it is held against the front of all answers: what is lost
+is how much less accurate than a trial of that front the best kept one is that is no larger, at worst; it must stay within
+the tolerance.
 """
 
 import argparse

@@ -1,13 +1,12 @@
 """The pictures in a real Chromium: their numbers are the engine's, and they move before the reader lets go."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from engine.methods.magnitude import smallest, smallest_in_groups
 from engine.methods.rtn import quantize
@@ -17,17 +16,9 @@ from engine.spec.slicing import SliceGpt
 from engine.teaching import packs
 from engine.teaching.pack import floats
 from pages.pictures.picture import script
-from tests.browser.test_journey import CHROMIUM, MINUTE, QUIET, serving
+from tests.browser.conftest import place, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield browser.new_page(viewport={"width": 1280, "height": 1400})
-        browser.close()
 
 
 def run(page: Page, part: str, expression: str, **given: object) -> Any:
@@ -112,9 +103,8 @@ def test_a_picture_moves_while_dragging_and_settles_on_release(
     with serving() as address:
         page.goto(f"{address}/quantize")
         bits = page.get_by_role("slider", name="Bits a weight")
-        expect(bits).to_be_visible(timeout=MINUTE)
-        box = bits.bounding_box()
-        assert box is not None
+        expect(bits).to_be_visible()
+        box = place(bits)
         middle = box["y"] + box["height"] / 2
         page.mouse.move(box["x"] + box["width"] / 3, middle)
         page.mouse.down()

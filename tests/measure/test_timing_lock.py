@@ -4,12 +4,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from engine.measure.timing_lock import timing_lock
+from tests.processes import PATIENCE_S
 
 HOLDER = """
 import sys, time
@@ -17,7 +17,7 @@ from pathlib import Path
 from engine.measure.timing_lock import timing_lock
 with timing_lock(lambda: None, Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(200)
 """
 
 
@@ -46,19 +46,22 @@ def test_an_error_inside_frees_it(tmp_path: Path) -> None:
 
 def test_a_second_timing_says_that_it_waits_and_runs_after_the_first(tmp_path: Path) -> None:
     happened: list[str] = []
+    waits = threading.Event()
+
+    def wait() -> None:
+        happened.append("waits")
+        waits.set()
 
     def second() -> None:
-        with timing_lock(lambda: happened.append("waits"), tmp_path / "lock"):
+        with timing_lock(wait, tmp_path / "lock"):
             happened.append("second")
 
     with timing_lock(never, tmp_path / "lock"):
         thread = threading.Thread(target=second)
         thread.start()
-        deadline = time.monotonic() + 10
-        while not happened and time.monotonic() < deadline:
-            time.sleep(0.01)
+        assert waits.wait(PATIENCE_S)
         happened.append("first")
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert happened == ["waits", "first", "second"]
 
 
@@ -67,7 +70,5 @@ def test_a_killed_holder_frees_it(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        waited = threading.Event()
-        threading.Timer(0.3, holder.send_signal, [signal.SIGKILL]).start()
-        with timing_lock(waited.set, tmp_path / "lock"):
-            assert waited.is_set()
+        with timing_lock(holder.kill, tmp_path / "lock"):
+            assert holder.wait() == -signal.SIGKILL

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from engine.store import Store
+from tests.processes import PATIENCE_S
 
 APP = Path(__file__).parents[2] / "app.py"
 Open = Callable[..., AppTest]
@@ -33,17 +34,21 @@ def open_page(store: Store) -> Open:
     """Open a page through the frame, with query parameters, and run it without an error."""
 
     def open_(page: str, **query: str | list[str]) -> AppTest:
-        app = AppTest.from_file(APP, default_timeout=30)
-        app.run()
+        app = AppTest.from_file(APP, default_timeout=PATIENCE_S).run()
         if page != "start":
             app.switch_page(f"pages/{page}.py")
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        assert not app.exception, app.exception
-        return app
+        return run_at(app, **query)
 
     return open_
+
+
+def run_at(app: AppTest, **query: str | list[str]) -> AppTest:
+    """Run an app at an address with these query parameters, without an error."""
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
 
 
 def said(app: AppTest) -> str:

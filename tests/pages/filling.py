@@ -3,7 +3,8 @@
 The numbers are made up by simple rules from the recipe; nothing here is ever shown to users.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 
 import numpy as np
@@ -72,13 +73,14 @@ def answer(queue: Queue, job: Job, dense: dict[str, Answered]) -> None:
     queue.finish(job)
 
 
-def start_one(store: Store, progress: Progress) -> tuple[Queue, Job]:
-    """Claim the next trial and report how far it is; the queue stays open, as a living worker's does."""
-    queue = Queue(store)
-    job = queue.claim()
-    assert job is not None
-    queue.progress(job.trial.id, progress)
-    return queue, job
+@contextmanager
+def running(store: Store, progress: Progress) -> Iterator[str]:
+    """The id of the next trial while it is claimed, as by a worker that lives, and has come this far."""
+    with Queue(store) as queue:
+        job = queue.claim()
+        assert job is not None
+        queue.progress(job.trial.id, progress)
+        yield job.trial.id
 
 
 def fail_one(store: Store, reason: str) -> str:

@@ -15,20 +15,17 @@ def test_an_empty_store_says_what_to_do(open_page):
 
 def test_a_running_trial_shows_stage_items_and_time_left(open_page, store):
     filling.fill(store, filling.make_trials(), finish=0)
-    queue, _ = filling.start_one(store, Progress("accuracy", 120, 300, 130.0))
-    app = open_page("runs")
+    with filling.running(store, Progress("accuracy", 120, 300, 130.0)):
+        app = open_page("runs")
     assert "Answering questions: 120 of 300, about 2 min left" in progress_texts(app)
     assert f"0 of {len(filling.SWEEP)} trials ended" in progress_texts(app)
-    queue.__exit__()
 
 
 def test_cancelling_a_trial_asks_the_worker(open_page, store):
     filling.fill(store, filling.make_trials(), finish=0)
-    queue, job = filling.start_one(store, Progress("compress", 1, 30))
-    app = open_page("runs")
-    app.button(key=f"cancel:{job.trial.id}").click().run()
-    assert job.trial.id in store.cancelling()
-    queue.__exit__()
+    with filling.running(store, Progress("compress", 1, 30)) as trial:
+        open_page("runs").button(key=f"cancel:{trial}").click().run()
+        assert store.cancelling() == {trial}
 
 
 def test_cancelling_a_sweep_asks_for_all_that_is_left(open_page, store):

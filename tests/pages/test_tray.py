@@ -9,6 +9,8 @@ from streamlit.testing.v1 import AppTest
 from pages.shared import tray, view
 from tests.made_rows import row
 from tests.pages import filling
+from tests.pages.conftest import run_at
+from tests.processes import PATIENCE_S
 
 SCRIPT = """
 from pages.shared import stored, tray, view
@@ -33,12 +35,7 @@ def run_tray(store, tmp_path: Path):
     (tmp_path / "app.py").write_text(SCRIPT)
 
     def run(**query: str) -> AppTest:
-        app = AppTest.from_file(tmp_path / "app.py", default_timeout=30)
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        assert not app.exception, app.exception
-        return app
+        return run_at(AppTest.from_file(tmp_path / "app.py", default_timeout=PATIENCE_S), **query)
 
     return run
 

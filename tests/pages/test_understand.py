@@ -73,6 +73,7 @@ def test_measured_times_reach_the_bars(open_page: Open, store) -> None:
     ("query", "words"),
     [
         ({"kind": "layers", "amount": "0.2"}, "Try it: 6 layers removed"),
+        ({"kind": "layers", "amount": "0.15"}, "Try it: 5 layers removed"),
         ({"kind": "2:4"}, "Try it: 2:4 zeros by magnitude"),
         ({"amount": "0.3"}, "Try it: 30% zeros by magnitude"),
     ],

@@ -9,8 +9,8 @@ import pytest
 
 from engine.store import Queue, StateError, Store, schema
 from tests.fake_trial import made
+from tests.processes import wait_until
 from tests.store.filled import EIGHT, FOUR, claimed
-from tests.test_child import wait_until
 
 
 def test_the_trial_of_a_runner_that_is_gone_is_queued_again_at_its_place(store: Store, queue: Queue) -> None:

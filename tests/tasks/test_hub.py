@@ -147,4 +147,4 @@ def test_a_data_folder_goes_before_the_hub(tmp_path, monkeypatch):
 
 def test_listing_tasks_imports_no_library():
     code = "import sys; from engine import tasks; tasks.overview(); sys.exit('datasets' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0

@@ -54,6 +54,7 @@ function frontPicture(host, data, setting) {
       const out = (limiting && point.y < setting.limit - 1e-9) || (chosen && point !== chosen && !beats(point, chosen));
       mark.classList.toggle("kp-out", Boolean(out));
       mark.classList.toggle("kp-hollow", stage > 0 && !point.front);
+      mark.setAttribute("aria-pressed", point === chosen);
       body.setAttribute("d", outline(point.symbol, stage > 0 && point.front ? 6.5 : 5));
     }
     drawLimit(limiting);
