@@ -1,5 +1,6 @@
 """The command line: what it prints and writes, how it stops, and the one sentence for what is wrong."""
 
+import errno
 import json
 import os
 import signal
@@ -277,6 +278,17 @@ def test_bad_input_is_one_sentence_and_exit_code_two(arguments: list[str], says:
     assert said.out == ""
     assert states(prepared) == {}
     assert not Path("no-such.db").exists()
+
+
+def test_a_full_disk_is_one_sentence(monkeypatch, capsys) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/full/store.db.lock")
+
+    monkeypatch.setattr(worker, "hold", refuse)
+    assert main(["worker"]) == 2
+    assert capsys.readouterr().err == (
+        "error: the disk of /full/store.db.lock is full; free some space, then run it again\n"
+    )
 
 
 def test_a_result_that_could_not_be_put_beside_the_old_one_is_refused(tmp_path: Path, monkeypatch, capsys) -> None:
