@@ -13,12 +13,15 @@ import pytest
 
 from engine import worker
 from engine.__main__ import main
+from engine.cli import choosing
+from engine.front import FLATTERED_NOTE
 from engine.lock import holder
 from engine.metrics import METRICS
 from engine.spec import METHODS, Protocol, parse
 from engine.store import Queue, Store, StoreError
 from engine.trials import make_trial
 from tests import fake_trial
+from tests.made_rows import row, sweep
 from tests.test_child import wait_until
 from tests.test_trials import resolve_to, write_piqa  # noqa: F401  (a fixture)
 
@@ -315,6 +318,20 @@ def test_front_marks_the_trials_on_it_and_writes_all(tmp_path: Path, capsys) -> 
         recipe(8): False,
     }
     assert all("items" not in entry for entry in written.values())
+
+
+def test_front_says_where_the_knee_is_and_what_is_not_as_real_as_it_looks(monkeypatch, capsys) -> None:
+    grid = "quantize:rtn,bits=4,group_size=32,symmetric=false"
+    rows = [*sweep()[0], row(grid, metrics={"weight_bytes": 1e8, "accuracy": 0.5})]
+    monkeypatch.setattr(choosing, "recorded", lambda: rows)
+    assert main(["front", "--recorded"]) == 0
+    said = capsys.readouterr().out
+    lines = {line.split("  ")[0]: line.split() for line in said.splitlines()}
+    assert "yes" in lines["quantize:rtn,bits=2,group_size=64"]
+    assert "yes" not in lines["quantize:rtn,bits=8,group_size=64"]
+    assert f"{grid}†" in lines
+    assert FLATTERED_NOTE in said
+    assert "\nThe knee" in said
 
 
 def test_methods_tell_each_methods_paper_settings_and_what_is_real(capsys) -> None:
