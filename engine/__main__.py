@@ -1,5 +1,6 @@
 """The command line: `python -m engine COMMAND`. It does all that the dashboard does."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        at = f" of {error.filename}" if error.filename else ""
+        print(f"error: the disk{at} is full; free some space, then run it again", file=sys.stderr)
+        return WRONG
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ from engine.sources import Source
 FORMAT = 1
 WEIGHTS = "model.safetensors"
 LAYOUT = "kneepoint.json"
+CONFIG = "config.json"
 
 
 def save(model: LanguageModel, folder: Path) -> None:
@@ -155,6 +156,7 @@ def _write_files(network: PreTrainedModel, tensors: dict[str, Tensor], tokenizer
     network.generation_config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode)  # safetensors are written for their owner alone
 
 
 def standard_config(config: PreTrainedConfig) -> PreTrainedConfig:

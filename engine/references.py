@@ -78,8 +78,11 @@ def save(comparison_id: str, reference: Reference) -> None:
     for name in ("argmax", "continuations"):
         tensors[name] = tensors[name].to(torch.int32)
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    save_file(tensors, partial)
-    partial.replace(path)
+    try:
+        save_file(tensors, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     _delete_old(path)
 
 

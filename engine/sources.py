@@ -216,4 +216,5 @@ def _remember(folder: str) -> None:
     folders = _remembered()
     if folder not in folders:
         there = [known for known in folders if Path(known).is_dir()]
-        weights.replace_text(cache_dir() / "folders.json", json.dumps([*there, folder], indent=1))
+        with suppress(OSError):  # on a full disk the list is as it was
+            weights.replace_text(cache_dir() / "folders.json", json.dumps([*there, folder], indent=1))

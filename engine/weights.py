@@ -9,6 +9,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,7 +94,8 @@ def sha256(paths: Iterable[Path]) -> str:
         with path.open("rb") as file:
             while piece := file.read(1 << 22):
                 total.update(piece)
-    replace_text(remembered, total.hexdigest())
+    with suppress(OSError):  # a full disk costs the memory of it, not the answer
+        replace_text(remembered, total.hexdigest())
     return total.hexdigest()
 
 
@@ -101,8 +103,11 @@ def replace_text(path: Path, text: str) -> None:
     """Write a small file so that readers see the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _shards(folder: Path) -> list[Path]:

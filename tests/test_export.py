@@ -49,6 +49,14 @@ def test_a_packed_export_is_the_checkpoint_that_a_trial_measures(
     assert made.read_bytes() == expected.read_bytes()
 
 
+@pytest.mark.parametrize("format", ["plain", "packed"])
+def test_the_weights_may_be_read_by_whoever_may_read_the_rest(
+    tmp_path: Path, tiny_folder: Callable[[str], Path], format: str
+) -> None:
+    make(tmp_path / "made", tiny_folder("llama"), format)
+    assert len({path.stat().st_mode for path in (tmp_path / "made").iterdir()}) == 1
+
+
 def test_an_export_that_fails_leaves_nothing(
     tmp_path: Path, tiny_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

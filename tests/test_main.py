@@ -1,5 +1,6 @@
 """The command line: what it prints and writes, how it stops, and the one sentence for what is wrong."""
 
+import errno
 import json
 import os
 import signal
@@ -13,13 +14,16 @@ import pytest
 
 from engine import worker
 from engine.__main__ import main
+from engine.cli import choosing
 from engine.cli.terminal import ProgressLine
+from engine.front import FLATTERED_NOTE
 from engine.lock import holder
 from engine.metrics import METRICS
 from engine.spec import METHODS, Protocol, parse
 from engine.store import Queue, Store, StoreError
 from engine.trials import make_trial
 from tests import fake_trial
+from tests.made_rows import row, sweep
 from tests.processes import wait_until
 from tests.test_trials import resolve_to, write_piqa  # noqa: F401  (a fixture)
 
@@ -295,6 +299,17 @@ def test_bad_input_is_one_sentence_and_exit_code_two(arguments: list[str], says:
     assert not Path("no-such.db").exists()
 
 
+def test_a_full_disk_is_one_sentence(monkeypatch, capsys) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/full/store.db.lock")
+
+    monkeypatch.setattr(worker, "hold", refuse)
+    assert main(["worker"]) == 2
+    assert capsys.readouterr().err == (
+        "error: the disk of /full/store.db.lock is full; free some space, then run it again\n"
+    )
+
+
 def test_a_result_that_could_not_be_put_beside_the_old_one_is_refused(tmp_path: Path, monkeypatch, capsys) -> None:
     target = tmp_path / "out.json"
     target.touch()
@@ -320,6 +335,20 @@ def test_front_marks_the_trials_on_it_and_writes_all(tmp_path: Path, capsys) -> 
     }
     assert all("items" not in entry for entry in written.values())
     assert written[recipe(3)]["texts"] == fake_trial.written(3)[:5]
+
+
+def test_front_says_where_the_knee_is_and_what_is_not_as_real_as_it_looks(monkeypatch, capsys) -> None:
+    grid = "quantize:rtn,bits=4,group_size=32,symmetric=false"
+    rows = [*sweep()[0], row(grid, metrics={"weight_bytes": 1e8, "accuracy": 0.5})]
+    monkeypatch.setattr(choosing, "recorded", lambda: rows)
+    assert main(["front", "--recorded"]) == 0
+    said = capsys.readouterr().out
+    lines = {line.split("  ")[0]: line.split() for line in said.splitlines()}
+    assert "yes" in lines["quantize:rtn,bits=2,group_size=64"]
+    assert "yes" not in lines["quantize:rtn,bits=8,group_size=64"]
+    assert f"{grid}†" in lines
+    assert FLATTERED_NOTE in said
+    assert "\nThe knee" in said
 
 
 def test_methods_tell_each_methods_paper_settings_and_what_is_real(capsys) -> None:

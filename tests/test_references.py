@@ -1,6 +1,7 @@
 """The dense model's side of comparisons on disk: exact, whole or not at all, and bounded."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -58,6 +59,17 @@ def test_states_are_halved_unless_a_number_is_too_large():
     assert compact(torch.tensor([1.5, -3e4])).dtype is torch.float16
     large = torch.tensor([1.5, 7e4])
     assert torch.equal(compact(large), large)
+
+
+def test_one_that_does_not_fit_leaves_no_part(monkeypatch):
+    def fill(tensors: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(references, "save_file", fill)
+    with pytest.raises(OSError, match="No space left"):
+        save("a", make())
+    assert not list(references._path("a").parent.iterdir())
 
 
 def test_those_not_used_for_longest_go_when_the_rest_is_over_budget(monkeypatch):

@@ -1,6 +1,8 @@
+import errno
 import hashlib
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -103,3 +105,29 @@ def test_the_hash_covers_all_bytes_in_order_and_follows_a_change(tmp_path):
     b.write_bytes(b"six")
     os.utime(b, ns=(1, 1))
     assert weights.sha256([a, b]) == hashlib.sha256(b"onesix").hexdigest()
+
+
+def test_on_a_full_disk_the_hash_is_not_remembered_and_nothing_is_left(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"one")
+    full_disk(monkeypatch)
+    assert weights.sha256([tmp_path / "a"]) == hashlib.sha256(b"one").hexdigest()
+    assert not list((tmp_path / "cache" / "hashes").iterdir())
+
+
+def test_a_file_that_does_not_fit_leaves_the_old_one_and_no_part(tmp_path, monkeypatch):
+    (tmp_path / "a.json").write_text("old")
+    full_disk(monkeypatch)
+    with pytest.raises(OSError, match="No space left"):
+        weights.replace_text(tmp_path / "a.json", "new")
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a.json"]
+    assert (tmp_path / "a.json").read_text() == "old"
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files can still be made, and hold nothing."""
+
+    def refuse(path: Path, *_: object, **__: object) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", refuse)

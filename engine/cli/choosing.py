@@ -11,12 +11,12 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from engine import paths, results, sources, worker
+from engine import paths, results, sources, words, worker
 from engine.child import EXPORT, Event, run_in_child
 from engine.cli.measuring import writable, write_json
 from engine.cli.terminal import ProgressLine, table
 from engine.errors import InputError
-from engine.front import find_front
+from engine.front import FLATTERED_NOTE, Front, find_front, flattered
 from engine.recorded import recorded, recorded_texts
 from engine.row import Progress, Row
 from engine.spec import Trial, parse
@@ -24,7 +24,6 @@ from engine.spec.slicing import SliceGpt
 from engine.store import Store
 from engine.texts import Text
 from engine.trials import make_unmeasured
-from engine.words import format_value
 
 TextsOf = Callable[[str], Sequence[Text]]  # trial id -> what it wrote
 
@@ -47,9 +46,12 @@ def front(args: argparse.Namespace) -> int:
         print(_NOTHING_RECORDED if args.recorded else _NOTHING_MEASURED)
     else:
         shown = sorted(found.points, key=lambda row: row.value(args.x) or 0.0)
-        print(
-            table(["recipe", found.x.label, found.y.label, "on the front"], [_line(row, args, found) for row in shown])
-        )
+        header = ["recipe", found.x.label, found.y.label, "simulated", "on the front"]
+        print(table(header, [_line(row, found) for row in shown]))
+        guessing = words.guessing(found.dense) if args.y == "accuracy" else ""
+        grid = FLATTERED_NOTE if any(flattered(row) for row in shown) else ""
+        for sentence in filter(None, (words.knee(found), guessing, grid)):
+            print(sentence)
         for row in done:
             if reason := found.left_out.get(row.trial_id):
                 print(f"left out: {row.recipe}: {reason}")
@@ -114,10 +116,11 @@ def _open(url: str | None) -> Store:
     return Store(url)
 
 
-def _line(row: Row, args: argparse.Namespace, found: object) -> list[str]:
-    on = row.trial_id in found.best_ids  # type: ignore[attr-defined]
-    marks = "*" if on else ""
-    return [row.recipe, format_value(args.x, row.value(args.x)), format_value(args.y, row.value(args.y)), marks]
+def _line(row: Row, found: Front) -> list[str]:
+    """A result in the table: with a dagger where the default model's own grid flatters it."""
+    values = [words.format_value(axis.name, row.value(axis.name)) for axis in (found.x, found.y)]
+    on, simulated = row.trial_id in found.best_ids, row.simulated
+    return [row.recipe + words.marks(row), *values, "yes" if simulated else "", "*" if on else ""]
 
 
 def _trial(args: argparse.Namespace) -> Trial:

@@ -4,6 +4,7 @@ SQLite runs in WAL mode, so that pages read while the worker writes. Writing tra
 by reading could not wait for another's write to end.
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.errors import InputError
 from engine.store import schema
 
 BUSY_TIMEOUT_MS = 30_000
+LEAST_FREE_BYTES = 65_536  # SQLite grows the index of its write-ahead log by half as many at a time
 
 
 class StoreError(InputError):
@@ -78,9 +80,15 @@ class Database:
         except DBAPIError as error:
             raise self._explain(error) from error
 
+    def _no_space(self) -> bool:
+        """Whether the disk of the store's file is full: SQLite can't always tell that from a broken one."""
+        if self.file is None or not self.file.parent.is_dir():
+            return False
+        return shutil.disk_usage(self.file.parent).free < LEAST_FREE_BYTES
+
     def _explain(self, error: DBAPIError) -> StoreError:
         said = " ".join(str(error.orig).split())
-        if "disk is full" in said or "No space left" in said:
+        if "disk is full" in said or "No space left" in said or ("disk I/O error" in said and self._no_space()):
             return StoreFullError(
                 f"the disk of the store {self.name!s} is full; free some space: what was stored is kept"
             )

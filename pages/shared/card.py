@@ -40,7 +40,7 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
         for sentence in said:
             if sentence:
                 markup.text(sentence)
-        markup.table(("", "Result"), [line(row, dense, name)[:2] for name in _NUMBERS if row.value(name)])
+        markup.table(("", "Result"), [line(row, dense, name)[:2] for name in _NUMBERS if row.value(name) is not None])
         if left_out:
             markup.soft(f"Not on these axes: {left_out}.")
     with st.container(horizontal=True, vertical_alignment="center"):

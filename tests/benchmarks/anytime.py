@@ -5,8 +5,8 @@
 
 The replay lets every trial answer as it did, in the order of an anytime sweep, and asks `engine.anytime` and
 `engine.decision` after each share who goes on. Then it is held against the front of all answers: what is lost
-is how much less accurate than a trial of that front the best kept one is that is no larger, at worst; it must stay within
-the tolerance.
+is how much less accurate than a trial of that front the best kept one is that is no larger, at worst; it must stay
+within the tolerance.
 """
 
 import argparse

@@ -76,3 +76,10 @@ def test_names_of_models_cannot_inject_html(open_page, store):
     filling.fill(store, filling.make_trials(model="<img src=x onerror=alert(1)>"))
     for page in ("start", "explore", "runs"):
         assert "<img" not in said(open_page(page))
+
+
+def test_no_change_at_all_is_a_number_too(open_page, store):
+    filling.fill(store, filling.make_trials())
+    dense = next(row for row in store.rows() if row.recipe == "dense")
+    assert dense.value("accuracy_change") == 0.0
+    assert "Change in accuracy" in said(open_page("explore", trial=dense.trial_id))

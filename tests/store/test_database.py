@@ -1,11 +1,13 @@
 """Opening a store: versions, what is refused, a full disk."""
 
 import math
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, event, inspect, select, text
+from sqlalchemy.exc import OperationalError
 
 from engine.errors import InputError
 from engine.store import ItemResult, Queue, Store, StoreError, StoreFullError, schema
@@ -105,6 +107,23 @@ def test_a_url_that_can_not_be_opened_is_refused_in_one_sentence(url: str, says:
     with pytest.raises(StoreError, match=says) as refused:
         Store(url)
     assert "\n" not in str(refused.value)
+
+
+def test_an_input_error_of_the_disk_is_told_from_a_full_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Store
+) -> None:
+    """Opened where no space is left, SQLite fails to make its index and only says "disk I/O error"."""
+
+    def fail(*_: object) -> None:
+        raise OperationalError("BEGIN", None, sqlite3.OperationalError("disk I/O error"))
+
+    event.listen(store.database.engine, "begin", fail)
+    usage = shutil.disk_usage(tmp_path)
+    for free, kind, says in ((0, StoreFullError, "is full; free some space"), (10**9, StoreError, "disk I/O error")):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: usage._replace(free=free))
+        with pytest.raises(kind, match=says) as told:
+            store.revision()
+        assert type(told.value) is kind
 
 
 def test_a_full_disk_is_one_sentence_and_loses_nothing(store: Store, queue: Queue) -> None:
