@@ -308,7 +308,8 @@ def _compare(tasks: Mapping[str, "Aligned"], chance: float | None) -> Derived:
         ratio = None if floor is None else stats.retention(pairs, floor)
         values |= dict.fromkeys((name, *(name + end for end in _ENDS))) if ratio is None else _named(name, ratio)
         if ratio is None:
-            reasons[name] = "the chance level is not known" if floor is None else _NO_RATIO.format(floor=words)
+            why = "the chance level is not known" if floor is None else _NO_RATIO.format(floor=words)
+            reasons |= dict.fromkeys((name, *(name + end for end in _ENDS)), why)
     return Derived(values, reasons)
 
 
