@@ -8,6 +8,7 @@ from engine import words
 from engine.front import guesses
 from engine.results import verdict
 from engine.row import Row
+from engine.why import unrewarded
 from pages.shared import markup
 from pages.shared.result_words import line, marks, settling
 
@@ -25,6 +26,7 @@ _NUMBERS = (
 def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_close: Callable[[], None]) -> None:
     """The side panel of a clicked point; `left_out` says why it is not drawn, empty where it is."""
     markup.head(row.label)
+    query = {"trial": row.trial_id, **({"from": "recorded"} if row.recorded else {})}
     if row.state == "failed":
         markup.chips([("Failed", row.reason)])
         markup.text(row.reason)
@@ -34,16 +36,17 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
             words.size(row, dense),
             words.quality(row, dense),
             unsettled(row, dense),
-            words.speed(row),
+            "" if unrewarded(row) else words.speed(row),
             why(row, dense),
         )
         for sentence in said:
             if sentence:
                 markup.text(sentence)
+        if asked := unrewarded(row):
+            st.page_link("pages/result.py", label=markup.plain(f"{asked} Why?"), query_params=query)
         markup.table(("", "Result"), [line(row, dense, name)[:2] for name in _NUMBERS if row.value(name)])
         if left_out:
             markup.soft(f"Not on these axes: {left_out}.")
-    query = {"trial": row.trial_id, **({"from": "recorded"} if row.recorded else {})}
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link("pages/result.py", label="All details", icon=":material/arrow_forward:", query_params=query)
         st.button("Close", key="card:close", on_click=on_close, type="tertiary")
