@@ -18,6 +18,7 @@ from engine.spec import parse
 
 MOST = 5
 _NOTICED = 0.005  # of the original: less is no difference
+_NAMED = 0.01  # of the original: a smaller part is no cause
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def unpacked(found: Case) -> str:
 def fewer_layers(found: Case) -> str:
     """Removed blocks, and the embedding that stays."""
     gone, share = found.gone("linears"), found.share("embedding")
-    if not found.method("layers") or found.method("slice") or gone < _NOTICED or found.gone("embedding") > _NOTICED:
+    if not found.method("layers") or found.method("slice") or gone < _NOTICED or share < _NAMED:
         return ""
     weight, whole = found.row.value("weight_bytes"), found.dense.value("weight_bytes")
     if found.formats.packed or not weight or not whole:
@@ -204,8 +205,9 @@ def expanded(found: Case) -> str:
     wide = " to fp32" if device == "cpu" else ""  # elsewhere to the format it ran in
     said = f"Weights are expanded{wide} before the prompt's matrix products, so packing gains a prompt nothing"
     ratio, high = (found.row.value(f"prefill_speedup{end}") for end in ("", "_high"))
-    slower = ratio and high and high < 1
-    return f"{said}; it took {words.times(1 / ratio)} as long as the original's." if slower else f"{said}."
+    if ratio and high and high < 1:
+        return f"{said}; it took {words.times(1 / ratio)} as long as the original's."
+    return f"{said}."
 
 
 def prompt(found: Case) -> str:
@@ -260,7 +262,7 @@ def _unshrunk(found: Case, main: Part) -> str:
     clauses = []
     for part in PARTS:
         bits = found.formats.bits(part)
-        if bits <= found.formats.bits(main) or found.share(part) < 0.01:
+        if bits <= found.formats.bits(main) or found.share(part) < _NAMED:
             continue
         is_, was, takes = ("are", "were", "take") if part == "linears" else ("is", "was", "takes")
         how = f"{was} left at {bits} bits" if part not in found.formats.packed else f"{takes} {bits} bits"

@@ -131,7 +131,8 @@ def draw_numbers(found: Case, open_: bool) -> None:
 def draw_phase(name: str, pair: Pair) -> None:
     """One phase's numbers, the original's beside."""
     found = numbers([side for side in pair if side is not None])
-    lines = [[(label, _ABOUT[label]), *values] for label, values in found.items() if set(values) != {words.NOTHING}]
+    known = {label: values for label, values in found.items() if set(values) != {words.NOTHING}}
+    lines: list[list[str | tuple[str, str]]] = [[(label, _ABOUT[label]), *values] for label, values in known.items()]
     markup.table((name, *names(pair)), lines)
 
 
