@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from engine import words
-from engine.formats import STORED_BITS, Formats, Packing, Part, way
+from engine.formats import STORED_BITS, Formats, Part, way
 from engine.row import Row
 from engine.spec.quantize import PER_CHANNEL
 
@@ -64,7 +64,7 @@ def _how(row: Row, found: Formats, part: Part, phase: str, tokens: int) -> str:
     packing = None if part == "head" and found.tied else found.packed.get(part)
     match way(packing, tokens, device):
         case "packed":
-            return f"packed {_bits(packing)} kernel"
+            return f"packed {found.bits(part)}-bit kernel"
         case "expanded":
             return "expanded to fp32" if device == "cpu" else f"expanded{f' to {ran_in}' if ran_in else ''}"
         case "copied":
@@ -72,7 +72,3 @@ def _how(row: Row, found: Formats, part: Part, phase: str, tokens: int) -> str:
         case "plain":
             zeros = ", zeros multiplied too" if part == "linears" and words.zeros(row, None) else ""
             return f"{ran_in or 'fp32 or bf16'}{zeros}"
-
-
-def _bits(packing: Packing | None) -> str:
-    return f"{packing.bits}-bit" if packing else ""
