@@ -47,8 +47,10 @@ class Limits:
         return max(self.flop_per_s.values())
 
     def fits(self, row: Row) -> bool:
-        """Whether a result was timed on a machine of this kind with as many threads, so that both may be compared."""
+        """Whether a result was timed on a processor of this kind with as many threads, so that both may be compared."""
         environment = row.environment
+        if row.protocol.get("device", "cpu") != "cpu":
+            return False
         threads = environment.get("threads") or row.protocol.get("threads") or environment.get("cpu_threads")
         return environment.get("cpu") == self.cpu and threads == self.threads
 

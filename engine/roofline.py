@@ -12,6 +12,7 @@ SmolLM2-135M after 150 tokens.
 
 from typing import Literal, NamedTuple
 
+from engine.formats import Formats, Part, formats
 from engine.machine import Limits
 from engine.row import Row
 from engine.spec import parse
@@ -19,7 +20,6 @@ from engine.spec import parse
 Phase = Literal["prefill", "decode"]
 PHASES: tuple[Phase, ...] = ("prefill", "decode")
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-_BF16 = 2
 
 
 class Network(NamedTuple):
@@ -59,19 +59,29 @@ class LeastTime(NamedTuple):
 
 
 def network(row: Row, dense: Row) -> Network | None:
-    """The network of a result, from its metrics and those of the dense one; None where its size was not measured.
+    """The network of a result as it is stored, from its metrics and those of the dense one; None where they lack size.
 
     An embedding that is only looked up is neither read nor multiplied; one that is the head as well is both.
     """
-    names = ("weight_bytes", "parameters", "embedding_bytes", "head_bytes", "kv_cache_bytes_per_token")
-    weight, parameters, embedding, head, cache = (row.value(name) for name in names)
+    names = ("weight_bytes", "parameters", "embedding_bytes", "kv_cache_bytes_per_token")
+    weight, parameters, embedding, cache = (row.value(name) for name in names)
     if weight is None or parameters is None or embedding is None:
         return None
-    untied = bool(head)
-    looked_up = _numbers(row, dense, "embedding") if untied else 0.0
-    head_weights = _numbers(row, dense, "head" if untied else "embedding")
-    read_bytes = weight - (embedding if untied else 0.0)
+    found = formats_of(row, dense)
+    table, head = numbers(row, found, "embedding"), numbers(row, found, "head")
+    looked_up, head_weights = (0.0, table + head) if found.tied else (table, head)
+    read_bytes = weight if found.tied else weight - embedding
     return Network(read_bytes, parameters - looked_up - head_weights, head_weights, cache or 0.0)
+
+
+def formats_of(row: Row, dense: Row) -> Formats:
+    """How the parts of a result are stored. A dense model without a head of its own shares its embedding."""
+    return formats(parse(row.recipe), tied=not dense.value("head_bytes"))
+
+
+def numbers(row: Row, found: Formats, part: Part) -> float:
+    """How many numbers a part holds. Of a tied pair, "head" is what a slice puts before the shared matrix."""
+    return 8 * (row.value(f"{part}_bytes") or 0.0) / found.bits(part)
 
 
 def work(found: Network, phase: Phase, batch: int, tokens: int) -> Work:
@@ -93,21 +103,17 @@ def least_time(done: Work, limits: Limits) -> LeastTime:
 def expected(row: Row, dense: Row, phase: Phase, limits: Limits, batch: int | None = None) -> LeastTime | None:
     """The least time of a phase as the row's protocol times it, or with another batch; None where size is unknown."""
     found = network(row, dense)
-    if found is None:
-        return None
+    return None if found is None else least_time(asked_work(found, row, phase, batch), limits)
+
+
+def asked_work(found: Network, row: Row, phase: Phase, batch: int | None = None) -> Work:
+    """What one pass of a phase does as the row's protocol times it, or with another batch."""
     asked = row.protocol
     prompt, decoded = int(asked.get("prompt_tokens", 128)), int(asked.get("decode_tokens", 64))
     tokens = prompt if phase == "prefill" else prompt + decoded // 2  # the middle of what is decoded
-    return least_time(work(found, phase, batch or int(asked.get("batch_size", 1)), tokens), limits)
+    return work(found, phase, batch or int(asked.get("batch_size", 1)), tokens)
 
 
 def measured_ms(row: Row, phase: Phase) -> float | None:
     """What a phase took, on a real kernel; None where it was not timed or is simulated."""
     return None if row.simulated else row.value("prefill_ms" if phase == "prefill" else "decode_ms_per_token")
-
-
-def _numbers(row: Row, dense: Row, part: str) -> float:
-    """How many numbers the embedding or the head holds: it is stored in bf16 unless a step quantizes it."""
-    packed = any(part in getattr(step, "targets", ()) for step in parse(row.recipe).steps)
-    known = dense.value(f"{part}_bytes") if packed else row.value(f"{part}_bytes")
-    return (known or 0.0) / _BF16

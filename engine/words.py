@@ -49,6 +49,11 @@ def megabytes(value: float) -> str:
     return _digits(value / 1e6)
 
 
+def operations(flop: float) -> str:
+    """Floating-point operations: 269 MFLOP, 27.2 GFLOP."""
+    return f"{_digits(flop / 1e9)} GFLOP" if flop >= 1e9 else f"{_digits(flop / 1e6)} MFLOP"
+
+
 def times(ratio: float) -> str:
     """A ratio: 3.1x, 12x; with two decimals near and below one, 1.08x and 0.85x."""
     return f"{ratio:.2f}x" if ratio < 1.195 else f"{ratio:.1f}x" if ratio < 9.95 else f"{ratio:,.0f}x"
@@ -167,19 +172,26 @@ def simulated(row: Row) -> str:
 
 def why_not_smaller(row: Row, dense: Row | None) -> str:
     """Why a result is not smaller, or smaller only on disk; empty where its bytes need no explanation."""
-    ratio, recipe = _ratio(row, dense), parse(row.recipe)
-    zeros = _zero_share(row)
-    if zeros is not None and zeros >= 0.005 and any(step.method == "magnitude" for step in recipe.steps):
-        some = "Half the" if 0.475 < zeros < 0.525 else f"{100 * zeros:.0f}% of the"
-        scope = "the file is no smaller" if ratio is None or ratio < 1.005 else "the zeros make the file no smaller"
-        return f"{some} weights are zero; {scope}: a stored zero costs as much as any number."
+    if said := zeros(row, dense):
+        return said
     if row.simulated:
         return simulated(row)
     embedding, weight = row.value("embedding_bytes"), row.value("weight_bytes")
-    untouched = [s for s in recipe.steps if s.family == "quantize" and "embedding" not in getattr(s, "targets", ())]
+    steps = parse(row.recipe).steps
+    untouched = [s for s in steps if s.family == "quantize" and "embedding" not in getattr(s, "targets", ())]
     if untouched and embedding and weight and embedding / weight > 0.15:
         return f"The embedding was left in bf16; it is {100 * embedding / weight:.0f}% of the file now."
     return ""
+
+
+def zeros(row: Row, dense: Row | None) -> str:
+    """What the zeros of a pruned result save, which is nothing; empty where no step made any."""
+    share, ratio = _zero_share(row), _ratio(row, dense)
+    if share is None or share < 0.005 or all(step.method != "magnitude" for step in parse(row.recipe).steps):
+        return ""
+    some = "Half the" if 0.475 < share < 0.525 else f"{100 * share:.0f}% of the"
+    scope = "the file is no smaller" if ratio is None or ratio < 1.005 else "the zeros make the file no smaller"
+    return f"{some} weights are zero; {scope}: a stored zero costs as much as any number."
 
 
 def knee(front: Front) -> str:

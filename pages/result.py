@@ -10,7 +10,6 @@ from engine.metrics import ASIDE, METRICS, metric
 from engine.results import SCORES, verdict
 from engine.row import Row
 from pages.shared import frame, markup, stored, tray, written
-from pages.shared.card import why
 from pages.shared.flip_list import draw_flips
 from pages.shared.markup import Bar
 from pages.shared.progress import STATES, describe
@@ -24,6 +23,7 @@ from pages.shared.result_words import (
     verdict_sentence,
 )
 from pages.shared.task_rows import draw_scores
+from pages.shared.why import draw_why
 
 PARTS = ("embedding", "head", "linears", "scales_zeros", "norms", "other")
 SIDES = (("size", "latency", "memory"), ("accuracy", "perplexity"))
@@ -100,11 +100,11 @@ def draw_measured(row: Row) -> None:
         front = stored.front_of(rows, "weight_bytes", telling_quality(rows, row.comparison_id), row.comparison_id)
         markup.chips(marks(row, dense, row.trial_id in front.best_ids))
         markup.lead(words.answer(row, dense))
-        for sentence in (words.speed(row), why(row, dense)):
-            if sentence:
-                markup.text(sentence)
+        if sentence := words.speed(row):
+            markup.text(sentence)
         markup.figures([size_figure(row, dense), quality_figure(row, dense), speed_figure(row)])
         links(row)
+    draw_why(row, dense)
     draw_answers(row, dense)
     draw_bytes(row, dense)
     draw_metrics(row, dense)

@@ -5,11 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from engine import machine, roofline, words
-from engine.errors import InputError
+from engine import roofline, words
 from engine.front import Front, flattered, guesses, is_dense, telling_quality
 from engine.machine import Limits
-from engine.measure.machine_load import disturbed
 from engine.plots.front_lesson import front_lesson
 from engine.plots.roofline_lesson import formats, roofline_lesson
 from engine.plots.shares import shares_figure
@@ -17,7 +15,7 @@ from engine.roofline import BATCHES, PHASES
 from engine.row import Row
 from engine.spec import parse
 from pages.pictures import picture
-from pages.shared import chart, frame, link, markup, stored, view
+from pages.shared import chart, frame, link, machine_limits, markup, stored, view
 from pages.shared.result_words import questions
 from pages.shared.stored import Group
 from pages.shared.view import Value
@@ -188,59 +186,21 @@ def draw_machine(group: Group) -> Limits | None:
     """The limits that hold for these results: the recorded machine's, or this one's once it was measured."""
     if st.session_state.pop(MEASURED, False):
         st.session_state[view.key(PAGE, "machine")] = "here"
-    known = known_limits(group)
+    known = machine_limits.known(group.origin)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if len(known) > 1:
             st.segmented_control(
                 "Machine", list(known), key=view.key(PAGE, "machine"), required=True,
                 format_func={"recorded": "Of the recorded results", "here": "This machine"}.__getitem__,
             )  # fmt: skip
-        draw_measuring("here" in known)
+        if machine_limits.measure("trade_offs:measure", again="here" in known):
+            st.session_state[MEASURED] = True
+            st.rerun()
     if not known:
         return None
     limits = known.get(str(st.session_state[view.key(PAGE, "machine")]), next(iter(known.values())))
-    markup.soft(about(limits))
+    markup.soft(machine_limits.about(limits))
     return limits
-
-
-def known_limits(group: Group) -> dict[str, Limits]:
-    """The limits of the machine that recorded these results, and of this one, where they are known."""
-    sources = {"here": machine.kept} if group.origin == "mine" else {"recorded": machine.recorded, "here": machine.kept}
-    known = {}
-    for name, find in sources.items():
-        try:
-            limits = find()
-        except InputError as error:
-            st.warning(markup.plain(str(error)), icon=":material/warning:")
-            continue
-        if limits is not None:
-            known[name] = limits
-    return known
-
-
-def draw_measuring(again: bool) -> None:
-    """The button that measures this machine, and what went wrong where it could not."""
-    label = "Measure this machine again" if again else "Measure this machine"
-    if not st.button(label, key="trade_offs:measure", icon=":material/speed:", help="Takes about six seconds."):
-        return
-    try:
-        with st.spinner("Reading memory and multiplying matrices, about six seconds."):
-            machine.measure_here()
-    except InputError as error:
-        st.error(markup.plain(str(error)), icon=":material/error:")
-        return
-    st.session_state[MEASURED] = True
-    st.rerun()
-
-
-def about(limits: Limits) -> str:
-    """ "AMD EPYC, 2 threads: 32.0 GB/s, fp32 140 GFLOP/s, bf16 35 GFLOP/s, measured on 21 November 2026." """
-    short = {"float32": "fp32", "bfloat16": "bf16"}
-    speeds = [f"{short.get(name, name)} {value / 1e9:,.0f} GFLOP/s" for name, value in limits.flop_per_s.items()]
-    threads = f"{limits.threads} thread{'s' if limits.threads != 1 else ''}"
-    busy = " Other work ran meanwhile, so it can do more." if disturbed(limits.other_cores) else ""
-    reads = f"reads {limits.read_bytes_per_s / 1e9:.1f} GB/s"
-    return f"{limits.cpu}, {threads}: {reads}, multiplies {', '.join(speeds)} (measured {limits.date[:10]}).{busy}"
 
 
 def draw_bytes_and_flop(chosen: Mapping[str, Row], dense: Row) -> None:

@@ -67,6 +67,7 @@ def test_limits_fit_results_of_the_same_processor_and_threads() -> None:
     assert LIMITS.fits(row())
     assert not LIMITS.fits(row(environment={"cpu": "Another", "threads": 2}))
     assert not LIMITS.fits(row(environment={"cpu": "Test CPU", "threads": 4}))
+    assert not LIMITS.fits(row(protocol={**row().protocol, "device": "cuda"}))
 
 
 def test_what_ships_with_the_recorded_results_can_be_read() -> None:

@@ -75,10 +75,35 @@ def test_an_embedding_that_is_only_looked_up_is_neither_read_nor_multiplied() ->
 
 
 def test_a_quantized_embedding_holds_as_many_numbers_as_before() -> None:
-    both = sized("quantize:rtn,bits=8,targets=linears+embedding", weight_bytes=1.4e8, embedding_bytes=TABLE * 1.03)
-    found = roofline.network(both, sized())
-    assert found is not None
-    assert found.head_weights == TABLE
+    both = sized("quantize:rtn,bits=8,targets=linears+embedding", weight_bytes=1.4e8, embedding_bytes=float(TABLE))
+    named = sized("quantize:rtn,bits=4,targets=linears+head", weight_bytes=0.7e8, embedding_bytes=TABLE / 2)
+    for found in (roofline.network(both, sized()), roofline.network(named, sized())):
+        assert found is not None
+        assert found.head_weights == TABLE
+
+
+def test_a_sliced_head_reads_the_embedding_it_shares_and_the_matrix_before_it() -> None:
+    width, body = 512, 30 * (512 * (2 * 576 + 2 * 192 + 3 * 1536)) + 61 * 512
+    mixing, table = width**2, 49_152 * width
+    sliced = sized(
+        "slice:slicegpt,fraction=0.1",
+        weight_bytes=2.0 * (body + table + mixing),
+        parameters=float(body + table + mixing),
+        embedding_bytes=2.0 * table,
+        head_bytes=2.0 * mixing,
+    )
+    found = roofline.network(sliced, sized())
+    assert found == Network(2 * (body + table + mixing), body, table + mixing, 23_040)
+
+
+def test_a_head_that_slicing_parted_is_read_instead_of_the_embedding() -> None:
+    parted = sized(
+        "slice:slicegpt,fraction=0.1,head=untied",
+        weight_bytes=2.0 * (BODY + 2 * TABLE),
+        parameters=float(BODY + 2 * TABLE),
+        head_bytes=2.0 * TABLE,
+    )
+    assert roofline.network(parted, sized()) == Network(2 * (BODY + TABLE), BODY, TABLE, 23_040)
 
 
 def test_nothing_is_said_of_a_size_that_was_not_measured() -> None:

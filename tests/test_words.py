@@ -84,6 +84,10 @@ def test_why_it_is_not_smaller() -> None:
     assert words.why_not_smaller(SLICED, DENSE) == ""
 
 
+def test_operations_have_three_digits() -> None:
+    assert [words.operations(flop) for flop in (269e6, 27.24e9, 1.5e12)] == ["269 MFLOP", "27.2 GFLOP", "1,500 GFLOP"]
+
+
 def test_speed_is_said_of_real_kernels_only() -> None:
     assert words.speed(SLICED) == "1.12x faster per word."
     assert words.speed(replace(SLICED, metrics={"decode_speedup": 0.77})) == "1.3x slower per word."

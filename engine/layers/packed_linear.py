@@ -9,15 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine import formats
+from engine.formats import KERNEL_ROWS
 from engine.layers.packed_matrix import PackedMatrix
-
-KERNEL_BITS = (8, 4)
-KERNEL_ROWS = 16  # tokens at once up to which the kernel beats dequantizing block by block
 
 
 def has_kernel(matrix: PackedMatrix) -> bool:
     """Whether a matrix multiplies in its packed form; other widths run on a dequantized copy, which is simulation."""
-    return matrix.bits == 8 or (matrix.bits == 4 and matrix.group_size % 2 == 0)
+    return formats.has_kernel(matrix.bits, matrix.group_size)
 
 
 class PackedLinear(nn.Module):

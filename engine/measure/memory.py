@@ -17,7 +17,8 @@ import torch
 
 from engine import checkpoint
 from engine.child import explain_exit, leave
-from engine.layers.packed_linear import KERNEL_BITS, KERNEL_ROWS, PackedLinear
+from engine.formats import KERNEL_BITS, KERNEL_ROWS
+from engine.layers.packed_linear import PackedLinear
 from engine.layers.packed_matrix import PackedMatrix
 from engine.measure.latency import greedy, prompt_tokens
 from engine.measure.peak import peak_bytes

@@ -128,12 +128,6 @@ def bytes_figure(
     return figure
 
 
-def mixed(colour: str, background: str, share: float) -> str:
-    """So much of a colour on a background, both as #RRGGBB."""
-    ends = [[int(text[i : i + 2], 16) for i in (1, 3, 5)] for text in (colour, background)]
-    return "#" + "".join(f"{round(share * a + (1 - share) * b):02X}" for a, b in zip(*ends, strict=True))
-
-
 def _bar(row: Row, name: str) -> Bar | None:
     value, low, high = (row.value(f"{name}{end}") for end in ("", "_low", "_high"))
     return None if value is None or low is None or high is None else Bar(100 * value, 100 * low, 100 * high)
@@ -153,17 +147,9 @@ def _fills(rows: Sequence[Row], colours: Theme) -> list[tuple[str, str]]:
         share = _DENSE_TINT if is_dense(row) else _TINTS[seen[row.family]]
         seen[row.family] += 1
         hue = palette.colour(row.family, colours)
-        fill = mixed(hue, colours.background, share)
-        found.append((fill, _ink(fill)))
+        fill = palette.mixed(hue, colours.background, share)
+        found.append((fill, palette.ink(fill)))
     return found
-
-
-def _ink(fill: str) -> str:
-    """Black or white, whichever contrasts more with a colour. Source: WCAG 2.2, relative luminance."""
-    channels = [int(fill[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "#FFFFFF" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"
 
 
 def _task_trace(
@@ -203,7 +189,7 @@ def _task_trace(
 def _part_trace(
     part: str, sizes: Sequence[float], labels: Sequence[str], widest: float, colours: Theme, compact: bool
 ) -> go.Bar:
-    fill = mixed(colours.text, colours.background, _SHADES[part])
+    fill = palette.mixed(colours.text, colours.background, _SHADES[part])
     pixels = (250 if compact else 560) / widest  # of a megabyte, roughly
     texts = []
     for size in sizes:
@@ -218,7 +204,7 @@ def _part_trace(
         textposition="inside",
         insidetextanchor="middle",
         textangle=0,
-        textfont={"size": SMALL, "color": _ink(fill)},
+        textfont={"size": SMALL, "color": palette.ink(fill)},
         marker={"color": fill, "line": {"width": 1, "color": colours.background}},
         hovertext=[f"{_NAMES[part]}: {words.megabytes(size * 1e6)} MB" for size in sizes],
         hoverinfo="text",

@@ -53,3 +53,17 @@ def family(name: str) -> Family:
 def colour(name: str, theme: Theme) -> str:
     """The colour of a family's marks on a theme."""
     return family(name).colour or theme.text
+
+
+def mixed(colour: str, background: str, share: float) -> str:
+    """So much of a colour on a background, both as #RRGGBB."""
+    ends = [[int(text[i : i + 2], 16) for i in (1, 3, 5)] for text in (colour, background)]
+    return "#" + "".join(f"{round(share * a + (1 - share) * b):02X}" for a, b in zip(*ends, strict=True))
+
+
+def ink(fill: str) -> str:
+    """Black or white, whichever contrasts more with a colour. Source: WCAG 2.2, relative luminance."""
+    channels = [int(fill[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#FFFFFF" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"

@@ -68,8 +68,9 @@ def load_rows(source: HubData, config: str | None) -> Iterable[Mapping[str, Any]
     """
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
-    from huggingface_hub.utils import httpx
+    from huggingface_hub.utils import httpx, logging
 
+    logging.set_verbosity_error()  # its account of every retry; how they end is said in one sentence
     try:
         rows: Iterable[Mapping[str, Any]] = load_dataset(
             source.dataset, config, split=source.split, revision=source.revision

@@ -8,6 +8,7 @@ from engine import words
 from engine.front import guesses
 from engine.results import verdict
 from engine.row import Row
+from engine.why import unrewarded
 from pages.shared import markup, stored
 from pages.shared.result_words import line, marks, settling
 
@@ -34,12 +35,14 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
             words.size(row, dense),
             words.quality(row, dense),
             unsettled(row, dense),
-            words.speed(row),
+            "" if unrewarded(row) else words.speed(row),
             why(row, dense),
         )
         for sentence in said:
             if sentence:
                 markup.text(sentence)
+        if asked := unrewarded(row):
+            st.page_link("pages/result.py", label=markup.plain(f"{asked} Why?"), query_params=stored.address(row))
         markup.table(("", "Result"), [line(row, dense, name)[:2] for name in _NUMBERS if row.value(name) is not None])
         if left_out:
             markup.soft(f"Not on these axes: {left_out}.")

@@ -50,6 +50,26 @@ def head(words: str) -> None:
     st.html(f'<h2 class="kp-head">{escape(words)}</h2>')
 
 
+def sub(words: str) -> None:
+    """A heading below `head`."""
+    st.html(f'<h3 class="kp-sub">{escape(words)}</h3>')
+
+
+def points(sentences: Iterable[str]) -> None:
+    """Sentences that each make a point, as a list."""
+    st.html(f'<ul class="kp-points">{"".join(f"<li>{escape(one)}</li>" for one in sentences)}</ul>')
+
+
+def legend(items: Iterable[tuple[str, float]]) -> None:
+    """What shades mean, several pictures sharing it: (name, share of the text colour in [0, 1])."""
+    cells = "".join(
+        f'<span><i style="background:color-mix(in srgb, currentColor {100 * share:.0f}%, transparent)"></i>'
+        f"{escape(name)}</span>"
+        for name, share in items
+    )
+    st.html(f'<div class="kp-legend">{cells}</div>')
+
+
 def figures(items: Iterable[Figure]) -> None:
     """Numbers side by side, below each other where the page is narrow."""
     cells = "".join(

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from engine.layers.packed_linear import KERNEL_ROWS, PackedLinear, has_kernel
+from engine.formats import KERNEL_ROWS
+from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.layers.packed_matrix import PackedMatrix
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.plots.compare import MEAN, bytes_figure, mixed, part_data, task_data, task_figure
+from engine.plots.compare import MEAN, bytes_figure, part_data, task_data, task_figure
+from engine.plots.palette import ink, mixed
 from tests.made_rows import row, sweep
 
 ROWS = sweep()[0]
@@ -72,3 +73,4 @@ def test_a_stacked_bar_names_its_large_parts_and_its_total() -> None:
 def test_colours_are_mixed_channel_by_channel() -> None:
     assert mixed("#FF0000", "#0000FF", 0.5) == "#800080"
     assert mixed("#123456", "#FFFFFF", 1.0) == "#123456"
+    assert (ink("#123456"), ink("#FFFFFF")) == ("#FFFFFF", "#000000")

@@ -1,0 +1,90 @@
+"""How each part of a compressed model is stored, and what multiplies it; from its recipe, without torch.
+
+Parts are those that a quantizer's `targets` name. A part that no step packed is stored in bf16 and runs in the number
+format that was timed as the faster one.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from engine.spec import Recipe
+from engine.spec.quantize import PER_CHANNEL
+
+Part = Literal["linears", "embedding", "head"]
+PARTS: tuple[Part, ...] = ("linears", "embedding", "head")
+Way = Literal["plain", "packed", "expanded", "copied"]
+
+KERNEL_BITS = (8, 4)
+KERNEL_ROWS = 16  # tokens at once up to which the kernel beats dequantizing block by block
+STORED_BITS = 16  # of a part that no step packed
+
+
+class Packing(NamedTuple):
+    """How a part is packed."""
+
+    bits: int
+    group_size: int
+    symmetric: bool
+
+    @property
+    def has_kernel(self) -> bool:
+        return has_kernel(self.bits, self.group_size)
+
+
+class Formats(NamedTuple):
+    """The packed parts of a model, and whether its embedding and its head are one matrix, which counts as embedding."""
+
+    packed: Mapping[Part, Packing]
+    tied: bool
+
+    def bits(self, part: Part) -> int:
+        """Of one stored number of a part, scales and zero points not counted."""
+        return self.packed[part].bits if part in self.packed else STORED_BITS
+
+
+def has_kernel(bits: int, group_size: int) -> bool:
+    """Whether a matrix multiplies in its packed form: at 4 bits an odd group would share a byte with its neighbour.
+
+    The rows of which `PER_CHANNEL` makes groups are taken to be of even length.
+    """
+    return bits == 8 or (bits == 4 and (group_size == PER_CHANNEL or group_size % 2 == 0))
+
+
+def formats(recipe: Recipe, tied: bool) -> Formats:
+    """How the parts are stored once every step was applied; tied: whether the original's head is its embedding.
+
+    A later quantizer decides over an earlier one, and a slice takes every matrix off its grid.
+    """
+    packed: dict[Part, Packing] = {}
+    for step in recipe.steps:
+        if step.family == "slice":
+            packed.clear()
+            tied = tied and getattr(step, "head", "tied") == "tied"
+        elif step.family == "quantize":
+            packed |= dict.fromkeys(_targets(step, tied), _packing(step))
+    return Formats(packed, tied)
+
+
+def way(packing: Packing | None, tokens: int, device: str) -> Way:
+    """What multiplies a part with so many tokens at once.
+
+    plain: torch's own product; packed: a kernel that reads the codes as stored; expanded: some rows at a time are
+    dequantized, multiplied and dropped; copied: no kernel runs it, so a dequantized copy stands for it (simulated).
+    """
+    if packing is None:
+        return "plain"
+    if not packing.has_kernel:
+        return "copied"
+    return "packed" if device == "cpu" and tokens <= KERNEL_ROWS else "expanded"
+
+
+def _targets(step: object, tied: bool) -> tuple[Part, ...]:
+    """The parts that a quantizer packs: of a tied pair, naming either names the one matrix."""
+    named = set(getattr(step, "targets", ()))
+    if tied and named & {"embedding", "head"}:
+        named = (named - {"head"}) | {"embedding"}
+    return tuple(part for part in PARTS if part in named)
+
+
+def _packing(step: object) -> Packing:
+    return Packing(*(getattr(step, name) for name in Packing._fields))

@@ -1,0 +1,74 @@
+"""What ran each part of a model, a line a part: how it is stored, what multiplied it for a word and for a prompt."""
+
+from typing import NamedTuple
+
+from engine import words
+from engine.formats import STORED_BITS, Formats, Part, way
+from engine.row import Row
+from engine.spec.quantize import PER_CHANNEL
+
+_SHORT = {"float32": "fp32", "bfloat16": "bf16"}
+_LOOKED_UP = "rows looked up"
+
+
+class PartRun(NamedTuple):
+    """A part in words: its name, how it is stored, and what ran it in both phases."""
+
+    name: str
+    stored: str
+    word: str
+    prompt: str
+
+
+def parts_run(row: Row, found: Formats) -> list[PartRun]:
+    """The parts of a result that its network multiplies or looks up; those without bytes are left out.
+
+    A prompt asks the head for its last token only, so the head runs as for a word.
+    """
+    asked = row.protocol
+    batch = int(asked.get("batch_size", 1))
+    prompt = batch * int(asked.get("prompt_tokens", 128))
+    table, small = ("Embedding and head", "Matrix before the head") if found.tied else ("Embedding", "Head")
+    lines: list[tuple[Part, str, int]] = [
+        ("linears", "Linears", prompt),
+        ("embedding", table, batch),
+        ("head", small, batch),
+    ]
+    return [
+        PartRun(name, _stored(row, found, part), *_ran(row, found, part, batch, tokens))
+        for part, name, tokens in lines
+        if row.value(f"{part}_bytes")
+    ]
+
+
+def _stored(row: Row, found: Formats, part: Part) -> str:
+    """ "4 bits, groups of 64, 53.1 MB"; the bytes are those of the numbers, without scales."""
+    size = words.format_value("weight_bytes", row.value(f"{part}_bytes"))
+    packing = found.packed.get(part)
+    if packing is None:
+        return f"{STORED_BITS} bits, {size}"
+    grain = "one scale a row" if packing.group_size == PER_CHANNEL else f"groups of {packing.group_size}"
+    return f"{packing.bits} bits, {grain}, {size}"
+
+
+def _ran(row: Row, found: Formats, part: Part, batch: int, tokens: int) -> tuple[str, str]:
+    if part == "embedding" and not found.tied:
+        return _LOOKED_UP, _LOOKED_UP
+    return _how(row, found, part, "decode", batch), _how(row, found, part, "prefill", tokens)
+
+
+def _how(row: Row, found: Formats, part: Part, phase: str, tokens: int) -> str:
+    device = str(row.protocol.get("device", "cpu"))
+    side = "compressed" if row.recipe != "dense" else "dense"
+    ran_in = _SHORT.get(str(row.environment.get(f"{side}_{phase}_dtype")), "")
+    packing = None if part == "head" and found.tied else found.packed.get(part)
+    match way(packing, tokens, device):
+        case "packed":
+            return f"packed {found.bits(part)}-bit kernel"
+        case "expanded":
+            return "expanded to fp32" if device == "cpu" else f"expanded{f' to {ran_in}' if ran_in else ''}"
+        case "copied":
+            return "no kernel: a 16-bit copy"
+        case "plain":
+            zeros = ", zeros multiplied too" if part == "linears" and words.zeros(row, None) else ""
+            return f"{ran_in or 'fp32 or bf16'}{zeros}"

@@ -1,0 +1,57 @@
+"""How parts are stored and run, by the order of a recipe's steps."""
+
+import pytest
+
+from engine.formats import Packing, formats, has_kernel, way
+from engine.spec import parse
+
+FOUR, EIGHT = Packing(4, 64, True), Packing(8, 64, True)
+
+
+def packed(recipe: str, tied: bool = True):
+    return dict(formats(parse(recipe), tied).packed)
+
+
+def test_what_no_step_packs_is_stored_in_16_bits() -> None:
+    found = formats(parse("prune:layers,count=3"), tied=True)
+    assert (dict(found.packed), found.bits("linears"), found.tied) == ({}, 16, True)
+
+
+def test_a_quantizer_packs_what_it_targets_and_a_later_one_decides() -> None:
+    assert packed("quantize:rtn,bits=4") == {"linears": FOUR}
+    again = "quantize:rtn,bits=4,targets=linears+embedding | quantize:rtn,bits=8"
+    assert packed(again) == {"linears": EIGHT, "embedding": FOUR}
+
+
+def test_of_a_tied_pair_naming_either_packs_the_one_matrix() -> None:
+    assert packed("quantize:rtn,bits=4,targets=head") == {"embedding": FOUR}
+    assert packed("quantize:rtn,bits=4,targets=head", tied=False) == {"head": FOUR}
+
+
+def test_a_slice_takes_matrices_off_their_grid_and_may_part_the_head() -> None:
+    assert packed("quantize:rtn,bits=4 | slice:slicegpt,fraction=0.1") == {}
+    assert packed("slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4") == {"linears": FOUR}
+    untied = "slice:slicegpt,fraction=0.1,head=untied"
+    assert not formats(parse(untied), tied=True).tied
+    assert packed(f"{untied} | quantize:rtn,bits=4,targets=head") == {"head": FOUR}
+
+
+@pytest.mark.parametrize(
+    ("packing", "tokens", "device", "said"),
+    [
+        (None, 1, "cpu", "plain"),
+        (FOUR, 16, "cpu", "packed"),
+        (FOUR, 17, "cpu", "expanded"),
+        (FOUR, 1, "cuda", "expanded"),
+        (Packing(3, 64, True), 1, "cpu", "copied"),
+    ],
+)
+def test_a_kernel_runs_packed_weights_for_a_few_tokens(packing, tokens, device, said) -> None:
+    assert way(packing, tokens, device) == said
+
+
+def test_eight_bits_have_a_kernel_and_four_in_even_groups() -> None:
+    assert [bits for bits in range(2, 9) if has_kernel(bits, 64)] == [4, 8]
+    assert has_kernel(4, -1)
+    assert has_kernel(8, 3)
+    assert not has_kernel(4, 3)

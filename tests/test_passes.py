@@ -1,0 +1,149 @@
+"""Passes as they were timed, hand-computed: a tied model of 80 M numbers in its linears and 20 M in its embedding."""
+
+from dataclasses import replace
+
+import pytest
+
+from engine.formats import formats
+from engine.machine import Limits
+from engine.parts import PartRun, parts_run
+from engine.passes import Pass, passes, running
+from engine.roofline import LeastTime, Work
+from engine.spec import parse
+from tests.made_rows import ENVIRONMENT, row
+
+LIMITS = Limits("Test CPU", 2, 20e9, {"float32": 100e9, "bfloat16": 30e9}, 0.0, "2026-11-21T00:00:00+00:00", "2.13.0")
+WHOLE = {
+    "weight_bytes": 200e6,
+    "parameters": 100e6,
+    "nonzero_parameters": 100e6,
+    "linears_bytes": 160e6,
+    "embedding_bytes": 40e6,
+    "head_bytes": 0.0,
+    "scales_zeros_bytes": 0.0,
+    "resident_weight_bytes": 200e6,
+    "kv_cache_bytes_per_token": 0.0,
+}
+PACKED = {"weight_bytes": 85e6, "linears_bytes": 40e6, "scales_zeros_bytes": 5e6, "resident_weight_bytes": 85e6}
+TIMES = {"decode_ms_per_token": 30.0, "decode_speedup": 1.1, "prefill_ms": 400.0, "prefill_speedup": 0.75}
+
+
+def made(recipe: str = "dense", environment: dict[str, str] | None = None, **metrics: float | None):
+    """A row of the model; environment: facts of the timing beside those of the machine."""
+    return row(recipe, metrics={**WHOLE, **metrics}, environment={**ENVIRONMENT, **(environment or {})})
+
+
+DENSE = made(decode_ms_per_token=40.0, prefill_ms=300.0)
+FOUR = made("quantize:rtn,bits=4", {"compressed_decode_dtype": "bfloat16"}, **PACKED, **TIMES)
+
+
+def test_a_word_reads_packed_weights_as_they_are_stored() -> None:
+    word = passes(FOUR, DENSE, LIMITS)["decode"]
+    assert word.ours == Pass("bfloat16", Work(85e6, 200e6), LeastTime(4.25, 2.0), 30.0)
+    assert word.ours.parts_ms == (4.25, 0.0, 25.75)
+
+
+def test_the_original_beside_has_the_time_of_the_same_run() -> None:
+    word, prompt = (passes(FOUR, DENSE, LIMITS)[phase].original for phase in ("decode", "prefill"))
+    assert word is not None
+    assert prompt is not None
+    assert word.took_ms == pytest.approx(33.0)
+    assert word.done == Work(200e6, 200e6)
+    assert prompt.took_ms == pytest.approx(300.0)
+
+
+def test_arithmetic_counts_where_it_takes_longer_than_reading() -> None:
+    prompt = passes(FOUR, DENSE, LIMITS)["prefill"].ours
+    assert prompt.done.flop == 2 * (128 * 80e6 + 20e6)
+    assert prompt.parts_ms == pytest.approx((4.25, 205.2 - 4.25, 400 - 205.2))
+
+
+def test_in_fp32_what_is_not_packed_is_twice_as_many_bytes() -> None:
+    found = running(FOUR, DENSE, "float32")
+    assert found is not None
+    assert found.read_bytes == 40e6 + 5e6 + 2 * 40e6
+    whole = running(replace(DENSE, metrics={**WHOLE, "kv_cache_bytes_per_token": 8.0}), DENSE, "float32")
+    assert whole is not None
+    assert (whole.read_bytes, whole.cache_bytes) == (400e6, 16.0)
+
+
+def test_a_width_without_a_kernel_runs_as_a_copy() -> None:
+    three = made("quantize:rtn,bits=3", weight_bytes=75e6, linears_bytes=30e6, scales_zeros_bytes=5e6)
+    found = running(three, DENSE, None)
+    assert found is not None
+    assert found.read_bytes == pytest.approx(200e6)
+
+
+def test_an_untied_embedding_is_not_read() -> None:
+    untied = {"weight_bytes": 240e6, "parameters": 120e6, "head_bytes": 40e6}
+    dense = made(**untied)
+    found = running(dense, dense, "float32")
+    assert found is not None
+    assert found.read_bytes == 2 * (160e6 + 40e6)
+
+
+def test_a_pass_quicker_than_the_limits_allow_has_no_rest() -> None:
+    assert Pass(None, Work(0, 0), LeastTime(4.0, 10.0), 5.0).parts_ms == (2.0, 3.0, 0.0)
+
+
+def test_without_fitting_limits_or_a_time_nothing_is_split() -> None:
+    elsewhere = replace(LIMITS, cpu="Another")
+    assert passes(FOUR, DENSE, None)["decode"].ours.parts_ms is None
+    assert passes(FOUR, DENSE, elsewhere)["decode"].ours.least is None
+    untimed = made("quantize:rtn,bits=3", **PACKED)
+    assert passes(untimed, DENSE, LIMITS)["decode"].ours.parts_ms is None
+    assert passes(untimed, DENSE, LIMITS)["decode"].original.took_ms is None  # type: ignore[union-attr]
+
+
+def test_dense_has_nothing_beside_it_and_without_a_size_there_is_nothing() -> None:
+    assert passes(DENSE, DENSE, LIMITS)["decode"].original is None
+    assert passes(made(parameters=None), DENSE, LIMITS) == {}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "metrics", "lines"),
+    [
+        (
+            "quantize:rtn,bits=4",
+            PACKED,
+            [
+                PartRun("Linears", "4 bits, groups of 64, 40.0 MB", "packed 4-bit kernel", "expanded to fp32"),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
+            ],
+        ),
+        (
+            "quantize:rtn,bits=3,group_size=-1",
+            PACKED,
+            [
+                PartRun("Linears", "3 bits, one scale a row, 40.0 MB", *["no kernel: a 16-bit copy"] * 2),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
+            ],
+        ),
+        (
+            "prune:magnitude,sparsity=0.5",
+            {"nonzero_parameters": 60e6},
+            [
+                PartRun("Linears", "16 bits, 160 MB", "bf16, zeros multiplied too", "fp32, zeros multiplied too"),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
+            ],
+        ),
+        (
+            "slice:slicegpt,fraction=0.1",
+            {"head_bytes": 1e6},
+            [
+                PartRun("Linears", "16 bits, 160 MB", "bf16", "fp32"),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
+                PartRun("Matrix before the head", "16 bits, 1.00 MB", "bf16", "fp32"),
+            ],
+        ),
+    ],
+)
+def test_every_part_says_how_it_is_stored_and_what_ran_it(recipe, metrics, lines) -> None:
+    ran = {"compressed_decode_dtype": "bfloat16", "compressed_prefill_dtype": "float32"}
+    assert parts_run(made(recipe, ran, **metrics), formats(parse(recipe), tied=True)) == lines
+
+
+def test_an_untied_embedding_is_looked_up_and_formats_that_were_not_noted_stay_open() -> None:
+    lines = parts_run(made(head_bytes=40e6), formats(parse("dense"), tied=False))
+    assert lines[1] == PartRun("Embedding", "16 bits, 40.0 MB", "rows looked up", "rows looked up")
+    assert lines[2] == PartRun("Head", "16 bits, 40.0 MB", "fp32 or bf16", "fp32 or bf16")
