@@ -12,7 +12,7 @@ from engine.front import flattered, telling_quality
 from engine.plots.compare import bytes_figure, task_data, task_figure
 from engine.plots.palette import ThemeName
 from engine.row import Row
-from pages.shared import differing, frame, link, markup, side_by_side, stored, tray, view
+from pages.shared import differing, frame, generation, link, markup, side_by_side, stored, tray, view
 from pages.shared.answers import ALL
 from pages.shared.result_words import marks, questions
 from pages.shared.stored import Group
@@ -155,6 +155,7 @@ def draw_results(rows: tuple[Row, ...], values: Mapping[str, Value]) -> None:
     side_by_side.draw_table(chosen.rows, chosen.pairs, chosen.base_name)
     draw_bytes(chosen.rows)
     draw_tasks(chosen)
+    generation.draw(chosen.rows, chosen.base, chosen.base_name, PAGE)
     differing.draw(chosen.rows, chosen.pairs, chosen.base, chosen.base_name, PAGE)
     link.copy_button(view.query(values, view.keep(PAGE, values)), key="compare:copy")
 

@@ -1,10 +1,12 @@
 """The store: the only SQL. Trials, their results, and the queue between the pages and the worker.
 
 `Store` is what pages and the command line use: submit, cancel, retry, read. `Queue` is what the worker uses: claim,
-report, finish. SQLite by default; any database URL that SQLAlchemy knows will do.
+report, finish. `Generations` are the prompts that results answer side by side. SQLite by default; any database URL that
+SQLAlchemy knows will do.
 """
 
 from engine.store.database import StoreError, StoreFullError
+from engine.store.generations import Completion, Generation, Generations
 from engine.store.items import ItemResult
 from engine.store.queue import Job, Queue
 from engine.store.rows import Detail, SweepRow
@@ -12,7 +14,10 @@ from engine.store.states import StateError
 from engine.store.store import Store, Submitted
 
 __all__ = [
+    "Completion",
     "Detail",
+    "Generation",
+    "Generations",
     "ItemResult",
     "Job",
     "Queue",
