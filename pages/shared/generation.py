@@ -237,7 +237,7 @@ def _state(one: Completion) -> str:
         case "loading":
             return "Loading the model."
         case "writing":
-            return f"Writing: {count} of {one.total:,}." if one.pieces else "Reading the prompt."
+            return f"Writing: {len(one.pieces):,} of {one.total:,} tokens." if one.pieces else "Reading the prompt."
         case "failed":
             return f"Failed: {one.reason.removesuffix('.')}."
         case "stopped":

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.measure.timing_lock import timing_lock
+from engine.measure.timing_lock import is_timing, stand_aside, timing_lock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from engine.measure.timing_lock import timing_lock
+from engine.measure.timing_lock import is_timing, stand_aside, timing_lock
 with timing_lock(lambda: None, Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -71,3 +71,29 @@ def test_a_killed_holder_frees_it(tmp_path: Path) -> None:
         threading.Timer(0.3, holder.send_signal, [signal.SIGKILL]).start()
         with timing_lock(waited.set, tmp_path / "lock"):
             assert waited.is_set()
+
+
+def test_work_stands_aside_until_the_timing_has_ended(tmp_path: Path) -> None:
+    lock, waited, aside = tmp_path / "lock", threading.Event(), threading.Event()
+    assert not is_timing(lock)
+    stand_aside(never, lock)
+
+    def work() -> None:
+        stand_aside(waited.set, lock)
+        aside.set()
+
+    thread = threading.Thread(target=work)
+    with timing_lock(never, lock):
+        assert is_timing(lock)
+        thread.start()
+        assert waited.wait(30)
+        assert not aside.is_set()
+    assert aside.wait(30)
+    thread.join()
+    assert not is_timing(lock)
+
+
+def test_looking_does_not_take_it(tmp_path: Path) -> None:
+    is_timing(tmp_path / "lock")
+    with timing_lock(never, tmp_path / "lock"):
+        pass
