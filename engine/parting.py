@@ -35,3 +35,19 @@ def parting(ours: Sequence[str], theirs: Sequence[str], ours_ended: bool, theirs
 def _begins(pieces: Sequence[str]) -> dict[int, int]:
     """Character -> the token that begins there; of several, the last, for those before add nothing."""
     return {at: token for token, at in enumerate(accumulate(map(len, pieces), initial=0))}
+
+
+def describe(found: Parting, ours: Sequence[str], theirs: Sequence[str], name: str) -> str:
+    """Where ours parts from theirs, which is called `name`, in a sentence."""
+    where = f"Parts from {name} at token {found.ours + 1:,}: "
+    if found.ours == len(ours):
+        return f"{where}it ends, {name} writes {_quoted(theirs[found.theirs])}."
+    if found.theirs == len(theirs):
+        return f"{where}it writes {_quoted(ours[found.ours])}, {name} ends."
+    return f"{where}{_quoted(ours[found.ours])}, not {_quoted(theirs[found.theirs])}."
+
+
+def _quoted(piece: str) -> str:
+    if not piece.strip():
+        return "a new line" if "\n" in piece else "a space"
+    return f"“{piece.strip()}”"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.parting import Parting, parting
+from engine.parting import Parting, describe, parting
 
 SKY = ("The", " sky", " is", " blue")
 
@@ -34,3 +34,16 @@ def test_a_text_that_ended_parts_from_one_that_goes_on() -> None:
     assert parting(SKY, SKY[:2], False, True) == Parting(2, 2)
     assert parting((), SKY, True, False) == Parting(0, 0)
     assert parting(SKY, SKY, True, True) is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "found", "words"),
+    [
+        (("The", " sea"), SKY, Parting(1, 1), "Parts from A at token 2: “sea”, not “sky”."),
+        (("The", "\n"), SKY, Parting(1, 1), "Parts from A at token 2: a new line, not “sky”."),
+        (SKY[:1], SKY, Parting(1, 1), "Parts from A at token 2: it ends, A writes “sky”."),
+        (SKY, SKY[:1], Parting(1, 1), "Parts from A at token 2: it writes “sky”, A ends."),
+    ],
+)
+def test_a_parting_is_said_in_a_sentence(ours, theirs, found, words) -> None:
+    assert describe(found, ours, theirs, "A") == words

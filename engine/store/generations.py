@@ -111,6 +111,12 @@ class Generations:
             found = connection.execute(last).first()
             return _generation(connection, found) if found else None
 
+    def read(self, generation_id: int) -> Generation | None:
+        """A prompt by its id, None where it is kept no longer."""
+        with self.database.read() as connection:
+            found = connection.execute(select(generations).where(generations.c.id == generation_id)).first()
+            return _generation(connection, found) if found else None
+
     def ahead(self, generation_id: int) -> int:
         """How many prompts the lane answers before this one."""
         before = generations.c.finished_at.is_(None) & (generations.c.id < generation_id)

@@ -13,7 +13,7 @@ import streamlit as st
 from engine import lane, paths, words
 from engine.compare import letters, same
 from engine.errors import InputError
-from engine.parting import Parting, parting
+from engine.parting import Parting, describe, parting
 from engine.plots.palette import family
 from engine.row import Row
 from engine.spec import Protocol, Trial, parse
@@ -175,12 +175,7 @@ def _compared(ours: Completion, base: Completion, found: Parting | None, base_na
             return ""
         whole = not ours.unfinished and not base.unfinished and ours.state == base.state == "done"
         return f"The same as {base_name}, to the last token." if whole else f"The same as {base_name} so far."
-    where = f"Parts from {base_name} at token {found.ours + 1:,}: "
-    if found.ours == len(ours.pieces):
-        return f"{where}it ends, {base_name} writes {_quoted(base.pieces[found.theirs])}."
-    if found.theirs == len(base.pieces):
-        return f"{where}it writes {_quoted(ours.pieces[found.ours])}, {base_name} ends."
-    return f"{where}{_quoted(ours.pieces[found.ours])}, not {_quoted(base.pieces[found.theirs])}."
+    return describe(found, ours.pieces, base.pieces, base_name)
 
 
 def _card(name: str, label: str, row: Row, one: Completion, marks: Mapping[int, str], said: str) -> str:
@@ -243,12 +238,6 @@ def _state(one: Completion) -> str:
         case "stopped":
             return f"Stopped after {count}." if one.pieces else "Stopped before it began."
     return f"{count}, then it ended." if one.ended else f"{count}, as many as were asked for."
-
-
-def _quoted(piece: str) -> str:
-    if not piece.strip():
-        return "a new line" if "\n" in piece else "a space"
-    return f"“{piece.strip()}”"
 
 
 def _key(page: str, name: str) -> str:
