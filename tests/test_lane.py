@@ -12,6 +12,7 @@ import pytest
 
 from engine import lane
 from engine.lock import LockHeldError, hold, holder
+from engine.paths import cache_dir
 from engine.spec import Trial, parse
 from engine.store import Generation, Generations, Store
 from engine.trials import make_unmeasured
@@ -25,8 +26,7 @@ MINUTES = 240.0  # on a busy machine, where importing torch alone takes many sec
 
 
 @pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
+def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'store.db'}"
 
 
@@ -97,7 +97,7 @@ def test_a_stop_is_honoured_and_keeps_what_is_written(generations, trials, start
     assert written(generations, 1) == 0
 
 
-def test_ensure_running_starts_one_lane_that_outlives_us_and_no_second(url: str, generations, tmp_path: Path) -> None:
+def test_ensure_running_starts_one_lane_that_outlives_us_and_no_second(url: str, generations) -> None:
     assert lane.ensure_running(url)
     wait_until(lambda: bool(holder(url, "lane")), MINUTES)
     pid = holder(url, "lane")
@@ -105,7 +105,7 @@ def test_ensure_running_starts_one_lane_that_outlives_us_and_no_second(url: str,
     try:
         assert not lane.ensure_running(url)
         assert os.getsid(pid) == pid  # a closed terminal or a killed server does not reach it
-        assert (tmp_path / "cache" / "lane.log").exists()
+        assert (cache_dir() / "lane.log").exists()
         second = subprocess.run([*LANE, url], cwd=ROOT, check=False, timeout=MINUTES)
         assert second.returncode == 0  # it found the first, and went
         assert holder(url) is None  # the worker's lock is another

@@ -33,8 +33,8 @@ def trials(tiny_folder: Callable[[str], Path]) -> list[Trial]:
 
 @pytest.fixture
 def generations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generations:
-    """An empty store with a cache of its own, and models compressed in this process."""
-    monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
+    """An empty store, with compressed models of its own that are made in this process."""
+    monkeypatch.setattr(compressed, "cache_dir", lambda: tmp_path)
     monkeypatch.setattr(compressed, "run_in_child", compress_here)
     return Generations(Store(f"sqlite:///{tmp_path / 'store.db'}"))
 

@@ -190,7 +190,7 @@ def _card(name: str, label: str, row: Row, one: Completion, marks: Mapping[int, 
     )
     return (
         f'<article class="kp-writer"><header>{letter} {mark} {escape(label)}</header>'
-        f'<p class="kp-written" tabindex="0">{_text(one, marks)}</p><footer>{foot}</footer></article>'
+        f'<p class="kp-written">{_text(one, marks)}</p><footer>{foot}</footer></article>'
     )
 
 
