@@ -177,7 +177,7 @@ def _generation(connection: Connection, found: Any) -> Generation:
 
 
 def _completion(r: Any) -> Completion:
-    read = {"trial": Trial.from_dict(json.loads(r.content)), "pieces": tuple(json.loads(r.pieces))}
+    read: dict[str, Any] = {"trial": Trial.from_dict(json.loads(r.content)), "pieces": tuple(json.loads(r.pieces))}
     columns = (c.name for c in completions.c if c.name not in ("generation_id", "content", "pieces"))
     return Completion(**read, **{name: getattr(r, name) for name in columns})
 
