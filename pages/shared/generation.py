@@ -123,7 +123,7 @@ def _draw_live(columns: Mapping[str, Row], against: str, base_name: str, names: 
         marks = _marks(name, against, partings)
         said = "" if name == against else _compared(written[name], written[against], partings[name], base_name)
         cells += _card(name, labels[row.trial_id], row, written[name], marks, said)
-    st.html(f'<div class="kp-texts">{cells}</div>')
+    st.html(f'<div class="kp-live">{cells}</div>')
     style = "as a message" if now.chat else "as a text to go on with"
     markup.soft(f"Asked {style}: “{' '.join(now.prompt.split())}”")
     markup.soft(
@@ -190,7 +190,7 @@ def _card(name: str, label: str, row: Row, one: Completion, marks: Mapping[int, 
     )
     return (
         f'<article class="kp-writer"><header>{letter} {mark} {escape(label)}</header>'
-        f'<p class="kp-written">{_text(one, marks)}</p><footer>{foot}</footer></article>'
+        f'<p class="kp-live-text">{_text(one, marks)}</p><footer>{foot}</footer></article>'
     )
 
 

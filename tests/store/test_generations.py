@@ -12,6 +12,7 @@ from engine.store.generations import LONGEST_PROMPT, MOST_TOKENS
 from tests.fake_trial import made
 from tests.store.filled import set_version
 
+VERSION_1 = {"meta", "trials", "failures", "items", "progress", "sweeps", "sweep_trials", "cancel_requests", "workers"}
 NAMES, TRIALS = ("a", "b"), (made(), made(8))
 
 
@@ -115,8 +116,8 @@ def test_a_store_of_version_1_is_brought_to_this_one(url: str, store: Store, tmp
     set_version(store, 1)
     store.close()
     with sqlite3.connect(tmp_path / "store.db") as old:
-        old.execute("DROP TABLE completions")
-        old.execute("DROP TABLE generations")
+        for table in set(inspect(store.database.engine).get_table_names()) - VERSION_1:
+            old.execute(f"DROP TABLE {table}")
     opened = Store(url)
     ask(Generations(opened))
     assert opened.row(made(8).id).state == "queued"
