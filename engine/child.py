@@ -67,6 +67,20 @@ def run_in_child(
     return _outcome(process.returncode, last, child.log)
 
 
+def start_detached(command: Sequence[str], log: Path) -> None:
+    """Start a process that outlives this one, of a session of its own; what it prints is added to `log`."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=child_environment(),
+        )
+    threading.Thread(target=process.wait, daemon=True).start()  # else, once dead, it would still count as a process
+
+
 def child_environment() -> dict[str, str]:
     """This process's environment, in which `python -m engine` is found from any folder and threads wait politely.
 

@@ -24,6 +24,7 @@ class Events:
         self._clock = clock
         self._told = -math.inf
         self.current = ""  # the stage in progress, for the sentence about a failure
+        self.pause: Callable[[], None] = lambda: None  # called before every staged progress: the place to stand still
 
     @staticmethod
     def on_stdout() -> "Events":
@@ -49,6 +50,7 @@ class Events:
 
     def staged_progress(self, stage: str, done: int, total: int) -> None:
         """Progress of a stage that begins with its first report."""
+        self.pause()
         if stage != self.current:
             self.stage(stage, total)
         self.progress(done, total)

@@ -1,8 +1,9 @@
 """A compressed model as files, made again from its recipe, in a process of its own.
 
-    python -m engine.export < job.json       {"trial": …, "folder": …, "format": "plain" | "packed"}
+    python -m engine.export < job.json       {"trial": …, "folder": …, "format": "plain" | "packed", "yields": true}
 
 Compression is deterministic, so what is exported is what was measured. The events are those of a trial.
+With `yields` it stands still, between its steps, while a timing has the machine.
 """
 
 import shutil
@@ -15,6 +16,7 @@ import torch
 
 from engine import checkpoint, entry, trial
 from engine.events import Events
+from engine.measure.timing_lock import WAITING, stand_aside
 from engine.spec import Trial
 from engine.trial import Job
 
@@ -24,7 +26,10 @@ def export(values: Mapping[str, Any], events: Events) -> None:
     folder = Path(values["folder"])
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as work_dir:
         job = Job(Trial.from_dict(values["trial"]), (), Path(work_dir))
+        trial.refuse_absent_device(job.trial)
         torch.set_num_threads(job.threads)
+        if values.get("yields"):
+            events.pause = lambda: stand_aside(on_wait=lambda: events.stage(WAITING))
         _, model = trial.load(job, events)
         trial.compress_model(job, model, events)
         events.stage("write")

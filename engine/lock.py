@@ -1,4 +1,4 @@
-"""The lock that lets one worker at a time serve a store, and the process that holds it."""
+"""The locks that let one worker, and one lane of generation, at a time serve a store, and who holds them."""
 
 import contextlib
 import fcntl
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from sqlalchemy import make_url
 
@@ -16,6 +16,12 @@ from engine.errors import InputError
 from engine.paths import cache_dir
 
 TRIES, PAUSE_S = 4, 0.05  # to take the lock: `holder` has it for an instant too, whenever it looks
+Role = Literal["worker", "lane"]
+_SUFFIXES: dict[Role, str] = {"worker": "lock", "lane": "lane.lock"}
+_DEEDS: dict[Role, str] = {
+    "worker": "a worker (process {}) already runs the trials of this store",
+    "lane": "a process ({}) already generates for this store",
+}
 
 
 class LockHeldError(InputError):
@@ -23,23 +29,23 @@ class LockHeldError(InputError):
 
 
 @contextmanager
-def hold(url: str) -> Iterator[None]:
-    """Hold the store's lock; the system frees it when this process dies, however it dies.
+def hold(url: str, role: Role = "worker") -> Iterator[None]:
+    """Hold the store's lock for a role; the system frees it when this process dies, however it dies.
 
     Raises LockHeldError, naming the process that serves the store, where it is held already.
     """
-    with _path(url).open("a+") as file:
+    with _path(url, role).open("a+") as file:
         if not any(_take(file) for _ in range(TRIES)):
-            raise LockHeldError(f"a worker (process {_pid(file.name)}) already runs the trials of this store")
+            raise LockHeldError(_DEEDS[role].format(_pid(file.name)))
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
 
 
-def holder(url: str) -> int | None:
+def holder(url: str, role: Role = "worker") -> int | None:
     """The id of the process that holds the store's lock, or None where nobody does; 0 where it can't be told yet."""
-    path = _path(url)
+    path = _path(url, role)
     if not path.exists():
         return None
     with path.open("a+") as file:
@@ -59,15 +65,15 @@ def _take(file: IO[str]) -> bool:
     return True
 
 
-def _path(url: str) -> Path:
+def _path(url: str, role: Role) -> Path:
     """Beside an SQLite file, whatever path leads to it; in the cache for other databases."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         database = Path(parsed.database).resolve()
-        return database.with_name(f"{database.name}.lock")
+        return database.with_name(f"{database.name}.{_SUFFIXES[role]}")
     folder = cache_dir() / "locks"
     folder.mkdir(exist_ok=True)
-    return folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.lock"
+    return folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.{_SUFFIXES[role]}"
 
 
 def _pid(path: str) -> int:

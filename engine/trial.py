@@ -26,7 +26,7 @@ from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.measure import environment, latency, memory, perplexity, size, zero_shot
 from engine.measure.next_words import NextWords
 from engine.measure.peak import peak_bytes
-from engine.measure.timing_lock import timing_lock
+from engine.measure.timing_lock import WAITING, timing_lock
 from engine.measure.zero_shot import Answer, Evaluator
 from engine.methods import compress
 from engine.models import LanguageModel
@@ -69,8 +69,7 @@ class Job:
 
 def run(job: Job, events: Events) -> None:
     """Compress the trial's model and measure what the job asks for, telling `events`; raises what goes wrong."""
-    if job.trial.protocol.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device=cuda needs a GPU that torch can use, and there is none here; use device=cpu")
+    refuse_absent_device(job.trial)
     torch.set_num_threads(job.threads)
     events.environment(environment.describe() | {"threads": job.threads} | _accelerator(job))
     source, model = load(job, events)
@@ -90,15 +89,27 @@ def run(job: Job, events: Events) -> None:
         measure_latency(job, source, no_kernel, events)
 
 
+def refuse_absent_device(trial: Trial) -> None:
+    """Raise InputError where the protocol names a GPU and there is none."""
+    if trial.protocol.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device=cuda needs a GPU that torch can use, and there is none here; use device=cpu")
+
+
 def load(job: Job, events: Events) -> tuple[Source, LanguageModel]:
     """The dense model in fp32; raises InputError where it or the data is not what the trial's id covers."""
     events.stage("load")
     trial = job.trial
+    source = find_source(trial)
+    refuse_changed_data(trial)
+    return source, models.load(source, torch.float32, trial.protocol.device)
+
+
+def find_source(trial: Trial) -> Source:
+    """The model that the trial's id covers; raises InputError where it is gone or has changed."""
     source = sources.resolve(trial.model, trial.revision)
     if source.weights_sha256 != trial.weights_sha256:
         raise InputError(f"the model {trial.model!r} has changed since the trial was made; submit it again")
-    refuse_changed_data(trial)
-    return source, models.load(source, torch.float32, trial.protocol.device)
+    return source
 
 
 def refuse_changed_data(trial: Trial) -> None:
@@ -220,7 +231,7 @@ def measure_latency(job: Job, source: Source, no_kernel: str | None, events: Eve
         network: nn.Module = checkpoint.load(job.packed, dtype, device).network
         return network
 
-    with timing_lock(on_wait=lambda: events.stage("waiting for the machine")):
+    with timing_lock(on_wait=lambda: events.stage(WAITING)):
         events.stage("latency")
         other = compressed if job.trial.recipe.steps else None
         timing = latency.measure(dense, other, job.trial.protocol, events.progress)

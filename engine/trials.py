@@ -35,11 +35,18 @@ def make_trial(model: str, recipe: Recipe, protocol: Protocol, data_dir: Path | 
     return make_trials(Sweep(model, protocol, (recipe,)), data_dir)[0]
 
 
-def make_unmeasured(model: str, recipe: Recipe) -> Trial:
+def make_unmeasured(model: str, recipe: Recipe, protocol: Protocol | None = None) -> Trial:
     """A trial to compress and not to measure, which needs no task's data; raises InputError as `make_trials` does."""
     source = find_model(model)
     _refuse(source, [recipe])
-    return _trial(source, recipe, Protocol(), [], None)
+    return _trial(source, recipe, protocol or Protocol(), [], None)
+
+
+def unmeasured(trial: Trial) -> Trial:
+    """The trial without the data that only measuring reads: what compressing again needs."""
+    read = ("text",) if trial.recipe.calibrated else ()
+    data = tuple((name, sha256) for name, sha256 in trial.data_sha256 if name in read)
+    return replace(trial, data_sha256=data, data_dir=None)
 
 
 def find_model(name: str) -> Source:

@@ -10,7 +10,6 @@ that it is alive. What kills it costs the trial in hand, which the next worker r
 import contextlib
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from engine import decision, results
-from engine.child import TRIAL, Event, Outcome, child_environment, run_in_child
+from engine.child import TRIAL, Event, Outcome, run_in_child, start_detached
 from engine.lock import hold, holder
 from engine.paths import cache_dir
 from engine.row import Progress
@@ -60,17 +59,7 @@ def ensure_running(url: str) -> bool:
     """
     if holder(url) is not None:
         return False
-    command = [sys.executable, "-m", "engine", "worker", "--store", url]
-    with (cache_dir() / "worker.log").open("ab") as log:
-        worker = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env=child_environment(),
-        )
-    threading.Thread(target=worker.wait, daemon=True).start()  # else, once dead, it would still count as a process
+    start_detached([sys.executable, "-m", "engine", "worker", "--store", url], cache_dir() / "worker.log")
     return True
 
 

@@ -11,7 +11,19 @@ from engine.compare import Against, against, letters, same
 from engine.front import flattered, telling_quality
 from engine.plots.compare import bytes_figure, task_data, task_figure
 from engine.row import Row
-from pages.shared import chart, differing, frame, link, markup, side_by_side, stored, tray, view, written
+from pages.shared import (
+    chart,
+    differing,
+    frame,
+    generation,
+    link,
+    markup,
+    side_by_side,
+    stored,
+    tray,
+    view,
+    written,
+)  # fmt: skip
 from pages.shared.answers import ALL
 from pages.shared.result_words import marks, questions
 from pages.shared.stored import Group
@@ -153,6 +165,7 @@ def draw_results(rows: tuple[Row, ...], values: Mapping[str, Value]) -> None:
     draw_bytes(chosen.rows)
     draw_tasks(chosen)
     written.draw_beside(chosen.rows, chosen.base, chosen.base_name, PAGE)
+    generation.draw(chosen.rows, chosen.base, chosen.base_name, PAGE)
     differing.draw(chosen.rows, chosen.pairs, chosen.base, chosen.base_name, PAGE)
     link.copy_button(view.query(values, view.keep(PAGE, values)), key="compare:copy")
 

@@ -3,9 +3,10 @@
 import argparse
 from typing import NoReturn
 
-from engine.cli import catalog, choosing, measuring
+from engine.cli import catalog, choosing, generating, measuring
 from engine.errors import InputError
 from engine.spec import DEFAULT_MODEL, MEASURES
+from engine.store.generations import MOST_TOKENS
 
 _STORE = "database URL of the store (default: KNEEPOINT_STORE, or a file in the user's data folder)"
 _TASKS = "zero-shot tasks, joined by commas; five is a group, lm_eval:<name> one of an installed lm-eval's"
@@ -82,3 +83,16 @@ def _add_choosing(commands: "argparse._SubParsersAction[Parser]") -> None:
     export.add_argument("--model", metavar="M", default=DEFAULT_MODEL, help=f"of a recipe: {_MODEL}")
     export.add_argument("--store", metavar="URL", help=_STORE)
     export.set_defaults(command=choosing.export)
+    generate = commands.add_parser("generate", help="have models answer one prompt, and see where they part")
+    generate.add_argument("prompt", metavar="PROMPT", help="what each model answers")
+    generate.add_argument(
+        "trials_or_recipes",
+        metavar="TRIAL_OR_RECIPE",
+        nargs="+",
+        help="up to four; the others are held against the first",
+    )
+    generate.add_argument("--tokens", metavar="N", type=int, default=64, help=f"at most {MOST_TOKENS} (default: 64)")
+    generate.add_argument("--plain", action="store_true", help="the prompt as it is, without the chat template")
+    generate.add_argument("--model", metavar="M", default=DEFAULT_MODEL, help=f"of recipes: {_MODEL}")
+    generate.add_argument("--store", metavar="URL", help=_STORE)
+    generate.set_defaults(command=generating.generate)

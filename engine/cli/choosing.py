@@ -66,7 +66,7 @@ def front(args: argparse.Namespace) -> int:
 def export(args: argparse.Namespace) -> int:
     """Compress again and write the model to a folder, in bf16 for transformers or packed as ours."""
     line, stop = ProgressLine(), threading.Event()
-    trial = _trial(args)
+    trial = find_trial(args.trial_or_recipe, args.model, args.store)
     folder = _empty(args.folder)
     if args.format == "plain":
         _refuse_tied(trial)
@@ -95,6 +95,14 @@ def export(args: argparse.Namespace) -> int:
     return 0
 
 
+def find_trial(trial_or_recipe: str, model: str, store: str | None) -> Trial:
+    """The trial of an id in the store of that URL, or a new one of a recipe for the model."""
+    text = trial_or_recipe.strip()
+    if TRIAL_ID.fullmatch(text):
+        return _open(store).trial(text)
+    return make_unmeasured(model, parse(text))
+
+
 def _stored(url: str | None) -> tuple[list[Row], TextsOf]:
     store = _open(url)
     return results.analyse(store.rows(), store.items), store.texts
@@ -121,14 +129,6 @@ def _line(row: Row, found: Front) -> list[str]:
     values = [words.format_value(axis.name, row.value(axis.name)) for axis in (found.x, found.y)]
     on, simulated = row.trial_id in found.best_ids, row.simulated
     return [row.recipe + words.marks(row), *values, "yes" if simulated else "", "*" if on else ""]
-
-
-def _trial(args: argparse.Namespace) -> Trial:
-    """The stored trial of an id, or a new one of a recipe."""
-    text = args.trial_or_recipe.strip()
-    if TRIAL_ID.fullmatch(text):
-        return _open(args.store).trial(text)
-    return make_unmeasured(args.model, parse(text))
 
 
 def _empty(name: str) -> Path:

@@ -1,10 +1,12 @@
 """The store: the only SQL. Trials, their results, and the queue between the pages and the worker.
 
 `Store` is what pages and the command line use: submit, cancel, retry, read. `Queue` is what the worker uses: claim,
-report, finish. SQLite by default; any database URL that SQLAlchemy knows will do.
+report, finish. `Generations` are the prompts that results answer side by side. SQLite by default; any database URL that
+SQLAlchemy knows will do.
 """
 
 from engine.store.database import StoreError, StoreFullError
+from engine.store.generations import Completion, Generation, Generations
 from engine.store.items import ItemResult
 from engine.store.queue import Job, Queue, Undecided
 from engine.store.rows import Detail, SweepRow
@@ -14,7 +16,10 @@ from engine.store.store import DECIDED_BY, FIRST_SHARE, Store, Submitted
 __all__ = [
     "DECIDED_BY",
     "FIRST_SHARE",
+    "Completion",
     "Detail",
+    "Generation",
+    "Generations",
     "ItemResult",
     "Job",
     "Queue",

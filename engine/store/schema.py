@@ -146,16 +146,50 @@ workers = Table(
     Column("seen_at", Float, nullable=False),
 )
 
+# A prompt that results side by side answer live; asked by a page, answered by the lane (see engine.lane).
+generations = Table(
+    "generations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("names", Text, nullable=False),  # of the results, joined by commas
+    Column("prompt", Text, nullable=False),
+    Column("chat", Boolean, nullable=False),
+    Column("most_tokens", Integer, nullable=False),
+    Column("stop_asked", Boolean, nullable=False, default=False),
+    Column("created_at", Float, nullable=False),
+    Column("finished_at", Float),
+    Index("generations_by_names", "names"),
+)
+
+completions = Table(
+    "completions",
+    metadata,
+    Column("generation_id", ForeignKey("generations.id"), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("content", Text, nullable=False),  # JSON of Trial.to_dict
+    Column("state", String(16), nullable=False, default="waiting"),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("paused", Boolean, nullable=False, default=False),  # while a timing has the machine
+    Column("done", Integer, nullable=False, default=0),  # units of the state's work
+    Column("total", Integer, nullable=False, default=0),
+    Column("pieces", Text, nullable=False, default="[]"),  # JSON: what each token adds to the text
+    Column("decode_s", Float, nullable=False, default=0.0),  # all tokens after it
+    Column("ended", Boolean, nullable=False, default=False),  # by an end-of-text token
+    Column("note", Text, nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),  # of a failure
+)
+
+
 _ADDED_IN_2 = {"trials": ("share", "stopped_at", "left_out_by"), "sweeps": ("tolerance", "settled")}
 
 
 def _from_1(connection: Connection) -> None:
-    """Version 2 keeps the greedy texts of a trial, and how far an anytime sweep has come.
+    """Version 2 keeps greedy texts, how far an anytime sweep has come, and prompts that are answered live.
 
     The texts belong to what perplexity measures, so where it was measured without keeping them it counts as missing:
     asked for again, that measure alone is run, and the results stay meanwhile.
     """
-    texts.create(connection)
+    metadata.create_all(connection, tables=[texts, generations, completions])
     for table, names in _ADDED_IN_2.items():
         for name in names:
             column = CreateColumn(metadata.tables[table].c[name]).compile(dialect=connection.dialect)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.measure.timing_lock import timing_lock
+from engine.measure.timing_lock import is_timing, stand_aside, timing_lock
 from tests.processes import PATIENCE_S
 
 HOLDER = """
@@ -72,3 +72,29 @@ def test_a_killed_holder_frees_it(tmp_path: Path) -> None:
         assert holder.stdout.readline() == b"held\n"
         with timing_lock(holder.kill, tmp_path / "lock"):
             assert holder.wait() == -signal.SIGKILL
+
+
+def test_work_stands_aside_until_the_timing_has_ended(tmp_path: Path) -> None:
+    lock, waited, aside = tmp_path / "lock", threading.Event(), threading.Event()
+    assert not is_timing(lock)
+    stand_aside(never, lock)
+
+    def work() -> None:
+        stand_aside(waited.set, lock)
+        aside.set()
+
+    thread = threading.Thread(target=work)
+    with timing_lock(never, lock):
+        assert is_timing(lock)
+        thread.start()
+        assert waited.wait(PATIENCE_S)
+        assert not aside.is_set()
+    assert aside.wait(PATIENCE_S)
+    thread.join()
+    assert not is_timing(lock)
+
+
+def test_looking_does_not_take_it(tmp_path: Path) -> None:
+    is_timing(tmp_path / "lock")
+    with timing_lock(never, tmp_path / "lock"):
+        pass

@@ -21,6 +21,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("KNEEPOINT_STORE", url)
     monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("engine.worker.ensure_running", lambda url: True)
+    monkeypatch.setattr("engine.lane.ensure_running", lambda url: True)
     monkeypatch.setattr("pages.shared.stored.recorded", list)
     st.cache_resource.clear()
     st.cache_data.clear()

@@ -1,0 +1,57 @@
+"""Compressed models kept on disk, so that a text can be generated again without compressing again.
+
+One packed checkpoint a folder, named by its trial's id, made from its recipe by `engine.export` in a process of its
+own. Importable without torch.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from engine.child import EXPORT, Event, Outcome, run_in_child
+from engine.paths import cache_dir
+from engine.spec import Trial
+
+BUDGET_BYTES = 4_000_000_000  # of all of them together, the newest one aside
+
+
+def find(trial: Trial) -> Path | None:
+    """The folder of a trial's compressed model, which then counts as new again, or None while it is not kept."""
+    folder = _folder(trial)
+    if not (folder / "kneepoint.json").is_file():
+        return None
+    with suppress(OSError):
+        os.utime(folder)
+    return folder
+
+
+def make(trial: Trial, on_event: Callable[[Event], None], cancelled: Callable[[], bool]) -> Outcome:
+    """Compress a trial's model and keep it, standing still while a timing has the machine; how that ended.
+
+    Others are deleted, those that were not used for longest first, until the rest is within BUDGET_BYTES.
+    """
+    folder = _folder(trial)
+    job = {"trial": trial.to_dict(), "folder": str(folder), "format": "packed", "yields": True}
+    outcome = run_in_child(job, on_event, cancelled, EXPORT)
+    if outcome.state == "failed" and find(trial):  # another store's lane was quicker
+        outcome = Outcome("done")
+    if outcome.state == "done":
+        _delete_old(folder)
+    return outcome
+
+
+def _delete_old(newest: Path) -> None:
+    left = BUDGET_BYTES
+    others = [path for path in newest.parent.iterdir() if path != newest and not path.name.startswith(".")]
+    for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True):
+        left -= sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        if left < 0:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _folder(trial: Trial) -> Path:
+    parent = cache_dir() / "compressed"
+    parent.mkdir(exist_ok=True)
+    return parent / trial.id

@@ -1,0 +1,77 @@
+"""The lane of live generation: a process of its own beside the sweep's worker, started when a page asks for texts.
+
+It waits for no trial, and stands still while a timing has the machine. One lane serves a store: it holds a lock of its
+own for life, so it is enough to start one and let it find out. What kills it costs nothing that was written: the next
+one goes on. It ends by itself after IDLE_S without work, and its memory with it.
+
+    python -m engine.lane URL
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from engine.child import start_detached
+from engine.errors import InputError
+from engine.lock import LockHeldError, hold, holder
+from engine.paths import cache_dir
+from engine.store import Generations, Store, StoreError
+from engine.worker import stopping
+
+IDLE_S = 300.0
+LOOK_S = 0.3  # between looks for a prompt
+BROKEN_S = 5.0  # between tries where the store can't be used
+
+
+def ensure_running(url: str) -> bool:
+    """Start a lane for the store, detached from this process, unless one serves it; True where one was started.
+
+    Its output goes to lane.log in the cache folder; its environment is this process's.
+    """
+    if holder(url, "lane") is not None:
+        return False
+    start_detached([sys.executable, "-m", "engine.lane", url], cache_dir() / "lane.log")
+    return True
+
+
+def serve(url: str, say: Callable[[str], None], stop: threading.Event, idle_s: float = IDLE_S) -> None:
+    """Answer the store's prompts until `stop` is set or none came for `idle_s`; `say` gets a line for each text.
+
+    Raises InputError where another lane serves the store, and StoreError where it can't be opened.
+    """
+    store = Store(url)
+    with hold(url, "lane"):
+        from engine.writer import Writer  # brings torch, which takes seconds; the lock is held by then
+
+        writer = Writer(Generations(store), stop, say)
+        worked_at = time.monotonic()
+        while not stop.is_set() and time.monotonic() - worked_at < idle_s:
+            try:
+                worked = writer.run_next()
+            except StoreError as error:
+                say(str(error))
+                stop.wait(BROKEN_S)
+                continue
+            if worked:
+                worked_at = time.monotonic()
+            else:
+                stop.wait(LOOK_S)
+    store.close()
+
+
+def main() -> int:
+    stop = threading.Event()
+    with stopping(stop):
+        try:
+            serve(sys.argv[1], lambda text: print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True), stop)
+        except LockHeldError:
+            return 0  # another was quicker
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""Compare's live texts: one prompt, every result's model answering it, and the first token where they part.
+
+A page only asks, through the store; the lane (`engine.lane`), a process of its own, writes. What was last asked of the
+same results is shown again on every visit.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from html import escape
+
+import streamlit as st
+
+from engine import lane, paths, words
+from engine.compare import letters, same
+from engine.errors import InputError
+from engine.parting import Parting, describe, parting
+from engine.plots.palette import family
+from engine.row import Row
+from engine.spec import Protocol, Trial, parse
+from engine.store import Completion, Generation, Generations
+from engine.store.generations import LONGEST_PROMPT
+from engine.trials import make_unmeasured, unmeasured
+from pages.shared import markup, stored, tray
+
+PROMPT = "Why is the sky blue? Answer in two sentences."
+STYLES = {"chat": "A message to answer", "plain": "A text to go on with"}
+LENGTHS = ("32", "64", "128", "256")
+LENGTH = "64"
+POLL_S = 0.5
+WAKE_S = 10.0  # between looks whether a lane runs, and tries to start one
+
+
+def draw(rows: Sequence[Row], base: Row, base_name: str, page: str) -> None:
+    """The section: what to ask, and the texts, each held against the base's."""
+    columns = _columns(rows, base, base_name)
+    if len(columns) < 2:
+        return
+    markup.head("One prompt, answered live")
+    names = [tray.token(row) for row in columns.values()]
+    generations = Generations(stored.store())
+    last = generations.newest(names)
+    _draw_form(columns, last, page)
+    if wrong := st.session_state.pop(_key(page, "wrong"), ""):
+        st.error(markup.plain(wrong), icon=":material/error:")
+    if last is None:
+        markup.soft("Each model writes on its own, always its likeliest token; the first where they part is marked.")
+        return
+    against = next(letter for letter, row in columns.items() if same(row, base))
+    poll = POLL_S if last.unfinished else None
+    st.fragment(_draw_live, run_every=poll)(columns, against, base_name, names, last.unfinished)
+
+
+def _columns(rows: Sequence[Row], base: Row, base_name: str) -> dict[str, Row]:
+    """Who answers, by what the column is called: the base first where it is none of the results."""
+    named = dict(zip(letters(rows), rows, strict=True))
+    if any(same(row, base) for row in rows):
+        return named
+    return {base_name.removeprefix("the ").capitalize(): base, **named}
+
+
+def _draw_form(columns: Mapping[str, Row], last: Generation | None, page: str) -> None:
+    """The prompt, its form and length, as they were last asked, and the button that begins or stops."""
+    before = {"prompt": last.prompt, "style": "chat" if last.chat else "plain"} if last else {}
+    length = str(last.most_tokens) if last and str(last.most_tokens) in LENGTHS else LENGTH
+    for name, value in {"prompt": PROMPT, "style": "chat", "length": length, **before}.items():
+        st.session_state.setdefault(_key(page, name), value)
+    st.text_area("Prompt", key=_key(page, "prompt"), max_chars=LONGEST_PROMPT, height=80)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "The prompt is", list(STYLES), key=_key(page, "style"), required=True, format_func=STYLES.__getitem__,
+            help="A message goes in through the model's chat template, where its tokenizer has one.",
+        )  # fmt: skip
+        st.segmented_control("Tokens at most", LENGTHS, key=_key(page, "length"), required=True)
+        if last and last.unfinished:
+            stop = partial(_stop, last.id, page)
+            st.button(
+                "Stopping" if last.stop_asked else "Stop", key=_key(page, "stop"), on_click=stop,
+                disabled=last.stop_asked,
+            )  # fmt: skip
+        else:
+            ask = partial(_ask, tuple(columns.values()), page)
+            st.button("Generate", key=_key(page, "ask"), type="primary", on_click=ask)
+
+
+def _ask(rows: Sequence[Row], page: str) -> None:
+    """Put the prompt to the results' models and see that a lane runs; what is wrong is said when the page is drawn."""
+    prompt, style, length = (str(st.session_state[_key(page, name)]) for name in ("prompt", "style", "length"))
+    try:
+        names, trials = [tray.token(row) for row in rows], [_trial(row) for row in rows]
+        Generations(stored.store()).ask(names, trials, prompt, style == "chat", int(length))
+        _wake.clear()
+    except InputError as error:
+        st.session_state[_key(page, "wrong")] = str(error)
+
+
+def _stop(generation_id: int, page: str) -> None:
+    try:
+        Generations(stored.store()).ask_to_stop(generation_id)
+    except InputError as error:
+        st.session_state[_key(page, "wrong")] = str(error)
+
+
+def _trial(row: Row) -> Trial:
+    """What to compress again; of a recorded result as far as this machine has its model."""
+    if row.recorded:
+        return make_unmeasured(row.model, parse(row.recipe), Protocol.from_dict(row.protocol))
+    return unmeasured(stored.store().trial(row.trial_id))
+
+
+def _draw_live(columns: Mapping[str, Row], against: str, base_name: str, names: Sequence[str], polled: bool) -> None:
+    """The texts as they are now; when the last is written, the whole page is drawn again and no more polled."""
+    generations = Generations(stored.store())
+    now = generations.newest(names)
+    if now is None or (polled and not now.unfinished):
+        st.rerun()
+    if now.unfinished:
+        _draw_beginning(now, generations.ahead(now.id))
+    written = dict(zip(columns, now.completions, strict=True))
+    partings = {name: _parting(one, written[against]) for name, one in written.items() if name != against}
+    labels = words.distinct_labels(list(columns.values()))
+    cells = ""
+    for name, row in columns.items():
+        marks = _marks(name, against, partings)
+        said = "" if name == against else _compared(written[name], written[against], partings[name], base_name)
+        cells += _card(name, labels[row.trial_id], row, written[name], marks, said)
+    st.html(f'<div class="kp-live">{cells}</div>')
+    style = "as a message" if now.chat else "as a text to go on with"
+    markup.soft(f"Asked {style}: “{' '.join(now.prompt.split())}”")
+    markup.soft(
+        "Greedy, one model after the other, packed on the kernels that are timed, all else in bf16. These speeds share "
+        "the machine with whatever else runs; the timed ones stand above."
+    )
+
+
+def _draw_beginning(now: Generation, ahead: int) -> None:
+    """Say why nothing is written yet, and see that a lane runs."""
+    try:
+        _wake(paths.store_url())
+    except OSError as error:
+        st.error(markup.plain(f"can't start the process that writes: {error.strerror}"), icon=":material/error:")
+        return
+    if any(one.state != "waiting" for one in now.completions):
+        return
+    if ahead:
+        markup.soft(f"Waiting behind {ahead:,} other {'prompt' if ahead == 1 else 'prompts'}.")
+    else:
+        markup.soft("Starting the process that writes; this takes some seconds.")
+
+
+@st.cache_resource(show_spinner=False, ttl=WAKE_S)
+def _wake(url: str) -> None:
+    lane.ensure_running(url)
+
+
+def _parting(ours: Completion, base: Completion) -> Parting | None:
+    return parting(ours.pieces, base.pieces, ours.ended, base.ended)
+
+
+def _marks(name: str, against: str, partings: Mapping[str, Parting | None]) -> dict[int, str]:
+    """Token -> who parts there: in the base's text every other's name, in another's text none, for it is its own."""
+    if name != against:
+        found = partings[name]
+        return {found.ours: ""} if found else {}
+    marks: dict[int, str] = {}
+    for other, found in partings.items():
+        if found:
+            marks[found.theirs] = f"{marks.get(found.theirs, '')}{other}"
+    return marks
+
+
+def _compared(ours: Completion, base: Completion, found: Parting | None, base_name: str) -> str:
+    """Where a text parts from the base's, in words; empty while there is nothing to compare."""
+    if found is None:
+        if not ours.pieces or not base.pieces:
+            return ""
+        whole = not ours.unfinished and not base.unfinished and ours.state == base.state == "done"
+        return f"The same as {base_name}, to the last token." if whole else f"The same as {base_name} so far."
+    return describe(found, ours.pieces, base.pieces, base_name)
+
+
+def _card(name: str, label: str, row: Row, one: Completion, marks: Mapping[int, str], said: str) -> str:
+    """One model's text as HTML, everything of it escaped."""
+    look = family(row.family)
+    mark = f'<span style="color:{look.colour or "currentColor"}" aria-hidden="true">{look.glyph}</span>'
+    letter = f'<span class="kp-letter">{escape(name)}</span>'
+    foot = "".join(
+        f'<p class="{style}">{escape(text)}</p>'
+        for style, text in (("kp-mean", said), ("", _speed(one, row)), ("kp-soft", _state(one)), ("kp-soft", one.note))
+        if text
+    )
+    return (
+        f'<article class="kp-writer"><header>{letter} {mark} {escape(label)}</header>'
+        f'<p class="kp-live-text">{_text(one, marks)}</p><footer>{foot}</footer></article>'
+    )
+
+
+def _text(one: Completion, marks: Mapping[int, str]) -> str:
+    """The text with its marked tokens; a line's end and the text's own are shown by signs, to be seen."""
+    parts = []
+    for token, piece in enumerate((*one.pieces, "")):
+        if token not in marks:
+            parts.append(escape(piece))
+            continue
+        shown = "■" if token == len(one.pieces) else piece.replace("\n", "↵\n")
+        who = f"<sup>{escape(marks[token])}</sup>" if marks[token] else ""
+        why = f"{', '.join(marks[token])} parts here" if marks[token] else "Parts here"
+        word = shown.lstrip(" ")
+        space = shown[: len(shown) - len(word)]
+        parts.append(f'{space}<mark class="kp-part" title="{escape(why)}">{escape(word) or "␣"}{who}</mark>')
+    return "".join(parts)
+
+
+def _speed(one: Completion, row: Row) -> str:
+    if one.tokens_per_s is None:
+        return ""
+    if row.simulated:
+        return "Simulated, so its speed says nothing."
+    return words.format_value("decode_tokens_per_s", one.tokens_per_s)
+
+
+def _state(one: Completion) -> str:
+    """How far a text has come, in words."""
+    count = f"{len(one.pieces):,} {'token' if len(one.pieces) == 1 else 'tokens'}"
+    if one.paused:
+        return "Waiting for a timing: it needs the machine to itself."
+    match one.state:
+        case "waiting":
+            return "Waiting for its turn."
+        case "compressing":
+            share = f": {one.done:,} of {one.total:,}" if one.total else ""
+            return f"Compressing again from its recipe{share}."
+        case "loading":
+            return "Loading the model."
+        case "writing":
+            return f"Writing: {len(one.pieces):,} of {one.total:,} tokens." if one.pieces else "Reading the prompt."
+        case "failed":
+            return f"Failed: {one.reason.removesuffix('.')}."
+        case "stopped":
+            return f"Stopped after {count}." if one.pieces else "Stopped before it began."
+    return f"{count}, then it ended." if one.ended else f"{count}, as many as were asked for."
+
+
+def _key(page: str, name: str) -> str:
+    return f"{page}:generation:{name}"
