@@ -36,7 +36,7 @@ TIED_HEAD = (
 def front(args: argparse.Namespace) -> int:
     """Print the trials with the front of two metrics marked, and write them as JSON."""
     target = writable(args.json)
-    rows = recorded() if args.recorded else _stored(args.store)
+    rows = recorded() if args.recorded else stored(args.store)
     found = find_front(rows, args.x, args.y)
     done = [row for row in rows if row.state == "done"]
     if not done:
@@ -89,12 +89,12 @@ def export(args: argparse.Namespace) -> int:
     return 0
 
 
-def _stored(url: str | None) -> list[Row]:
-    store = _open(url)
+def stored(url: str | None) -> list[Row]:
+    store = opened(url)
     return results.analyse(store.rows(), store.items)
 
 
-def _open(url: str | None) -> Store:
+def opened(url: str | None) -> Store:
     """The store to read; raises InputError where a URL is given of a file that is not there, else it would be made."""
     if url is None:
         return Store(paths.store_url())
@@ -115,7 +115,7 @@ def _trial(args: argparse.Namespace) -> Trial:
     """The stored trial of an id, or a new one of a recipe."""
     text = args.trial_or_recipe.strip()
     if TRIAL_ID.fullmatch(text):
-        return _open(args.store).trial(text)
+        return opened(args.store).trial(text)
     return make_unmeasured(args.model, parse(text))
 
 

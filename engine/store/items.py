@@ -39,6 +39,11 @@ def pack(results: Iterable[ItemResult]) -> bytes:
     return zlib.compress(json.dumps([list(r) for r in results], separators=(",", ":"), allow_nan=False).encode())
 
 
-def unpack(blob: bytes) -> list[ItemResult]:
-    rows = json.loads(zlib.decompress(blob))
+def unpack(blob: bytes, most_bytes: int = 0) -> list[ItemResult]:
+    """The results of a blob; raises ValueError where they take more than `most_bytes` (0: as many as they like)."""
+    inflating = zlib.decompressobj()
+    text = inflating.decompress(blob, most_bytes)
+    if not inflating.eof:
+        raise ValueError(f"answers that are cut off, or take more than {most_bytes:,} bytes")
+    rows = json.loads(text)
     return [ItemResult(id, tuple(sums), *answered) for id, sums, *answered in rows]
