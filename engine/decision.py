@@ -11,7 +11,7 @@ from engine.row import Row
 
 @dataclass(frozen=True)
 class Decision:
-    """Four answers in sentences."""
+    """Four answers: what to use by name, the others in sentences."""
 
     recommendation: str
     gain: str
@@ -36,13 +36,13 @@ def decide(row: Row, front: Front) -> Decision:
     dense = front.dense
     if is_dense(row):
         return Decision(
-            "Keep the original model.",
+            "Keep the original model",
             f"{words.size(row, dense)} Nothing is saved.",
             _sentences("Nothing.", words.quality(row, dense)),
             "Nothing changes.",
         )
     return Decision(
-        f"Use {_lower(row.label)}{words.marks(row)}.",
+        f"{row.label}{words.marks(row)}",
         _sentences(words.size(row, dense), words.speed(row), _memory(row, dense)),
         _sentences(words.quality(row, dense), _perplexity(row, dense)),
         _sentences(_changed(row, dense), _beyond(row, front), FLATTERED_NOTE if flattered(row) else ""),
@@ -87,7 +87,7 @@ def _changed(row: Row, dense: Row | None) -> str:
     said = f"{words.format_value('flips', flips)} of {asked:,.0f} answers are others now"
     wrong, right = row.value("flips_to_wrong"), row.value("flips_to_right")
     if guesses(dense):
-        return f"{said}; but the original itself only guesses these questions, so they can't show what is lost."
+        return f"{said}, which shows little: the original itself only guesses."
     detail = "" if wrong is None or right is None else f": {wrong:,.0f} went wrong, {right:,.0f} came right"
     return f"{said}{detail}."
 
@@ -103,13 +103,8 @@ def _beyond(row: Row, front: Front) -> str:
     below = smaller[-1]
     value = {"top1_agreement": "same next word"}.get(front.y.name, front.y.label.lower())
     there, here = (words.format_value(front.y.name, one.value(front.y.name)) for one in (below, row))
-    return f"One step smaller, {_lower(below.label)}: {value} {there}, here {here}."
+    return f"One step smaller, {words.short_label(below)}: {value} {there}, here {here}."
 
 
 def _sentences(*parts: str) -> str:
     return " ".join(part for part in parts if part)
-
-
-def _lower(label: str) -> str:
-    """A label within a sentence; abbreviations such as SliceGPT keep their capitals."""
-    return label[0].lower() + label[1:] if label[1:2].islower() else label

@@ -6,14 +6,14 @@ from functools import partial
 import streamlit as st
 
 from engine import assets, words
-from engine.front import PRESETS, Comparison, Front, guesses, is_dense, telling_quality
+from engine.front import PRESETS, Front, guesses, is_dense, telling_quality
 from engine.metrics import METRICS
 from engine.plots import FAMILIES, Y_CHOICES
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL
-from pages.shared import chart, frame, link, markup, stored, tray, view
+from pages.shared import chart, frame, link, markup, saved_sweeps, stored, tray, view
 from pages.shared.card import draw_card
-from pages.shared.result_words import family_label, questions
+from pages.shared.result_words import family_label, group_name
 from pages.shared.results_table import csv_of, draw_table
 from pages.shared.stored import Group
 from pages.shared.view import State, Value
@@ -34,6 +34,7 @@ SMALLER = {"any": "any size", "1.5": "at least 1.5x", "2": "at least 2x", "3": "
 def main() -> None:
     markup.title("Explore")
     found = {group.key: group for group in stored.groups()}
+    saved_sweeps.draw(PAGE, found)
     if found:
         values = view_values(found)
         view.restore(PAGE, values)
@@ -95,15 +96,10 @@ def draw_choice(found: Mapping[str, Group]) -> Group:
         "Results",
         list(found),
         key=view.key(PAGE, "of"),
-        format_func=lambda k: name_of(found[k]),
+        format_func=lambda k: group_name(found[k]),
         help="Only results of the same model on the same questions can stand on one front.",
     )
     return found[key]
-
-
-def name_of(group: Group) -> str:
-    comparison: Comparison = group.comparison
-    return f"{group.chip}: {comparison.model}, {comparison.trials} results, {questions(comparison.protocol)}"
 
 
 def draw_axes() -> tuple[str, str]:

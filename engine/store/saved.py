@@ -9,12 +9,14 @@ reads) and writes what it found into a store of our own. Nothing is ever unpickl
 """
 
 import json
+import math
 import os
 import sqlite3
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ def save(store: Store, target: Path, *, sweep_id: int | None = None, comparison:
         found = _finished(connection, sweep_id, comparison)
         if not found:
             raise InputError("there is no finished trial to save")
-        _write(target, lambda into: _copy(connection, into, found))
+        _write(target, lambda into: _copy(connection, into, found, sweep_id))
     return len(found)
 
 
@@ -114,18 +116,18 @@ def _finished(connection: Connection, sweep_id: int | None, comparison: str | No
     return list(connection.scalars(query))
 
 
-def _copy(source: Connection, into: Connection, ids: list[str]) -> None:
-    """Copy the trials, the sweeps they stand in, and what is kept of them."""
+def _copy(source: Connection, into: Connection, ids: list[str], sweep_id: int | None = None) -> None:
+    """Copy the trials, the sweeps they stand in (only the given one where one is), and what is kept of them."""
     for part in batches(ids):
         rows = [dict(r) for r in source.execute(_of(schema.trials, "id", part)).mappings()]
         into.execute(schema.trials.insert(), [_without_places(row) for row in rows])
     inside = schema.sweep_trials
     places = [dict(r) for part in batches(ids) for r in source.execute(_of(inside, "trial_id", part)).mappings()]
-    numbers = sorted({place["sweep_id"] for place in places})
-    for part in batches(map(str, numbers)):
-        rows = [dict(r) for r in source.execute(_of(schema.sweeps, "id", [int(n) for n in part])).mappings()]
-        into.execute(schema.sweeps.insert(), rows)
+    places = [place for place in places if sweep_id in (None, place["sweep_id"])]
     if places:
+        stood = {place["sweep_id"] for place in places}
+        sweeps = [dict(r) for r in source.execute(select(schema.sweeps)).mappings() if r["id"] in stood]
+        into.execute(schema.sweeps.insert(), sweeps)
         into.execute(inside.insert(), places)
     for table in schema.metadata.sorted_tables:
         if table.name in _LEFT or not _belongs_to_a_trial(table):
@@ -161,12 +163,14 @@ def _check_trial(row: Mapping[str, Any]) -> None:
     Protocol.from_dict({name: value for name, value in asked.items() if name != "perplexity_text"})
     Trial.from_dict(json.loads(row["content"]))
     for value in json.loads(row["metrics"]).values():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        if value is not None and (isinstance(value, bool) or not math.isfinite(value)):
             raise ValueError(f"a metric is {value!r}")
     texts = [row["model"], row["comparison_id"], row["id"], row["reason"], *json.loads(row["notes"])]
     texts += json.loads(row["reasons"]).values()
-    if not all(isinstance(text, str) for text in texts) or not isinstance(json.loads(row["environment"]), dict):
+    if not all(isinstance(text, str) for text in texts):
         raise ValueError("its notes are no texts")
+    if date := json.loads(row["environment"]).get("date"):
+        datetime.fromisoformat(date)
 
 
 def _write(target: Path, fill: Callable[[Connection], None]) -> None:

@@ -1,6 +1,7 @@
 """The front as a chart on a page."""
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -11,13 +12,19 @@ from engine.plots.palette import ThemeName
 from engine.row import Row
 from pages.shared import frame, stored
 
-_CONFIG: dict[str, object] = {
-    "displaylogo": False,
-    "displayModeBar": False,
-    "scrollZoom": False,
-    "doubleClick": "reset",
-}
 _ALT = "Pareto front: {y} over {x} of {count} results"
+
+
+def config(name: str) -> dict[str, object]:
+    """How plotly behaves on every page: one button, which takes the chart along as kneepoint-<name>.png."""
+    picture = {"format": "png", "filename": f"kneepoint-{name}", "scale": 2}
+    return {
+        "displaylogo": False,
+        "scrollZoom": False,
+        "doubleClick": "reset",
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": picture,
+    }
 
 
 def draw_front(
@@ -29,16 +36,19 @@ def draw_front(
     comparison: str | None = None,
     highlighted: Collection[str] = (),
     on_point: Callable[[str], None] | None = None,
+    stage: bool = False,
 ) -> None:
     """Draw the front of `rows`; `on_point` is called with the trial id of a point that is clicked.
 
-    The ring around a chosen point is drawn from `highlighted`: a selection can't be set from code.
+    The ring around a chosen point is drawn from `highlighted`: a selection can't be set from code. stage: with type
+    to be read across a room, where the window is wide enough for it.
     """
     theme: ThemeName = "dark" if frame.dark() else "light"
-    figure = _figure(rows, stored.stamp(rows), x, y, tuple(highlighted), theme, frame.narrow(), comparison)
+    figure = _figure(rows, stored.stamp(rows), x, y, tuple(highlighted), theme, frame.narrow(), comparison, stage)
+    settings = config(f"{x}-{y}".replace("_", "-"))
     alt = _ALT.format(x=METRICS[x].label, y=METRICS[y].label, count=len(rows))
     if on_point is None:
-        st.plotly_chart(figure, key=key, theme=None, config=_CONFIG, alt=alt)
+        st.plotly_chart(figure, key=key, theme=None, config=settings, alt=alt)
         return
 
     def clicked() -> None:
@@ -47,7 +57,7 @@ def draw_front(
         if trial:
             on_point(trial[0] if isinstance(trial, list | tuple) else str(trial))
 
-    st.plotly_chart(figure, key=key, theme=None, on_select=clicked, selection_mode="points", config=_CONFIG, alt=alt)
+    st.plotly_chart(figure, key=key, theme=None, on_select=clicked, selection_mode="points", config=settings, alt=alt)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -60,7 +70,9 @@ def _figure(
     theme: ThemeName,
     compact: bool,
     comparison: str | None,
+    stage: bool,
 ) -> go.Figure:
-    figure = front_figure(_rows, x, y, highlighted, theme, compact=compact, comparison=comparison)
+    large: dict[str, Any] = {"stage": True, "width": 860, "height": 640} if stage and not compact else {}
+    figure = front_figure(_rows, x, y, highlighted, theme, compact=compact, comparison=comparison, **large)
     figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"mode": "markers"})  # a click dims nothing
     return figure
