@@ -53,7 +53,9 @@ def choose(front: Front, terms: Terms) -> list[Choice]:
             found.append(choice)
         else:
             name = choice.name[0].lower() + choice.name[1:]
-            found[same] = replace(found[same], name=f"{found[same].name}, {name}", why=f"{found[same].why} {choice.why}")
+            found[same] = replace(
+                found[same], name=f"{found[same].name}, {name}", why=f"{found[same].why} {choice.why}"
+            )
     return found
 
 
@@ -83,7 +85,9 @@ def fits(front: Front, memory: float) -> Row | None:
 def _choice(front: Front, kind: str, terms: Terms) -> Choice:
     if kind == "knee":
         row = front.knee.row if front.knee else None
-        return Choice(KINDS[kind], row, words.knee(front) or "No knee: a front needs at least three results that differ.")
+        return Choice(
+            KINDS[kind], row, words.knee(front) or "No knee: a front needs at least three results that differ."
+        )
     if kind == "within":
         name = f"Smallest within {terms.points:g} points"
         row = within(front, terms.points)

@@ -102,7 +102,7 @@ def write(
         notes=_notes(mine, front),
         written=f"{now.day} {now:%B %Y}",
         version=engine.__version__,
-        plotly=Markup(get_plotlyjs()),  # noqa: S704 (a file of the package, not a user's text)
+        plotly=Markup(get_plotlyjs()),  # a file of the package, not a user's text
     )
 
 

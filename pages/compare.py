@@ -12,7 +12,7 @@ from engine.front import flattered, telling_quality
 from engine.plots.compare import bytes_figure, task_data, task_figure
 from engine.plots.palette import ThemeName
 from engine.row import Row
-from pages.shared import differing, frame, link, markup, side_by_side, stored, tray, view
+from pages.shared import chart, differing, frame, link, markup, side_by_side, stored, take_along, tray, view
 from pages.shared.answers import ALL
 from pages.shared.result_words import marks, questions
 from pages.shared.stored import Group
@@ -20,7 +20,6 @@ from pages.shared.view import Value
 
 PAGE = "compare"
 FIRST, ORIGINAL = "first", "original"
-PLOT = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 SCORES = {"accuracy": "Accuracy", "accuracy_norm": "Length-normalised"}
 
 
@@ -156,6 +155,7 @@ def draw_results(rows: tuple[Row, ...], values: Mapping[str, Value]) -> None:
     draw_bytes(chosen.rows)
     draw_tasks(chosen)
     differing.draw(chosen.rows, chosen.pairs, chosen.base, chosen.base_name, PAGE)
+    take_along.csv_button(chosen.rows, stored.front_of(chosen.rows, "weight_bytes", "accuracy", None), "compare:csv")
     link.copy_button(view.query(values, view.keep(PAGE, values)), key="compare:copy")
 
 
@@ -211,7 +211,9 @@ def draw_bytes(rows: Sequence[Row]) -> None:
     markup.head("Where the bytes are")
     names = [words.distinct_labels(rows)[row.trial_id] for row in rows]
     figure = bytes_figure(rows, names, theme(), compact=frame.narrow())
-    st.plotly_chart(figure, key="compare:bytes", theme=None, config=PLOT, alt="Bytes of each result, part by part")
+    st.plotly_chart(
+        figure, key="compare:bytes", theme=None, config=chart.config("bytes"), alt="Bytes of each result, part by part"
+    )
 
 
 def draw_tasks(chosen: Chosen) -> None:
@@ -227,7 +229,9 @@ def draw_tasks(chosen: Chosen) -> None:
     wanted = str(st.session_state[view.key(PAGE, "score")])
     score = wanted if wanted in scores else scores[0]
     figure = task_figure(chosen.rows, score, theme(), compact=frame.narrow())
-    st.plotly_chart(figure, key="compare:tasks", theme=None, config=PLOT, alt=f"{SCORES[score]} of each task")
+    st.plotly_chart(
+        figure, key="compare:tasks", theme=None, config=chart.config("tasks"), alt=f"{SCORES[score]} of each task"
+    )
     asked = "; ".join(sorted({questions(row.protocol) for row in chosen.rows if row.protocol.get("tasks")}))
     markup.soft(f"{asked}. Whiskers: each result's own 95% interval.")
     if any(pair.paired for pair in chosen.pairs):

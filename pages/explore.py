@@ -11,10 +11,10 @@ from engine.metrics import METRICS
 from engine.plots import FAMILIES, Y_CHOICES
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL
-from pages.shared import chart, frame, link, markup, saved_sweeps, stored, tray, view
+from pages.shared import chart, frame, link, markup, saved_sweeps, stored, take_along, tray, view
 from pages.shared.card import draw_card
 from pages.shared.result_words import family_label, group_name
-from pages.shared.results_table import csv_of, draw_table
+from pages.shared.results_table import draw_table
 from pages.shared.stored import Group
 from pages.shared.view import State, Value
 
@@ -197,14 +197,7 @@ def draw_below(group: Group, rows: Sequence[Row], front: Front, link_query: str)
     with st.container(horizontal=True, vertical_alignment="center"):
         markup.head(f"{sum(row.state == 'done' for row in rows):,} results")
         link.copy_button(link_query, key="explore:copy")
-        st.download_button(
-            "Download CSV",
-            partial(csv_of, rows, front),
-            "kneepoint.csv",
-            "text/csv",
-            key="explore:csv",
-            on_click="ignore",
-        )
+        take_along.csv_button(rows, front, "explore:csv")
     draw_table(rows, front, f"explore:table:{st.session_state.get(TABLE, 0)}", choose_row)
     if group.comparison.model == DEFAULT_MODEL:
         markup.soft(assets.CAVEAT)

@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from engine import assets, report, words
-from engine.costs import HOW, cost_per_million, gigabytes, memory_bytes, money, tokens_per_second
+from engine.costs import HOW, money
 from engine.decision import decide, units
 from engine.front import PRESETS, Front, telling_quality
 from engine.picks import KINDS, Choice, Terms, choose, recommended
@@ -45,7 +45,7 @@ def main() -> None:
 def draw_empty() -> None:
     """What to do while there is nothing to present."""
     stage.title("Nothing to present yet")
-    stage.text("Measure a sweep, or open one that somebody saved: the front, a recommendation and a report come from it.")
+    stage.text("Measure a sweep, or open one that somebody saved: its front, a pick and a report come from it.")
     with st.container(horizontal=True):
         if st.button("New sweep", type="primary", key="present:new_sweep"):
             st.switch_page("pages/new_sweep.py")
@@ -120,9 +120,7 @@ def draw_view(group: Group, state: Mapping[str, State], link_query: str) -> None
         stage.figures(large_figures(best.row, front, terms))
     rings = [choice.row.trial_id for choice in choices if choice.row]
     stage.head(f"{front.y.label} over {front.x.label.lower()}")
-    chart.draw_front(
-        group.rows, x, y, key="present:front", comparison=comparison.id, highlighted=rings, stage=True
-    )
+    chart.draw_front(group.rows, x, y, key="present:front", comparison=comparison.id, highlighted=rings, stage=True)
     draw_picks(choices, front, terms)
     draw_notes(group, front)
     with st.container(horizontal=True):
@@ -137,19 +135,15 @@ def draw_view(group: Group, state: Mapping[str, State], link_query: str) -> None
 
 def large_figures(row: Row, front: Front, terms: Terms) -> list[Figure]:
     """Memory, speed and cost of the recommendation, each beside the original's."""
-    dense = front.dense
-    need, speed = memory_bytes(row), tokens_per_second(row, dense)
-    before = tokens_per_second(dense, dense) if dense else None
-    cost, was = (cost_per_million(one, terms.price_per_hour) for one in (speed, before))
-    budget = f"{terms.memory_gb:g} GB"
-    fits = "not measured" if need is None else f"fits in {budget}" if need <= terms.memory_bytes else f"does not fit in {budget}"
-    price = money(terms.price_per_hour)
+    now, budget = units(row, front, terms), f"{terms.memory_gb:g} GB"
+    was = units(front.dense, front, terms) if front.dense else now
+    room = "not measured" if now.fits == words.NOTHING else f"{now.fits} in {budget}"
+    price = f"at {money(terms.price_per_hour)} an hour; the original {was.cost_per_million}"
     return [
-        Figure("Memory to run", words.NOTHING if need is None else gigabytes(need), fits, markup.definition("peak_memory_bytes")),
-        Figure("Tokens a second", _speed(speed), f"on this machine; the original {_speed(before)}", HOW),
-        Figure("A million tokens", words.NOTHING if cost is None else money(cost),
-               f"at {price} an hour; the original {words.NOTHING if was is None else money(was)}", HOW),
-    ]  # fmt: skip
+        Figure("Memory to run", now.memory, room, markup.definition("peak_memory_bytes")),
+        Figure("Tokens a second", now.tokens_per_second, f"measured; the original {was.tokens_per_second}", HOW),
+        Figure("A million tokens", now.cost_per_million, price, HOW),
+    ]
 
 
 def draw_picks(choices: list[Choice], front: Front, terms: Terms) -> None:
@@ -187,10 +181,6 @@ def write_report(group: Group, axes: str, terms: Terms) -> str:
         weights = stored.store().trial(group.rows[0].trial_id).weights_sha256
     origin = Origin(ORIGINS[group.origin], weights)
     return report.write(group.rows, axes, terms, origin, datetime.now(), group.comparison.id)
-
-
-def _speed(value: float | None) -> str:
-    return words.NOTHING if value is None else f"{value:.{1 if value < 99.5 else 0}f}"
 
 
 frame.guard()

@@ -17,7 +17,7 @@ from engine.roofline import BATCHES, PHASES
 from engine.row import Row
 from engine.spec import parse
 from pages.pictures import picture
-from pages.shared import frame, link, markup, stored, view
+from pages.shared import chart, frame, link, markup, stored, view
 from pages.shared.result_words import questions
 from pages.shared.stored import Group
 from pages.shared.view import Value
@@ -29,7 +29,6 @@ LOOKS = ("results", "dominated", "front", "knee", "limit")
 EXAMPLES = 7  # results whose size, memory and time are set side by side
 REASONS = 3  # sentences below them
 MEASURED = "trade_offs|measured"  # this machine was, just now
-PLOT = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 TRY = ("quantize:rtn,bits=8", "quantize:rtn,bits=4", "prune:layers,count=6", "slice:slicegpt,fraction=0.2")
 PHASE_NAMES = {"prefill": "the prompt", "decode": "a word"}
 
@@ -143,7 +142,9 @@ def draw_shares(group: Group, dense: Row) -> None:
     )
     theme: ThemeName = "dark" if frame.dark() else "light"
     figure = shares_figure(rows, dense, theme, compact=frame.narrow())
-    st.plotly_chart(figure, key="trade_offs:shares", theme=None, config=PLOT, alt="File, memory and time per word")
+    st.plotly_chart(
+        figure, key="trade_offs:shares", theme=None, config=chart.config("shares"), alt="File, memory and time per word"
+    )
     reasons = {why(row, dense): words.short_label(row) for row in reversed(rows)}
     for sentence in [f"{name}: {reason}" for reason, name in reversed(reasons.items()) if reason][:REASONS]:
         markup.soft(sentence)

@@ -34,7 +34,7 @@ def test_a_file_is_opened_once_and_can_be_closed(content: bytes) -> None:
 
 
 def test_what_is_refused_leaves_nothing(content: bytes) -> None:
-    with pytest.raises(InputError, match="theirs.kneepoint is damaged"):
+    with pytest.raises(InputError, match=r"theirs\.kneepoint is damaged"):
         shelf.put(content[:5000], "../theirs.kneepoint")
     assert shelf.names() == []
 

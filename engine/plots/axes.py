@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine import front, words
 from engine.metrics import Metric
@@ -14,29 +14,14 @@ from engine.plots.placement import LINE_HEIGHT, Box
 TICK, AXIS_TITLE, LABEL, SMALL = 13, 14, 13, 12  # font sizes in pixels
 
 
-class Type(NamedTuple):
-    """Font sizes in pixels, and how much larger than on a page the points and lines are."""
-
-    tick: int = TICK
-    axis_title: int = AXIS_TITLE
-    label: int = LABEL
-    small: int = SMALL
-    marks: float = 1.0
-
-
-PAGE, STAGE = Type(), Type(20, 22, 22, 17, 1.6)  # read at a desk, and across a room
-
-
 class Canvas:
     """The plot area in pixels: where data lies in it, with the margins that its axes need."""
 
-    def __init__(self, width: int, height: int, compact: bool, data: FrontData, type: Type = PAGE) -> None:
-        self.height, self.compact, self.data, self.type = height, compact, data, type
-        self.subtitle = subtitle(data, width - 24, compact, type)
-        self.upper = round(46 * type.tick / TICK) if data.whole else 8  # room for the upper axis
-        top = round(len(self.subtitle) * type.small * LINE_HEIGHT) + self.upper + 6
-        side = round(58 * type.tick / TICK)
-        self.margin = {"l": side, "r": 14, "t": top, "b": side}
+    def __init__(self, width: int, height: int, compact: bool, data: FrontData) -> None:
+        self.height, self.compact, self.data = height, compact, data
+        self.subtitle = subtitle(data, width - 24, compact)
+        upper = 46 if data.whole else 8
+        self.margin = {"l": 58, "r": 14, "t": round(len(self.subtitle) * SMALL * LINE_HEIGHT) + upper + 6, "b": 58}
         self.area = Box(0, 0, width - self.margin["l"] - self.margin["r"], height - self.margin["t"] - self.margin["b"])
 
     def pixel(self, x: float, y: float) -> tuple[float, float]:
@@ -45,7 +30,7 @@ class Canvas:
         return across * self.area.right, up * self.area.top
 
 
-def frame(height: int, margin: Mapping[str, int], colours: Theme, size: int = TICK) -> dict[str, Any]:
+def frame(height: int, margin: Mapping[str, int], colours: Theme) -> dict[str, Any]:
     """What every figure's layout has: its size in pixels, colours, type, and the box of its hover."""
     return {
         "height": height,
@@ -53,35 +38,35 @@ def frame(height: int, margin: Mapping[str, int], colours: Theme, size: int = TI
         "margin": dict(margin),
         "paper_bgcolor": colours.background,
         "plot_bgcolor": colours.background,
-        "font": {"family": palette.FONT, "size": size, "color": colours.text},
+        "font": {"family": palette.FONT, "size": TICK, "color": colours.text},
         "showlegend": False,
         "hovermode": "closest",
         "hoverlabel": {
             "align": "left",
             "bgcolor": colours.background,
             "bordercolor": colours.quiet,
-            "font": {"size": size, "color": colours.text},
+            "font": {"size": TICK, "color": colours.text},
         },
     }
 
 
 def layout(data: FrontData, canvas: Canvas, colours: Theme) -> dict[str, Any]:
-    found, type = data.front, canvas.type
+    found = data.front
     shared = {
         "showgrid": True,
         "gridcolor": colours.grid,
         "zeroline": False,
         "showline": False,
-        "tickfont": {"size": type.tick, "color": colours.text},
+        "tickfont": {"size": TICK, "color": colours.text},
         "fixedrange": canvas.compact,
     }
     settings: dict[str, Any] = {
-        **frame(canvas.height, canvas.margin, colours, type.tick),
-        "xaxis": {**shared, **_axis(found.x, data.x_range, 4 if canvas.compact else 8, colours, type)},
-        "yaxis": {**shared, **_axis(found.y, data.y_range, 7, colours, type), "title_standoff": 6},
+        **frame(canvas.height, canvas.margin, colours),
+        "xaxis": {**shared, **_axis(found.x, data.x_range, 4 if canvas.compact else 8, colours)},
+        "yaxis": {**shared, **_axis(found.y, data.y_range, 7, colours), "title_standoff": 6},
     }
     if data.whole:
-        settings["xaxis2"] = {**shared, **_ratio_axis(data, canvas, colours)}
+        settings["xaxis2"] = {**shared, **_ratio_axis(data, canvas.compact, colours)}
     return settings
 
 
@@ -90,7 +75,7 @@ def axis_name(metric: Metric) -> str:
     return {"weight_bytes": "Weights", "accuracy": "Mean accuracy"}.get(metric.name, metric.label)
 
 
-def _axis(metric: Metric, ends: tuple[float, float], most: int, colours: Theme, type: Type) -> dict[str, Any]:
+def _axis(metric: Metric, ends: tuple[float, float], most: int, colours: Theme) -> dict[str, Any]:
     log = metric.scale == "log"
     name = axis_name(metric)
     unit = {"x": "times the original", "": ""}.get(metric.unit, metric.unit)
@@ -99,7 +84,7 @@ def _axis(metric: Metric, ends: tuple[float, float], most: int, colours: Theme, 
     axis: dict[str, Any] = {
         "type": "log" if log else "linear",
         "range": [math.log10(v) for v in ends] if log else list(ends),
-        "title": {"text": title, "font": {"size": type.axis_title, "color": colours.text}},
+        "title": {"text": title, "font": {"size": AXIS_TITLE, "color": colours.text}},
     }
     if log:
         ticks = log_ticks(*ends, most)
@@ -134,7 +119,7 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
 _DIGITS = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7), (1, 1.5, 2, 2.5, 3, 4, 5, 7))
 
 
-def _ratio_axis(data: FrontData, canvas: Canvas, colours: Theme) -> dict[str, Any]:
+def _ratio_axis(data: FrontData, compact: bool, colours: Theme) -> dict[str, Any]:
     whole = data.whole or 1.0
     low, high = data.x_range
     ratios = [r for r in (100, 50, 20, 10, 5, 3, 2, 1.5, 1.2, 1) if low <= whole / r <= high]
@@ -152,13 +137,13 @@ def _ratio_axis(data: FrontData, canvas: Canvas, colours: Theme) -> dict[str, An
         "tickcolor": colours.quiet,
         "title": {
             "text": "times smaller than bf16",
-            "font": {"size": canvas.type.small if canvas.compact else canvas.type.tick, "color": colours.quiet},
+            "font": {"size": SMALL if compact else TICK, "color": colours.quiet},
             "standoff": 4,
         },
     }
 
 
-def subtitle(data: FrontData, width: float, compact: bool, type: Type = PAGE) -> tuple[str, ...]:
+def subtitle(data: FrontData, width: float, compact: bool) -> tuple[str, ...]:
     """The subtitle: where and how it was measured, and what the marks mean, in lines that fit."""
     found = data.front
     some = found.dense or next(iter(found.points), None)
@@ -173,7 +158,7 @@ def subtitle(data: FrontData, width: float, compact: bool, type: Type = PAGE) ->
     key += ["†: own grid" if compact else "†: flattered by the model's own 4-bit grid"] if flattered else []
     key += ["whiskers: 95%, paired"] if any(m.low is not None for m in data.marks) else []
     questions = some.value("questions") if found.y.measure == "accuracy" else None
-    characters = int(width / (type.small * 0.52))
+    characters = int(width / (SMALL * 0.52))
     about = words.protocol(some, questions)
     return (*_flow(about, characters), *_flow([key[0].capitalize(), *key[1:]] if key else [], characters))
 

@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from engine.plots import palette
-from engine.plots.axes import PAGE, STAGE, Canvas, layout
+from engine.plots.axes import LABEL, SMALL, Canvas, layout
 from engine.plots.labels import BETTER, LineLabel, better_corner, place_labels
 from engine.plots.marks import FrontData, Mark, front_data, safe, unit
 from engine.plots.palette import THEMES, Theme, ThemeName
@@ -32,60 +32,59 @@ def front_figure(
     comparison: str | None = None,
     width: int | None = None,
     height: int | None = None,
-    stage: bool = False,
 ) -> go.Figure:
     """The front of `rows` as a figure that fills its container's width.
 
     highlighted: trial ids that are ringed. compact: for about 390 px, with fewer labels. width: the narrowest the
     figure will be shown, in pixels (360 when compact, else 720): labels are placed for it, and stay apart where it is
-    wider. stage: with type and points to be read across a room.
+    wider.
     """
     data = front_data(rows, x, y, comparison)
     colours = THEMES[theme]
-    canvas = Canvas(width or (360 if compact else 720), height or (440 if compact else 520), compact, data, STAGE if stage else PAGE)
+    canvas = Canvas(width or (360 if compact else 720), height or (440 if compact else 520), compact, data)
     figure = go.Figure(layout=layout(data, canvas, colours))
-    figure.add_traces(_traces(data, frozenset(highlighted), colours, canvas.type.marks))
+    figure.add_traces(_traces(data, frozenset(highlighted), colours))
     _draw_references(figure, data, canvas, colours)
     names, labels = place_labels(data, canvas, frozenset(highlighted))
     for name in names:
-        _draw_name(figure, name, data, canvas, colours)
+        _draw_name(figure, name, data, colours)
     for label in labels:
-        _draw_label(figure, label, data, canvas, colours)
+        _draw_label(figure, label, data, colours)
     return figure
 
 
-def _traces(data: FrontData, highlighted: frozenset[str], colours: Theme, larger: float) -> list[go.Scatter]:
+def _traces(data: FrontData, highlighted: frozenset[str], colours: Theme) -> list[go.Scatter]:
     measured = [m for m in data.marks if m.kind != "failed"]
-    layers = [_step_trace(data, colours, larger)]
+    layers = [_step_trace(data, colours)]
     for kind in ("dominated", "front"):
         groups: dict[tuple[str, bool], list[Mark]] = {}
         for mark in measured:
             if mark.kind == kind:
                 groups.setdefault((mark.row.family, mark.row.simulated), []).append(mark)
-        layers += [_points(name, simulated, marks, colours, larger) for (name, simulated), marks in groups.items()]
+        layers += [_points(name, simulated, marks, colours) for (name, simulated), marks in groups.items()]
     failed = [m for m in data.marks if m.kind == "failed"]
     if failed:
-        cross = {"symbol": "x-thin", "size": 11 * larger, "line": {"width": 2.5, "color": colours.text}}
+        cross = {"symbol": "x-thin", "size": 11, "line": {"width": 2.5, "color": colours.text}}
         layers.append(_scatter(failed, "failed", marker=cross, cliponaxis=False))
     ringed = [m for m in measured if m.row.trial_id in highlighted]
     if ringed:
-        ring = {"symbol": "circle-open", "size": 26 * larger, "color": colours.text, "line": {"width": 2.5}}
+        ring = {"symbol": "circle-open", "size": 26, "color": colours.text, "line": {"width": 2.5}}
         layers.append(_scatter(ringed, "highlight", marker=ring, hoverinfo="skip"))
     if data.whole:
         layers.append(go.Scatter(x=[None], y=[None], xaxis="x2", hoverinfo="skip", name="ratio"))
     return layers
 
 
-def _step_trace(data: FrontData, colours: Theme, larger: float) -> go.Scatter:
+def _step_trace(data: FrontData, colours: Theme) -> go.Scatter:
     xs, ys = zip(*data.step, strict=True) if data.step else ((), ())
-    line = {"color": colours.text, "width": 2 * larger}
+    line = {"color": colours.text, "width": 2}
     return go.Scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip", name="front")
 
 
-def _points(family: str, simulated: bool, marks: Sequence[Mark], colours: Theme, larger: float) -> go.Scatter:
+def _points(family: str, simulated: bool, marks: Sequence[Mark], colours: Theme) -> go.Scatter:
     """One family's marks of one kind: filled on the front, hollow when dominated, an open dot when simulated."""
     look, hue, on = palette.family(family), palette.colour(family, colours), marks[0].kind == "front"
-    marker: dict[str, Any] = {"symbol": look.symbol, "size": marks[0].size * larger, "opacity": 1}
+    marker: dict[str, Any] = {"symbol": look.symbol, "size": marks[0].size, "opacity": 1}
     if simulated:
         marker |= {"symbol": f"{look.symbol}-open-dot", "color": hue, "line": {"width": 2}}
     elif on:
@@ -97,7 +96,7 @@ def _points(family: str, simulated: bool, marks: Sequence[Mark], colours: Theme,
         marker |= {"color": hue, "line": edge}
     else:
         marker |= {"color": colours.background, "line": {"width": 1.75, "color": hue}}
-    return _scatter(marks, f"{family} {marks[0].kind}", marker=marker, error_y=_whiskers(marks, hue, larger) if on else None)
+    return _scatter(marks, f"{family} {marks[0].kind}", marker=marker, error_y=_whiskers(marks, hue) if on else None)
 
 
 def _ring(row: Row, colours: Theme) -> str:
@@ -106,12 +105,12 @@ def _ring(row: Row, colours: Theme) -> str:
     return palette.colour(steps[0].family, colours) if steps else colours.text
 
 
-def _whiskers(marks: Sequence[Mark], hue: str, larger: float) -> dict[str, Any] | None:
+def _whiskers(marks: Sequence[Mark], hue: str) -> dict[str, Any] | None:
     if all(mark.low is None for mark in marks):
         return None
     up = [0 if m.high is None else m.high - m.y for m in marks]
     down = [0 if m.low is None else m.y - m.low for m in marks]
-    return {"type": "data", "array": up, "arrayminus": down, "color": hue, "thickness": 1.5 * larger, "width": 4 * larger}
+    return {"type": "data", "array": up, "arrayminus": down, "color": hue, "thickness": 1.5, "width": 4}
 
 
 def _scatter(marks: Sequence[Mark], name: str, **look: Any) -> go.Scatter:
@@ -139,7 +138,7 @@ def _draw_references(figure: go.Figure, data: FrontData, canvas: Canvas, colours
     right, top = better_corner(data.front)
     figure.add_annotation(
         text=BETTER[right, top],
-        font={"size": canvas.type.label, "color": colours.quiet, "weight": 600},
+        font={"size": LABEL, "color": colours.quiet, "weight": 600},
         showarrow=False,
         **{"xref": "paper", "yref": "paper", "x": float(right), "y": float(top)},
         **{"xanchor": "right" if right else "left", "yanchor": "top" if top else "bottom"},
@@ -147,11 +146,11 @@ def _draw_references(figure: go.Figure, data: FrontData, canvas: Canvas, colours
     if canvas.subtitle:
         figure.add_annotation(
             text="<br>".join(safe(line) for line in canvas.subtitle),
-            font={"size": canvas.type.small, "color": colours.quiet},
+            font={"size": SMALL, "color": colours.quiet},
             align="left",
             showarrow=False,
             **{"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"},
-            **{"xshift": 12 - canvas.margin["l"], "yshift": canvas.upper + 4 if data.whole else 8},
+            **{"xshift": 12 - canvas.margin["l"], "yshift": 50 if data.whole else 8},
         )
     for mark in data.marks:
         if mark.clipped:
@@ -160,25 +159,24 @@ def _draw_references(figure: go.Figure, data: FrontData, canvas: Canvas, colours
             figure.add_annotation(**where, text="↑", showarrow=False, yshift=14, font=font)
 
 
-def _draw_name(figure: go.Figure, name: LineLabel, data: FrontData, canvas: Canvas, colours: Theme) -> None:
+def _draw_name(figure: go.Figure, name: LineLabel, data: FrontData, colours: Theme) -> None:
     at = {"xref": "paper", "x": float(name.right), "y": _at(data, 1.0, name.height)["y"]}
     anchors = {"xanchor": "right" if name.right else "left", "yanchor": "bottom" if name.above else "top"}
-    font = {"size": canvas.type.label, "color": colours.quiet}
+    font = {"size": LABEL, "color": colours.quiet}
     figure.add_annotation(text=name.text, showarrow=False, font=font, **at, **anchors)
 
 
-def _draw_label(figure: go.Figure, label: Placed, data: FrontData, canvas: Canvas, colours: Theme) -> None:
+def _draw_label(figure: go.Figure, label: Placed, data: FrontData, colours: Theme) -> None:
     """A label at its box, with a thin line from its point where it lies apart."""
     wanted, box = label.wanted, label.box
     mark = next(m for m in data.marks if m.row.trial_id == wanted.key)
     text = "<br>".join(safe(line) for line in wanted.lines)
-    font = {"size": canvas.type.label, "color": colours.text, "weight": 600}
-    look: dict[str, Any] = {"text": text, "font": font, "borderpad": 0}
+    look: dict[str, Any] = {"text": text, "font": {"size": LABEL, "color": colours.text, "weight": 600}, "borderpad": 0}
     x_anchor, dx = _side(box.left - wanted.x, box.right - wanted.x, ("left", "center", "right"))
     y_anchor, dy = _side(box.bottom - wanted.y, box.top - wanted.y, ("bottom", "middle", "top"))
     look |= {"align": "left" if x_anchor == "left" else x_anchor, "xanchor": x_anchor, "yanchor": y_anchor}
     if label.led:
-        arrow = {"arrowhead": 0, "arrowwidth": 1, "arrowcolor": colours.quiet, "standoff": mark.size * canvas.type.marks / 2 + 1}
+        arrow = {"arrowhead": 0, "arrowwidth": 1, "arrowcolor": colours.quiet, "standoff": mark.size / 2 + 1}
         figure.add_annotation(**_at(data, mark.x, mark.y), **look, **arrow, showarrow=True, ax=dx, ay=-dy)
     else:
         figure.add_annotation(**_at(data, mark.x, mark.y), **look, showarrow=False, xshift=dx, yshift=dy)

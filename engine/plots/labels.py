@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from engine import words
 from engine.front import Front
-from engine.plots.axes import Canvas
+from engine.plots.axes import LABEL, Canvas
 from engine.plots.marks import FrontData, Mark
 from engine.plots.placement import LINE_HEIGHT, Box, Placed, Wanted, covered, matrix, place, text_width, wrap
 
@@ -64,7 +64,7 @@ def _wanted(data: FrontData, canvas: Canvas, highlighted: frozenset[str]) -> lis
         lines = wrap(names[trial], characters, 2)
         if trial in knee:
             lines = _knee_lines(found, names[trial], characters, canvas.compact)
-        wanted.append(Wanted(trial, x, y, lines, canvas.type.label, needed=trial in knee or trial in highlighted))
+        wanted.append(Wanted(trial, x, y, lines, LABEL, needed=trial in knee or trial in highlighted))
     return wanted
 
 
@@ -93,8 +93,7 @@ def _name_line(
     """The end and side of a reference line where its name covers least."""
     scale = 100 if data.front.y.unit == "%" else 1
     text = f"{name} {words.format_value(data.front.y.name, height / scale)}"
-    size = canvas.type.label
-    wide, high = text_width(text, size) + 4, size * LINE_HEIGHT
+    wide, high = text_width(text, LABEL) + 4, LABEL * LINE_HEIGHT
     line = canvas.pixel(data.x_range[0], height)[1]
     obstacles = matrix(marks)
     places: list[tuple[float, LineLabel]] = []
@@ -109,15 +108,14 @@ def _name_line(
 
 def _corner_box(data: FrontData, canvas: Canvas) -> Box:
     right, top = better_corner(data.front)
-    size = canvas.type.label
-    wide, high = text_width(BETTER[right, top], size) + 4, size * LINE_HEIGHT + 4
+    wide, high = text_width(BETTER[right, top], LABEL) + 4, LABEL * LINE_HEIGHT + 4
     left, bottom = (canvas.area.right - wide if right else 0.0), (canvas.area.top - high if top else 0.0)
     return Box(left, bottom, left + wide, bottom + high)
 
 
 def _mark_box(mark: Mark, canvas: Canvas) -> Box:
     x, y = canvas.pixel(mark.x, mark.y)
-    return Box(x, y, x, y).grown(mark.size * canvas.type.marks / 2 + 2)
+    return Box(x, y, x, y).grown(mark.size / 2 + 2)
 
 
 def _whisker_box(mark: Mark, canvas: Canvas) -> Box:

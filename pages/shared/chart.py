@@ -1,17 +1,18 @@
 """The front as a chart on a page."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from engine.metrics import METRICS
 from engine.plots import front_figure
+from engine.plots.enlarge import STAGE, enlarged
 from engine.plots.palette import ThemeName
 from engine.row import Row
 from pages.shared import frame, stored
 
+_STAGE_WIDTH, _STAGE_HEIGHT = 820, 700  # pixels, of a window of 1280 beside the sidebar
 _ALT = "Pareto front: {y} over {x} of {count} results"
 
 
@@ -72,7 +73,11 @@ def _figure(
     comparison: str | None,
     stage: bool,
 ) -> go.Figure:
-    large: dict[str, Any] = {"stage": True, "width": 860, "height": 640} if stage and not compact else {}
-    figure = front_figure(_rows, x, y, highlighted, theme, compact=compact, comparison=comparison, **large)
+    large = stage and not compact
+    sizes = (round(_STAGE_WIDTH / STAGE), round(_STAGE_HEIGHT / STAGE)) if large else (None, None)
+    figure = front_figure(
+        _rows, x, y, highlighted, theme, compact=compact, comparison=comparison, width=sizes[0], height=sizes[1]
+    )
+    figure = enlarged(figure) if large else figure
     figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"mode": "markers"})  # a click dims nothing
     return figure

@@ -35,7 +35,11 @@ def marks(row: Row, dense: Row | None, on_front: bool | None = None) -> list[tup
         found.append(("Simulated", words.simulated(row)))
     if flattered(row):
         found.append(("† Own grid", next((note for note in row.notes if note.startswith("†")), "")))
-    found.append(("Recorded", "Shipped with Kneepoint, or from a saved sweep.") if row.recorded else ("Measured here", "From your own store."))
+    found.append(
+        ("Recorded", "Shipped with Kneepoint, or from a saved sweep.")
+        if row.recorded
+        else ("Measured here", "From your own store.")
+    )
     return found
 
 

@@ -19,8 +19,9 @@ def draw(page: str, found: Mapping[str, Group]) -> None:
     _draw_absent(st.query_params.get("of", ""), found)
     upload = f"{page}:open_saved"
     with st.popover("Saved sweeps", icon=":material/folder_open:"):
+        kinds = [saved.SUFFIX.removeprefix(".")]
         st.file_uploader(
-            "Open a saved sweep", type=[saved.SUFFIX.removeprefix(".")], key=upload, on_change=partial(_open, page, upload),
+            "Open a saved sweep", type=kinds, key=upload, on_change=partial(_open, page, upload),
             help="A file that “Save these results” or `python -m engine save` wrote. It is only read.",
         )  # fmt: skip
         if refused := st.session_state.get(_REFUSED):
@@ -36,7 +37,7 @@ def draw(page: str, found: Mapping[str, Group]) -> None:
                 "application/octet-stream",
                 key=f"{page}:save",
                 on_click="ignore",
-                help="One file with results, answers, protocol and machine: Kneepoint opens it elsewhere without any model.",
+                help="Results, answers, protocol and machine in one file, which opens elsewhere without any model.",
             )
         elif shown.origin == "saved":
             st.button("Close this saved sweep", key=f"{page}:close_saved", on_click=partial(shelf.drop, shown.sweep))

@@ -1,4 +1,4 @@
-"""The results that pages draw: the user's own from the store, those of saved sweeps, and the recorded ones, read once."""
+"""The results that pages draw, each read once: the user's own, those of saved sweeps, and the recorded ones."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress

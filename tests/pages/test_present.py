@@ -31,7 +31,15 @@ def test_the_knee_is_recommended_with_gain_cost_and_what_breaks(open_page, store
     filling.fill(store, filling.make_trials())
     app = open_page("present")
     words = said(app)
-    for part in ("How small can SmolLM2", "Recommendation", "Gain", "Cost", "What breaks", "The picks", "Measured here"):
+    for part in (
+        "How small can SmolLM2",
+        "Recommendation",
+        "Gain",
+        "Cost",
+        "What breaks",
+        "The picks",
+        "Measured here",
+    ):
         assert part in words.replace("&#8209;", "-")
     assert "The knee" in words
     assert "Smallest within 2 points" in words

@@ -120,7 +120,7 @@ def test_a_file_that_no_store_writes_is_refused(
 @pytest.mark.parametrize("content", [b"", b"not a database at all", b"SQLite format 3\x00 and then nothing"])
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "junk.kneepoint").write_bytes(content)
-    with pytest.raises(InputError, match="junk.kneepoint is"):
+    with pytest.raises(InputError, match=r"junk\.kneepoint is"):
         saved.admit(tmp_path / "junk.kneepoint", tmp_path / "theirs.kneepoint")
 
 
