@@ -1,6 +1,6 @@
 """A compressed model as files, made again from its recipe, in a process of its own.
 
-    python -m engine.export < job.json       {"trial": …, "folder": …, "format": "plain" | "packed"}
+    python -m engine.export < job.json       {"trial": …, "folder": …, "format": "plain" | "packed", "card": …}
 
 Compression is deterministic, so what is exported is what was measured. The events are those of a trial.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from engine import checkpoint, entry, trial
+from engine import checkpoint, entry, model_card, trial
 from engine.events import Events
 from engine.spec import Trial
 from engine.trial import Job
@@ -32,6 +32,7 @@ def export(values: Mapping[str, Any], events: Events) -> None:
         if values["format"] == "plain":
             made = Path(work_dir) / "plain"
             checkpoint.export_plain(model, made)
+        (made / model_card.FILE).write_text(values["card"], encoding="utf-8")
         if folder.exists():
             folder.rmdir()
         shutil.move(made, folder)

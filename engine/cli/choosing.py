@@ -16,6 +16,7 @@ from engine.cli.measuring import writable, write_json
 from engine.cli.terminal import ProgressLine, table
 from engine.errors import InputError
 from engine.front import find_front
+from engine.model_card import model_card
 from engine.recorded import recorded
 from engine.row import Progress, Row
 from engine.spec import Trial, parse
@@ -64,7 +65,8 @@ def export(args: argparse.Namespace) -> int:
     folder = _empty(args.folder)
     if args.format == "plain":
         _refuse_tied(trial)
-    job = {"trial": trial.to_dict(), "folder": str(folder), "format": args.format}
+    card = model_card(trial, args.format, *_results(args, trial))
+    job = {"trial": trial.to_dict(), "folder": str(folder), "format": args.format, "card": card}
     progress = Progress()
 
     def on_event(event: Event) -> None:
@@ -117,6 +119,15 @@ def _trial(args: argparse.Namespace) -> Trial:
     if TRIAL_ID.fullmatch(text):
         return opened(args.store).trial(text)
     return make_unmeasured(args.model, parse(text))
+
+
+def _results(args: argparse.Namespace, trial: Trial) -> list[Row | None]:
+    """A stored trial's result and its original's, for the model card; of a recipe there are none."""
+    if not TRIAL_ID.fullmatch(args.trial_or_recipe.strip()):
+        return [None, None]
+    store, ids = opened(args.store), (trial.id, trial.dense().id)
+    found = {row.trial_id: row for row in results.analyse(store.rows(ids), store.items)}
+    return [found.get(trial_id) for trial_id in ids]
 
 
 def _empty(name: str) -> Path:
