@@ -155,7 +155,7 @@ def draw_results(rows: tuple[Row, ...], values: Mapping[str, Value]) -> None:
     draw_bytes(chosen.rows)
     draw_tasks(chosen)
     differing.draw(chosen.rows, chosen.pairs, chosen.base, chosen.base_name, PAGE)
-    take_along.csv_button(chosen.rows, stored.front_of(chosen.rows, "weight_bytes", "accuracy", None), "compare:csv")
+    take_along.csv_button(chosen.rows, take_along.front_of(chosen.base), "compare:csv")
     link.copy_button(view.query(values, view.keep(PAGE, values)), key="compare:copy")
 
 
