@@ -1,5 +1,7 @@
 """A figure for a room."""
 
+import numpy as np
+
 from engine.plots import front_figure
 from engine.plots.enlarge import enlarged
 from tests.made_rows import sweep
@@ -15,7 +17,7 @@ def test_every_length_grows_and_no_value_moves() -> None:
     assert large.layout.xaxis.tickfont.size == 2 * small.layout.xaxis.tickfont.size
     assert large.layout.xaxis.range == small.layout.xaxis.range
     for one, other in zip(small.data, large.data, strict=True):
-        assert list(other.x or ()) == list(one.x or ())
+        assert np.array_equal(other.x, one.x)
         assert other.customdata == one.customdata
     points = [trace for trace in small.data if trace.mode == "markers"]
     grown = [trace for trace in large.data if trace.mode == "markers"]
