@@ -34,12 +34,12 @@ SMALLER = {"any": "any size", "1.5": "at least 1.5x", "2": "at least 2x", "3": "
 def main() -> None:
     markup.title("Explore")
     found = {group.key: group for group in stored.groups()}
-    saved_sweeps.draw(PAGE, found)
     if found:
         values = view_values(found)
         view.restore(PAGE, values)
         draw_view(found, values)
     else:
+        saved_sweeps.draw(PAGE, found)
         draw_empty()
 
 
@@ -73,6 +73,7 @@ def view_values(found: Mapping[str, Group]) -> dict[str, Value]:
 
 @st.fragment
 def draw_view(found: Mapping[str, Group], values: Mapping[str, Value]) -> None:
+    saved_sweeps.draw(PAGE, found)
     group = draw_choice(found)
     x, y = draw_axes()
     draw_filters(group)

@@ -18,7 +18,7 @@ _LEFT = frozenset({"template", "domain", "customdata", "hovertext"})  # what hol
 
 def enlarged(figure: go.Figure, by: float = STAGE) -> go.Figure:
     """A copy of the figure with every length in pixels times `by`; data and ranges are as they were."""
-    content = figure.to_plotly_json()
+    content = figure.to_dict()
     layout = _grown(content["layout"], by)
     margin = content["layout"].get("margin", {})
     layout["margin"] = {**margin, **{side: round(margin[side] * by) for side in _MARGINS if side in margin}}

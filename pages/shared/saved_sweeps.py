@@ -12,10 +12,16 @@ from pages.shared import markup, stored, view
 from pages.shared.stored import Group
 
 _REFUSED = "saved_sweeps|refused"
+_CHANGED = "saved_sweeps|changed"
 
 
 def draw(page: str, found: Mapping[str, Group]) -> None:
-    """A popover that opens and saves sweeps; the page's value `of` names the group it shows."""
+    """A popover that opens and saves sweeps; the page's value `of`, restored before, names the group it shows.
+
+    Draw it before what shows `found`: where a sweep was opened or closed it runs the page again, also from a fragment.
+    """
+    if st.session_state.pop(_CHANGED, False):
+        st.rerun()
     _draw_absent(st.query_params.get("of", ""), found)
     upload = f"{page}:open_saved"
     with st.popover("Saved sweeps", icon=":material/folder_open:"):
@@ -40,7 +46,7 @@ def draw(page: str, found: Mapping[str, Group]) -> None:
                 help="Results, answers, protocol and machine in one file, which opens elsewhere without any model.",
             )
         elif shown.origin == "saved":
-            st.button("Close this saved sweep", key=f"{page}:close_saved", on_click=partial(shelf.drop, shown.sweep))
+            st.button("Close this saved sweep", key=f"{page}:close_saved", on_click=partial(_close, shown.sweep))
 
 
 def _open(page: str, upload: str) -> None:
@@ -59,6 +65,12 @@ def _open(page: str, upload: str) -> None:
         st.session_state[_REFUSED] = f"{given.name} holds no finished result"
     else:
         st.session_state[view.key(page, "of")] = group.key
+        st.session_state[_CHANGED] = True
+
+
+def _close(name: str) -> None:
+    shelf.drop(name)
+    st.session_state[_CHANGED] = True
 
 
 def _draw_absent(of: str, found: Mapping[str, Group]) -> None:
