@@ -141,7 +141,9 @@ def large_figures(row: Row, front: Front, terms: Terms) -> list[Figure]:
     price = f"at {money(terms.price_per_hour)} an hour; the original {was.cost_per_million}"
     return [
         Figure("Memory to run", now.memory, room, markup.definition("peak_memory_bytes")),
-        Figure("Tokens a second", now.tokens_per_second, f"measured; the original {was.tokens_per_second}", HOW),
+        Figure(
+            "Tokens a second", now.tokens_per_second, f"one text at a time; the original {was.tokens_per_second}", HOW
+        ),
         Figure("A million tokens", now.cost_per_million, price, HOW),
     ]
 
