@@ -1,86 +1,110 @@
-"""Who goes on in an anytime sweep: whenever its trials have answered what was asked of them, it is decided anew.
+"""A decision in words, for a meeting: the recommendation, what is gained, what it costs, what breaks."""
 
-Reads the stored answers, asks `engine.anytime` where each trial stands, and queues those that can still change the
-front for more of their questions. The others stay as they are: done, with what they answered and, where that is why,
-the trial that leaves them out. Nothing is kept besides the store, so a killed worker's successor decides the same.
-"""
+from dataclasses import dataclass
 
-from collections.abc import Iterator, Mapping, Sequence
-
-from engine.anytime import CONFIDENCE, Floats, Schedule, Standing, standings
-from engine.front import is_dense
+from engine import words
+from engine.costs import cost_per_million, gigabytes, memory_bytes, money, tokens_per_second
+from engine.front import FLATTERED_NOTE, Front, flattered, guesses, is_dense
+from engine.picks import Terms
 from engine.row import Row
-from engine.spec import Protocol
-from engine.store import FIRST_SHARE, ItemResult, Queue, Store, Undecided
-
-SHARES = (FIRST_SHARE, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)  # of the questions, between which it is decided
-
-Answers = Mapping[str, Mapping[str, Sequence[ItemResult]]]  # trial id -> task -> its answers
 
 
-def decide(store: Store, queue: Queue) -> Iterator[str]:
-    """Settle every anytime sweep that waits for it, or send it on; a line for each."""
-    for sweep in queue.undecided():
-        rows = [row for row in store.rows(sweep_id=sweep.id) if row.has_result and row.value("accuracy") is not None]
-        dense = next((row for row in rows if is_dense(row) and row.stopped_at is None), None)
-        yield _send_on(sweep, rows, dense, store, queue) if dense else _ask_all(sweep, rows, queue)
+@dataclass(frozen=True)
+class Decision:
+    """Four answers: what to use by name, the others in sentences."""
+
+    recommendation: str
+    gain: str
+    cost: str
+    breaks: str
 
 
-def _ask_all(sweep: Undecided, rows: Sequence[Row], queue: Queue) -> str:
-    """Without the original nothing is known of what is still to be asked, so nothing is left out."""
-    for row in rows:
-        if row.stopped_at is not None:
-            queue.go_on(row.trial_id, 1.0)
-    queue.settle(sweep.id)
-    return f"sweep {sweep.id}: the original has no answers, so every trial answers all questions"
+@dataclass(frozen=True)
+class Units:
+    """A result in a stakeholder's units, as texts; a dash stands for what is not known."""
+
+    weights: str
+    quality: str
+    memory: str
+    fits: str  # "fits", "does not fit" or the dash
+    tokens_per_second: str
+    cost_per_million: str
 
 
-def _send_on(sweep: Undecided, rows: Sequence[Row], dense: Row, store: Store, queue: Queue) -> str:
-    answers = {row.trial_id: store.items(row.trial_id) for row in rows}
-    schedule = Schedule(
-        {task: len(asked) for task, asked in answers[dense.trial_id].items()}, Protocol.from_dict(dense.protocol).seed
-    )
-    scores = read_scores(answers, dense.trial_id, schedule)
-    size = {row.trial_id: row.value("weight_bytes") or 0.0 for row in rows}
-    before = {row.trial_id: row.left_out_by for row in rows if row.left_out_by in size}
-    found = standings(scores, size, schedule, before, tolerance=sweep.tolerance)
-    early = {i: standing.by for i, standing in found.items() if standing.by and len(scores[i]) < schedule.rounds}
-    labels = {row.trial_id: row.label for row in rows}
-    for trial_id in early.keys() - before.keys():
-        queue.leave_out(trial_id, early[trial_id], explain(labels[early[trial_id]], sweep.tolerance))
-    going = next_share(found, scores, schedule)
-    for trial_id, share in going.items():
-        queue.go_on(trial_id, share)
-    if not going:
-        queue.settle(sweep.id)
-        return f"sweep {sweep.id} is settled: {len(early)} of {len(found)} trials were left out early"
-    return f"sweep {sweep.id}: {len(going)} of {len(found)} trials can still change the front and go on"
-
-
-def read_scores(answers: Answers, dense: str, schedule: Schedule) -> dict[str, Floats]:
-    """By trial, what each round that it answered adds to its accuracy; the dense trial's items say which there are."""
-    places = {task: {item.id: place for place, item in enumerate(items)} for task, items in answers[dense].items()}
-    return {
-        trial_id: schedule.scores(
-            {task: {places[task][item.id]: item.correct for item in items} for task, items in tasks.items()}
+def decide(row: Row, front: Front) -> Decision:
+    """What to say of a result that is recommended, beside the original of its front."""
+    dense = front.dense
+    if is_dense(row):
+        return Decision(
+            "Keep the original model",
+            f"{words.size(row, dense)} Nothing is saved.",
+            _sentences("Nothing.", words.quality(row, dense)),
+            "Nothing changes.",
         )
-        for trial_id, tasks in answers.items()
-    }
-
-
-def next_share(found: Mapping[str, Standing], scores: Mapping[str, Floats], schedule: Schedule) -> dict[str, float]:
-    """By trial that goes on, the share of its questions up to which: those behind catch up first."""
-    needed = [trial_id for trial_id, standing in found.items() if standing.needed]
-    if not needed:
-        return {}
-    behind = min(len(scores[trial_id]) for trial_id in needed)
-    share = next(share for share in SHARES if schedule.first(share) > behind)
-    return {trial_id: share for trial_id in needed if len(scores[trial_id]) < schedule.first(share)}
-
-
-def explain(label: str, tolerance: float) -> str:
-    """Why a trial that is left out was stopped, as its note says it."""
-    return (
-        f"Stopped early: at {CONFIDENCE:.0%} confidence, {label} is no larger and at most "
-        f"{100 * tolerance:g} points less accurate on all questions."
+    return Decision(
+        f"{row.label}{words.marks(row)}",
+        _sentences(words.size(row, dense), words.speed(row), _memory(row, dense)),
+        _sentences(words.quality(row, dense), _perplexity(row, dense)),
+        _sentences(_changed(row, dense), _beyond(row, front), FLATTERED_NOTE if flattered(row) else ""),
     )
+
+
+def units(row: Row, front: Front, terms: Terms) -> Units:
+    """A result's figures for the table of picks."""
+    speed, need = tokens_per_second(row, front.dense), memory_bytes(row)
+    cost = cost_per_million(speed, terms.price_per_hour)
+    return Units(
+        weights=words.format_value("weight_bytes", row.value("weight_bytes")),
+        quality=words.format_value(front.y.name, row.value(front.y.name)),
+        memory=words.NOTHING if need is None else gigabytes(need),
+        fits=words.NOTHING if need is None else "fits" if need <= terms.memory_bytes else "does not fit",
+        tokens_per_second=words.NOTHING if speed is None else f"{speed:.{1 if speed < 99.5 else 0}f}",
+        cost_per_million=words.NOTHING if cost is None else money(cost),
+    )
+
+
+def _memory(row: Row, dense: Row | None) -> str:
+    now, before = memory_bytes(row), memory_bytes(dense) if dense else None
+    if now is None:
+        return ""
+    was = f", the original {gigabytes(before)}" if before else ""
+    return f"Runs in {gigabytes(now)} of memory{was}."
+
+
+def _perplexity(row: Row, dense: Row | None) -> str:
+    now, before = row.value("perplexity"), dense.value("perplexity") if dense else None
+    if now is None:
+        return ""
+    was = f", was {words.format_value('perplexity', before)}" if before else ""
+    return f"Perplexity {words.format_value('perplexity', now)}{was}."
+
+
+def _changed(row: Row, dense: Row | None) -> str:
+    """How many answers are others now; where the original guesses, that the questions can't show what breaks."""
+    flips, asked = row.value("flips"), row.value("questions")
+    if flips is None or not asked:
+        return ""
+    said = f"{words.format_value('flips', flips)} of {asked:,.0f} answers are others now"
+    wrong, right = row.value("flips_to_wrong"), row.value("flips_to_right")
+    if guesses(dense):
+        return f"{said}, which shows little: the original itself only guesses."
+    detail = "" if wrong is None or right is None else f": {wrong:,.0f} went wrong, {right:,.0f} came right"
+    return f"{said}{detail}."
+
+
+def _beyond(row: Row, front: Front) -> str:
+    """What the next smaller result of the front would keep."""
+    if front.x.name != "weight_bytes":
+        return ""
+    size = row.value("weight_bytes") or 0.0
+    smaller = [other for other in front.best if (other.value("weight_bytes") or 0.0) < size]
+    if not smaller:
+        return "No smaller result stands on the front."
+    below = smaller[-1]
+    value = {"top1_agreement": "same next word"}.get(front.y.name, front.y.label.lower())
+    there, here = (words.format_value(front.y.name, one.value(front.y.name)) for one in (below, row))
+    return f"One step smaller, {words.short_label(below)}: {value} {there}, here {here}."
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(part for part in parts if part)

@@ -1,9 +1,10 @@
 """A compressed model as files, made again from its recipe, in a process of its own.
 
-    python -m engine.export < job.json       {"trial": …, "folder": …, "format": "plain" | "packed", "yields": true}
+    python -m engine.export < job.json       {"trial": …, "folder": …, "format": "plain" | "packed", …}
 
 Compression is deterministic, so what is exported is what was measured. The events are those of a trial.
-With `yields` it stands still, between its steps, while a timing has the machine.
+With a `card`, that text is the folder's README; with `yields` it stands still, between its steps, while a timing has
+the machine.
 """
 
 import shutil
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 
-from engine import checkpoint, entry, trial
+from engine import checkpoint, entry, model_card, trial
 from engine.events import Events
 from engine.measure.timing_lock import WAITING, stand_aside
 from engine.spec import Trial
@@ -37,6 +38,8 @@ def export(values: Mapping[str, Any], events: Events) -> None:
         if values["format"] == "plain":
             made = Path(work_dir) / "plain"
             checkpoint.export_plain(model, made)
+        if card := values.get("card"):
+            (made / model_card.FILE).write_text(card, encoding="utf-8")
         if folder.exists():
             folder.rmdir()
         shutil.move(made, folder)

@@ -199,7 +199,8 @@ def knee(front: Front) -> str:
     if front.knee is None:
         return ""
     found, x = front.knee, front.x.name
-    falls = f"{front.y.label.lower()} falls off" if front.y.better == "higher" else f"{front.y.label.lower()} climbs"
+    what = {"top1_agreement": "the share of same next words"}.get(front.y.name, front.y.label.lower())
+    falls = f"{what} falls off" if front.y.better == "higher" else f"{what} climbs"
     if found.is_range:
         low, high = (format_value(x, end.value(x)) for end in (found.low, found.high))
         return f"The knee lies between {low} and {high}: the questions asked can't tell closer. Beyond it {falls}."

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from engine import decision, results
+from engine import results, stages
 from engine.child import TRIAL, Event, Outcome, run_in_child, start_detached
 from engine.lock import hold, holder
 from engine.paths import cache_dir
@@ -105,7 +105,7 @@ class Runner:
                 self.say(f"{trial_id} waits again: the worker that ran it is gone")
             for trial_id in self.queue.honour_cancels():
                 self.say(f"{trial_id} cancelled before it began")
-            for line in decision.decide(self.store, self.queue):
+            for line in stages.decide(self.store, self.queue):
                 self.say(line)
             job = self.queue.claim(trial_ids)
         except StoreFullError as error:

@@ -20,6 +20,7 @@ from pages.shared import (
     markup,
     side_by_side,
     stored,
+    take_along,
     tray,
     view,
     written,
@@ -167,6 +168,7 @@ def draw_results(rows: tuple[Row, ...], values: Mapping[str, Value]) -> None:
     written.draw_beside(chosen.rows, chosen.base, chosen.base_name, PAGE)
     generation.draw(chosen.rows, chosen.base, chosen.base_name, PAGE)
     differing.draw(chosen.rows, chosen.pairs, chosen.base, chosen.base_name, PAGE)
+    take_along.csv_button(chosen.rows, take_along.front_of(chosen.base), "compare:csv")
     link.copy_button(view.query(values, view.keep(PAGE, values)), key="compare:copy")
 
 
@@ -223,7 +225,7 @@ def draw_bytes(rows: Sequence[Row]) -> None:
     names = [words.distinct_labels(rows)[row.trial_id] for row in rows]
     figure = bytes_figure(rows, names, frame.theme(), compact=frame.narrow())
     st.plotly_chart(
-        figure, key="compare:bytes", theme=None, config=chart.STILL, alt="Bytes of each result, part by part"
+        figure, key="compare:bytes", theme=None, config=chart.config("bytes"), alt="Bytes of each result, part by part"
     )
 
 
@@ -240,7 +242,9 @@ def draw_tasks(chosen: Chosen) -> None:
     wanted = str(st.session_state[view.key(PAGE, "score")])
     score = wanted if wanted in scores else scores[0]
     figure = task_figure(chosen.rows, score, frame.theme(), compact=frame.narrow())
-    st.plotly_chart(figure, key="compare:tasks", theme=None, config=chart.STILL, alt=f"{SCORES[score]} of each task")
+    st.plotly_chart(
+        figure, key="compare:tasks", theme=None, config=chart.config("tasks"), alt=f"{SCORES[score]} of each task"
+    )
     asked = "; ".join(sorted({questions(row.protocol) for row in chosen.rows if row.protocol.get("tasks")}))
     markup.soft(f"{asked}. Whiskers: each result's own 95% interval.")
     if any(pair.paired for pair in chosen.pairs):

@@ -6,15 +6,15 @@ from functools import partial
 import streamlit as st
 
 from engine import assets, words
-from engine.front import PRESETS, Comparison, Front, guesses, is_dense, telling_quality
+from engine.front import PRESETS, Front, guesses, is_dense, telling_quality
 from engine.metrics import METRICS
 from engine.plots import FAMILIES, Y_CHOICES
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL
-from pages.shared import chart, frame, link, markup, stored, tray, view
+from pages.shared import chart, frame, link, markup, saved_sweeps, stored, take_along, tray, view
 from pages.shared.card import draw_card
-from pages.shared.result_words import family_label, questions
-from pages.shared.results_table import csv_of, draw_table
+from pages.shared.result_words import family_label, group_name
+from pages.shared.results_table import draw_table
 from pages.shared.stored import Group
 from pages.shared.view import State, Value
 
@@ -39,6 +39,7 @@ def main() -> None:
         view.restore(PAGE, values)
         draw_view(found, values)
     else:
+        saved_sweeps.draw(PAGE, found)
         draw_empty()
 
 
@@ -72,6 +73,7 @@ def view_values(found: Mapping[str, Group]) -> dict[str, Value]:
 
 @st.fragment
 def draw_view(found: Mapping[str, Group], values: Mapping[str, Value]) -> None:
+    saved_sweeps.draw(PAGE, found)
     group = draw_choice(found)
     x, y = draw_axes()
     draw_filters(group)
@@ -95,15 +97,10 @@ def draw_choice(found: Mapping[str, Group]) -> Group:
         "Results",
         list(found),
         key=view.key(PAGE, "of"),
-        format_func=lambda k: name_of(found[k]),
+        format_func=lambda k: group_name(found[k]),
         help="Only results of the same model on the same questions can stand on one front.",
     )
     return found[key]
-
-
-def name_of(group: Group) -> str:
-    comparison: Comparison = group.comparison
-    return f"{group.chip}: {comparison.model}, {comparison.trials} results, {questions(comparison.protocol)}"
 
 
 def draw_axes() -> tuple[str, str]:
@@ -201,14 +198,7 @@ def draw_below(group: Group, rows: Sequence[Row], front: Front, link_query: str)
     with st.container(horizontal=True, vertical_alignment="center"):
         markup.head(f"{sum(row.state == 'done' for row in rows):,} results")
         link.copy_button(link_query, key="explore:copy")
-        st.download_button(
-            "Download CSV",
-            partial(csv_of, rows, front),
-            "kneepoint.csv",
-            "text/csv",
-            key="explore:csv",
-            on_click="ignore",
-        )
+        take_along.csv_button(rows, front, "explore:csv")
     draw_table(rows, front, f"explore:table:{st.session_state.get(TABLE, 0)}", choose_row)
     if group.comparison.model == DEFAULT_MODEL:
         markup.soft(assets.CAVEAT)

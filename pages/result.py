@@ -9,7 +9,7 @@ from engine.front import guesses, telling_quality
 from engine.metrics import ASIDE, METRICS, metric
 from engine.results import SCORES, verdict
 from engine.row import Row
-from pages.shared import frame, markup, stored, tray, written
+from pages.shared import checkpoint_command, frame, markup, stored, tray, written
 from pages.shared.flip_list import draw_flips
 from pages.shared.markup import Bar
 from pages.shared.progress import STATES, describe
@@ -111,12 +111,13 @@ def draw_measured(row: Row) -> None:
     if row.state == "done":
         written.draw_one(row, dense, "result")
         draw_flips(row, dense)
+        checkpoint_command.draw(row)
 
 
 def links(row: Row) -> None:
-    origin = "recorded" if row.recorded else "mine"
+    group = stored.group_of(row)
     with st.container(horizontal=True):
-        query = {"of": f"{origin}-{row.comparison_id}", "trial": row.trial_id}
+        query = {"of": group.key if group else "", "trial": row.trial_id}
         st.page_link(
             "pages/explore.py", label="Show it on the front", icon=":material/scatter_plot:", query_params=query
         )

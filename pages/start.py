@@ -118,7 +118,7 @@ def draw_doors() -> None:
             "Measure mine",
             "Choose a model, methods and their settings; see the cost before it runs.",
         ),
-        ("pages/explore.py", "Explore the results", "Other axes, filters, every number with its interval, the table."),
+        ("pages/present.py", "Present", "One recommendation, large enough for a room, and a report to take along."),
     )
     for column, (page, label, what) in zip(st.columns(len(doors)), doors, strict=True):
         with column, st.container(border=True, height="stretch", key=f"door-{label.split()[0].lower()}"):

@@ -140,7 +140,7 @@ def draw_shares(group: Group, dense: Row) -> None:
     )
     figure = shares_figure(rows, dense, frame.theme(), compact=frame.narrow())
     st.plotly_chart(
-        figure, key="trade_offs:shares", theme=None, config=chart.STILL, alt="File, memory and time per word"
+        figure, key="trade_offs:shares", theme=None, config=chart.config("shares"), alt="File, memory and time per word"
     )
     reasons = {why(row, dense): words.short_label(row) for row in reversed(rows)}
     for sentence in [f"{name}: {reason}" for reason, name in reversed(reasons.items()) if reason][:REASONS]:

@@ -24,6 +24,7 @@ RECIPE = "quantize:rtn,bits=8,group_size=32"
 
 def make(folder: Path, model: Path, format: str, recipe: str = RECIPE) -> None:
     job = {"trial": make_unmeasured(str(model), parse(recipe)).to_dict(), "folder": str(folder), "format": format}
+    job["card"] = "# A card"
     export(job, Events(io.StringIO()))
 
 
@@ -78,6 +79,9 @@ def test_the_command_writes_into_an_empty_folder(
     assert main(["export", RECIPE, str(tmp_path / "made"), "--model", str(tiny_folder("llama"))]) == 0
     assert "(plain)" in capsys.readouterr().err
     assert json.loads((tmp_path / "made" / "config.json").read_text())["model_type"] == "llama"
+    card = (tmp_path / "made" / "README.md").read_text()
+    assert RECIPE in card
+    assert str(tiny_folder("llama")) not in card  # its path says nothing elsewhere
 
 
 def test_a_model_that_no_standard_configuration_expresses_is_refused_before_the_work(

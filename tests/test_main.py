@@ -282,6 +282,12 @@ BAD = [
     (["export", "0123456789abcdef", "made"], "there is no trial '0123456789abcdef'"),
     (["tasks", "--data", "/no/such"], "does not exist"),
     (["worker", "--store", "sqlite:////no/such/store.db"], "its folder must exist"),
+    (["report", "/no/such/report.html"], "the folder '/no/such' of FILE.html does not exist"),
+    (["report", "made.html", "--store", "sqlite:///no-such.db"], "there is no store 'no-such.db'"),
+    (["report", "made.html"], "no finished result to report"),
+    (["report", "made.html", "--axes", "beauty"], "invalid choice"),
+    (["save", "made.kneepoint"], "no finished trial to save"),
+    (["save", "made.kneepoint", "--sweep", "7"], "there is no sweep 7"),
 ]
 
 
@@ -351,6 +357,18 @@ def test_front_says_where_the_knee_is_and_what_is_not_as_real_as_it_looks(monkey
     assert "\nThe knee" in said
 
 
+def test_report_and_save_write_their_files(tmp_path: Path, capsys) -> None:
+    run(fake_trial.WORKS)
+    capsys.readouterr()
+    assert main(["report", str(tmp_path / "report.html")]) == 0
+    assert main(["report", str(tmp_path / "shipped.html"), "--recorded", "--memory", "0.5"]) == 0
+    assert main(["save", str(tmp_path / "mine.kneepoint")]) == 0
+    assert "2 finished trials are in" in capsys.readouterr().out
+    assert "Measured by whoever wrote this report" in (tmp_path / "report.html").read_text()
+    assert "Shipped with Kneepoint" in (tmp_path / "shipped.html").read_text()
+    assert (tmp_path / "mine.kneepoint").read_bytes().startswith(b"SQLite format 3")
+
+
 def test_methods_tell_each_methods_paper_settings_and_what_is_real(capsys) -> None:
     assert main(["methods"]) == 0
     said = capsys.readouterr().out
@@ -371,7 +389,7 @@ def test_tasks_say_where_their_items_come_from(capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["fetch", "models", "methods", "tasks", "run", "sweep", "worker", "front", "export"]
+    "command", ["fetch", "models", "methods", "tasks", "run", "sweep", "worker", "front", "export", "report", "save"]
 )
 def test_every_command_has_help(command: str, capsys) -> None:
     for arguments in (["--help"], [command, "--help"]):

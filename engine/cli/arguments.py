@@ -3,8 +3,10 @@
 import argparse
 from typing import NoReturn
 
-from engine.cli import catalog, choosing, generating, measuring
+from engine.cli import catalog, choosing, generating, keeping, measuring
 from engine.errors import InputError
+from engine.front import PRESETS
+from engine.picks import Terms
 from engine.spec import DEFAULT_MODEL, MEASURES
 from engine.store.generations import MOST_TOKENS
 
@@ -30,6 +32,7 @@ def parser() -> Parser:
     _add_catalog(commands)
     _add_measuring(commands)
     _add_choosing(commands)
+    _add_keeping(commands)
     return top
 
 
@@ -96,3 +99,25 @@ def _add_choosing(commands: "argparse._SubParsersAction[Parser]") -> None:
     generate.add_argument("--model", metavar="M", default=DEFAULT_MODEL, help=f"of recipes: {_MODEL}")
     generate.add_argument("--store", metavar="URL", help=_STORE)
     generate.set_defaults(command=generating.generate)
+
+
+def _add_keeping(commands: "argparse._SubParsersAction[Parser]") -> None:
+    usual = Terms()
+    report = commands.add_parser("report", help="write the results as one HTML file that works offline")
+    report.add_argument("file", metavar="FILE.html", help="file to write")
+    where = report.add_mutually_exclusive_group()
+    where.add_argument("--store", metavar="URL", help=_STORE)
+    where.add_argument("--recorded", action="store_true", help="of the results that ship with the package")
+    report.add_argument("--axes", choices=tuple(PRESETS), default="size-quality", help="(default: size-quality)")
+    for name, value, help in (
+        ("points", usual.points, "how many points of quality the smallest result may lose"),
+        ("memory", usual.memory_gb, "memory budget in GB"),
+        ("price", usual.price_per_hour, "price of the machine for an hour, in any currency"),
+    ):
+        report.add_argument(f"--{name}", metavar="N", type=float, default=value, help=f"{help} (default: {value:g})")
+    report.set_defaults(command=keeping.report)
+    save = commands.add_parser("save", help="write a sweep to one file that opens elsewhere, read-only")
+    save.add_argument("file", metavar="FILE.kneepoint", help="file to write")
+    save.add_argument("--sweep", metavar="N", type=int, help="number of the sweep (default: all finished trials)")
+    save.add_argument("--store", metavar="URL", help=_STORE)
+    save.set_defaults(command=keeping.save)

@@ -17,6 +17,7 @@ from engine.cli.measuring import writable, write_json
 from engine.cli.terminal import ProgressLine, table
 from engine.errors import InputError
 from engine.front import FLATTERED_NOTE, Front, find_front, flattered
+from engine.model_card import model_card
 from engine.recorded import recorded, recorded_texts
 from engine.row import Progress, Row
 from engine.spec import Trial, parse
@@ -39,7 +40,7 @@ TIED_HEAD = (
 def front(args: argparse.Namespace) -> int:
     """Print the trials with the front of two metrics marked, and write them as JSON."""
     target = writable(args.json)
-    rows, texts_of = _recorded() if args.recorded else _stored(args.store)
+    rows, texts_of = _recorded() if args.recorded else stored(args.store)
     found = find_front(rows, args.x, args.y)
     done = [row for row in rows if row.state == "done"]
     if not done:
@@ -70,7 +71,8 @@ def export(args: argparse.Namespace) -> int:
     folder = _empty(args.folder)
     if args.format == "plain":
         _refuse_tied(trial)
-    job = {"trial": trial.to_dict(), "folder": str(folder), "format": args.format}
+    card = model_card(trial, args.format, *_results(args, trial))
+    job = {"trial": trial.to_dict(), "folder": str(folder), "format": args.format, "card": card}
     progress = Progress()
 
     def on_event(event: Event) -> None:
@@ -99,12 +101,13 @@ def find_trial(trial_or_recipe: str, model: str, store: str | None) -> Trial:
     """The trial of an id in the store of that URL, or a new one of a recipe for the model."""
     text = trial_or_recipe.strip()
     if TRIAL_ID.fullmatch(text):
-        return _open(store).trial(text)
+        return opened(store).trial(text)
     return make_unmeasured(model, parse(text))
 
 
-def _stored(url: str | None) -> tuple[list[Row], TextsOf]:
-    store = _open(url)
+def stored(url: str | None) -> tuple[list[Row], TextsOf]:
+    """The results of the store at that URL, and what their models wrote."""
+    store = opened(url)
     return results.analyse(store.rows(), store.items), store.texts
 
 
@@ -113,7 +116,7 @@ def _recorded() -> tuple[list[Row], TextsOf]:
     return recorded(), lambda trial_id: kept.get(trial_id, ())
 
 
-def _open(url: str | None) -> Store:
+def opened(url: str | None) -> Store:
     """The store to read; raises InputError where a URL is given of a file that is not there, else it would be made."""
     if url is None:
         return Store(paths.store_url())
@@ -129,6 +132,15 @@ def _line(row: Row, found: Front) -> list[str]:
     values = [words.format_value(axis.name, row.value(axis.name)) for axis in (found.x, found.y)]
     on, simulated = row.trial_id in found.best_ids, row.simulated
     return [row.recipe + words.marks(row), *values, "yes" if simulated else "", "*" if on else ""]
+
+
+def _results(args: argparse.Namespace, trial: Trial) -> list[Row | None]:
+    """A stored trial's result and its original's, for the model card; of a recipe there are none."""
+    if not TRIAL_ID.fullmatch(args.trial_or_recipe.strip()):
+        return [None, None]
+    store, ids = opened(args.store), (trial.id, trial.dense().id)
+    found = {row.trial_id: row for row in results.analyse(store.rows(ids), store.items)}
+    return [found.get(trial_id) for trial_id in ids]
 
 
 def _empty(name: str) -> Path:

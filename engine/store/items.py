@@ -1,10 +1,10 @@
 """The answers to a task's items, packed into one small blob for each trial and task."""
 
-import json
 import math
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+
+from engine.store import blob
 
 
 class ItemResult(NamedTuple):
@@ -35,10 +35,10 @@ class ItemResult(NamedTuple):
 
 
 def pack(results: Iterable[ItemResult]) -> bytes:
-    """Deflated JSON of the results; `unpack` gives them back exactly."""
-    return zlib.compress(json.dumps([list(r) for r in results], separators=(",", ":"), allow_nan=False).encode())
+    """The results as a blob; `unpack` gives them back exactly."""
+    return blob.deflate([list(r) for r in results])
 
 
-def unpack(blob: bytes) -> list[ItemResult]:
-    rows = json.loads(zlib.decompress(blob))
-    return [ItemResult(id, tuple(sums), *answered) for id, sums, *answered in rows]
+def unpack(packed: bytes, most_bytes: int = 0) -> list[ItemResult]:
+    """The results of a blob; raises ValueError where they take more than `most_bytes` (0: as many as they like)."""
+    return [ItemResult(id, tuple(sums), *answered) for id, sums, *answered in blob.inflate(packed, most_bytes)]

@@ -77,7 +77,7 @@ class Store:
         A dense trial that the paired measures need and that is missing here is put first. Failed and cancelled trials
         are queued again; a pending request to cancel any of them is withdrawn. Unless `kept`, no sweep is listed for
         them, and `sweep_id` is 0. With a tolerance it is an anytime sweep: a trial answers a first share of its
-        questions, and what more it answers is decided as results come in (`engine.decision`). Raises InputError where
+        questions, and what more it answers is decided as results come in (`engine.stages`). Raises InputError where
         such a sweep lacks a measure that it decides by.
         """
         if tolerance is not None and (lacking := [name for name in DECIDED_BY if name not in measures]):

@@ -1,17 +1,17 @@
 """A trial's greedy texts, packed into one small blob."""
 
-import json
-import zlib
 from collections.abc import Iterable
 
+from engine.store import blob
 from engine.texts import Text
 
 
 def pack(texts: Iterable[Text]) -> bytes:
-    """Deflated JSON of the texts; `unpack` gives them back exactly."""
-    return zlib.compress(json.dumps([list(text) for text in texts], separators=(",", ":")).encode())
+    """The texts as a blob; `unpack` gives them back exactly."""
+    return blob.deflate([list(text) for text in texts])
 
 
-def unpack(blob: bytes) -> list[Text]:
-    rows = json.loads(zlib.decompress(blob))
-    return [Text(prompt, text, tuple(tokens), tuple(ends)) for prompt, text, tokens, ends in rows]
+def unpack(packed: bytes, most_bytes: int = 0) -> list[Text]:
+    """The texts of a blob; raises ValueError where they take more than `most_bytes` (0: as many as they like)."""
+    read = blob.inflate(packed, most_bytes)
+    return [Text(prompt, text, tuple(tokens), tuple(ends)) for prompt, text, tokens, ends in read]

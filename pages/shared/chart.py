@@ -7,13 +7,25 @@ import streamlit as st
 
 from engine.metrics import METRICS
 from engine.plots import front_figure
+from engine.plots.enlarge import STAGE, enlarged
 from engine.plots.palette import ThemeName
 from engine.row import Row
 from pages.shared import frame, stored
 
-STILL: dict[str, object] = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}  # nothing to zoom
-_CONFIG = {**STILL, "doubleClick": "reset"}
+_STAGE_WIDTH, _STAGE_HEIGHT = 820, 700  # pixels, of a window of 1280 beside the sidebar
 _ALT = "Pareto front: {y} over {x} of {count} results"
+
+
+def config(name: str) -> dict[str, object]:
+    """How plotly behaves on every page: one button, which takes the chart along as kneepoint-<name>.png."""
+    picture = {"format": "png", "filename": f"kneepoint-{name}", "scale": 2}
+    return {
+        "displaylogo": False,
+        "scrollZoom": False,
+        "doubleClick": "reset",
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": picture,
+    }
 
 
 def draw_front(
@@ -25,15 +37,20 @@ def draw_front(
     comparison: str | None = None,
     highlighted: Collection[str] = (),
     on_point: Callable[[str], None] | None = None,
+    stage: bool = False,
 ) -> None:
     """Draw the front of `rows`; `on_point` is called with the trial id of a point that is clicked.
 
-    The ring around a chosen point is drawn from `highlighted`: a selection can't be set from code.
+    The ring around a chosen point is drawn from `highlighted`: a selection can't be set from code. stage: with type
+    to be read across a room, where the window is wide enough for it.
     """
-    figure = _figure(rows, stored.stamp(rows), x, y, tuple(highlighted), frame.theme(), frame.narrow(), comparison)
+    figure = _figure(
+        rows, stored.stamp(rows), x, y, tuple(highlighted), frame.theme(), frame.narrow(), comparison, stage
+    )
+    settings = config(f"{x}-{y}".replace("_", "-"))
     alt = _ALT.format(x=METRICS[x].label, y=METRICS[y].label, count=len(rows))
     if on_point is None:
-        st.plotly_chart(figure, key=key, theme=None, config=_CONFIG, alt=alt)
+        st.plotly_chart(figure, key=key, theme=None, config=settings, alt=alt)
         return
 
     def clicked() -> None:
@@ -42,7 +59,7 @@ def draw_front(
         if trial:
             on_point(trial[0] if isinstance(trial, list | tuple) else str(trial))
 
-    st.plotly_chart(figure, key=key, theme=None, on_select=clicked, selection_mode="points", config=_CONFIG, alt=alt)
+    st.plotly_chart(figure, key=key, theme=None, on_select=clicked, selection_mode="points", config=settings, alt=alt)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -55,7 +72,13 @@ def _figure(
     theme: ThemeName,
     compact: bool,
     comparison: str | None,
+    stage: bool,
 ) -> go.Figure:
-    figure = front_figure(_rows, x, y, highlighted, theme, compact=compact, comparison=comparison)
+    large = stage and not compact
+    sizes = (round(_STAGE_WIDTH / STAGE), round(_STAGE_HEIGHT / STAGE)) if large else (None, None)
+    figure = front_figure(
+        _rows, x, y, highlighted, theme, compact=compact, comparison=comparison, width=sizes[0], height=sizes[1]
+    )
+    figure = enlarged(figure) if large else figure
     figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"mode": "markers"})  # a click dims nothing
     return figure

@@ -39,6 +39,7 @@ def sections() -> dict[str, list[Page]]:
         "Decide": [
             st.Page("pages/explore.py", title="Explore", url_path="explore"),
             st.Page("pages/compare.py", title="Compare", url_path="compare"),
+            st.Page("pages/present.py", title="Present", url_path="present"),
             st.Page("pages/result.py", title="Result", url_path="result", visibility="hidden"),
         ],
     }

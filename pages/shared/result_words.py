@@ -13,6 +13,7 @@ from engine.stats import Estimate, Verdict, questions_to_settle
 from engine.tasks import TASKS
 from pages.shared import markup
 from pages.shared.markup import Figure
+from pages.shared.stored import Group
 
 _COLOURS = {"quantize": "blue", "prune": "orange", "slice": "green", "distil": "violet", "combined": "gray"}
 
@@ -34,7 +35,11 @@ def marks(row: Row, dense: Row | None, on_front: bool | None = None) -> list[tup
         found.append(("Simulated", words.simulated(row)))
     if flattered(row):
         found.append(("† Own grid", next((note for note in row.notes if note.startswith("†")), "")))
-    found.append(("Recorded", "Shipped with Kneepoint.") if row.recorded else ("Measured here", "From your own store."))
+    found.append(
+        ("Recorded", "Shipped with Kneepoint, or from a saved sweep.")
+        if row.recorded
+        else ("Measured here", "From your own store.")
+    )
     return found
 
 
@@ -128,6 +133,12 @@ def line(row: Row, dense: Row | None, name: str) -> list[str | tuple[str, str]]:
     shown = ("not known", row.reasons.get(name, "not measured")) if value is None else _measured(row, name, found.unit)
     before = words.format_value(name, dense.value(name) if dense else None)
     return [(found.label, found.definition), shown, before]
+
+
+def group_name(group: Group) -> str:
+    """What a list calls a group: where it comes from, the model, how many results, and what they were asked."""
+    comparison = group.comparison
+    return f"{group.chip}: {comparison.model}, {comparison.trials} results, {questions(comparison.protocol)}"
 
 
 def questions(protocol: Mapping[str, Any]) -> str:

@@ -1,13 +1,13 @@
-"""The results that pages draw: the user's own from the store, and the recorded ones, each read once a revision."""
+"""The results that pages draw, each read once: the user's own, those of saved sweeps, and the recorded ones."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import streamlit as st
 
-from engine import paths, worker
+from engine import paths, shelf, worker
 from engine.errors import InputError
 from engine.front import Comparison, Front, comparisons, find_front
 from engine.recorded import provenance, recorded, recorded_texts
@@ -18,25 +18,30 @@ from engine.texts import Text
 from pages.shared import markup
 
 TIMED = 200  # finished trials that times are estimated from
-Origin = Literal["recorded", "mine"]
+Origin = Literal["recorded", "mine", "saved"]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Results that may be drawn on one front: recorded ones or the user's own, of one model under one protocol."""
+    """Results that may be drawn on one front, of one model under one protocol: the user's own, recorded ones, or those
+    of a saved sweep, whose rows are flagged as recorded too.
+    """
 
     origin: Origin
     comparison: Comparison
     rows: tuple[Row, ...]  # of this comparison, failed ones too
+    sweep: str = ""  # the id of a saved sweep
 
     @property
     def key(self) -> str:
         """What the address names the group by."""
-        return f"{self.origin}-{self.comparison.id}"
+        return "-".join(part for part in (self.origin, self.sweep, self.comparison.id) if part)
 
     @property
     def chip(self) -> str:
         """Where the results come from, in words."""
+        if self.origin == "saved":
+            return shelf.chip(self.rows)
         return provenance(self.rows) if self.origin == "recorded" else "Measured here"
 
 
@@ -90,15 +95,18 @@ def recorded_rows() -> tuple[Row, ...]:
 
 
 def groups() -> tuple[Group, ...]:
-    """Every group with a finished trial: the user's own first, those with most results first."""
+    """Every group with a finished trial: the user's own first, those with most results first, then saved sweeps."""
     opened = store()
-    return (*_grouped("mine", my_rows(), opened.url, opened.revision()), *_grouped("recorded", recorded_rows(), "", 0))
+    mine = _grouped("mine", my_rows(), opened.url, opened.revision())
+    saved = (replace(g, sweep=name) for name in shelf.names() for g in _grouped("saved", _saved(name), name, 0))
+    return (*mine, *saved, *_grouped("recorded", recorded_rows(), "", 0))
 
 
 def find(trial_id: str, origin: Origin | None = None) -> Row | None:
-    """The trial of an id: the user's own unless the recorded one is asked for or the only one."""
+    """The trial of an id: the user's own unless the recorded or saved one is asked for or the only one."""
     mine = next((row for row in my_rows() if row.trial_id == trial_id), None)
-    shipped = next((row for row in recorded_rows() if row.trial_id == trial_id), None)
+    elsewhere = (row for rows in (recorded_rows(), *map(_saved, shelf.names())) for row in rows)
+    shipped = next((row for row in elsewhere if row.trial_id == trial_id), None)
     return shipped or mine if origin == "recorded" else mine or shipped
 
 
@@ -116,8 +124,8 @@ def address(row: Row) -> dict[str, str]:
 
 def group_of(row: Row) -> Group | None:
     """The group that a result is compared within."""
-    origin: Origin = "recorded" if row.recorded else "mine"
-    return next((g for g in groups() if g.origin == origin and g.comparison.id == row.comparison_id), None)
+    same = (g for g in groups() if g.comparison.id == row.comparison_id and (g.origin == "mine") != row.recorded)
+    return next((g for g in same if g.origin == "mine" or row in g.rows), None)
 
 
 def dense_of(rows: Sequence[Row]) -> Row | None:
@@ -157,6 +165,12 @@ def _analysed(url: str, revision: int) -> tuple[Row, ...]:
     return tuple(analyse(opened.rows(), opened.items))
 
 
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _saved(name: str) -> tuple[Row, ...]:
+    opened = _open(shelf.url(name))
+    return tuple(replace(row, recorded=True) for row in analyse(opened.rows(), opened.items))
+
+
 @st.cache_resource(show_spinner=False)
 def _recorded() -> tuple[Row, ...]:
     return tuple(recorded())
@@ -172,7 +186,7 @@ def _texts(url: str, trial: str, finished: float | None) -> tuple[Text, ...]:
     return tuple(_open(url).texts(trial))
 
 
-@st.cache_resource(show_spinner=False, max_entries=6)
+@st.cache_resource(show_spinner=False, max_entries=12)
 def _grouped(origin: Origin, _rows: Sequence[Row], url: str, revision: int) -> tuple[Group, ...]:
     members: dict[str, list[Row]] = {}
     for row in _rows:

@@ -64,7 +64,13 @@ def draw_times(found: Case) -> None:
         figure = time_figure(pair, frame.theme(), compact=frame.narrow())
         with column:
             markup.sub(name)
-            st.plotly_chart(figure, key=f"why:{phase}", theme=None, config=chart.STILL, alt=f"{name}: {in_words(pair)}")
+            st.plotly_chart(
+                figure,
+                key=f"why:{phase}",
+                theme=None,
+                config=chart.config(f"time-{phase}"),
+                alt=f"{name}: {in_words(pair)}",
+            )
 
 
 def in_words(pair: Pair) -> str:

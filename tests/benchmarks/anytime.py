@@ -4,7 +4,7 @@
     python -m tests.benchmarks.anytime --store URL [--sweep N] [--save FILE]       one of yours, all of it answered
 
 The replay lets every trial answer as it did, in the order of an anytime sweep, and asks `engine.anytime` and
-`engine.decision` after each share who goes on. Then it is held against the front of all answers: what is lost
+`engine.stages` after each share who goes on. Then it is held against the front of all answers: what is lost
 is how much less accurate than a trial of that front the best kept one is that is no larger, at worst; it must stay
 within the tolerance.
 """
@@ -21,10 +21,10 @@ import numpy as np
 
 from engine import pareto
 from engine.anytime import TOLERANCE, Floats, Schedule, Standing, standings
-from engine.decision import SHARES, next_share
 from engine.errors import InputError
 from engine.front import is_dense
 from engine.spec import Protocol
+from engine.stages import SHARES, next_share
 from engine.store import Store
 
 RECORDED = Path(__file__).parent / "anytime"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import decision, results
+from engine import results, stages
 from engine.anytime import Schedule
 from engine.errors import InputError
 from engine.front import find_front
@@ -66,7 +66,7 @@ def run(store: Store, queue: Queue) -> tuple[dict[str, int], list[str]]:
     answered: dict[str, int] = {}
     said: list[str] = []
     while True:
-        said += decision.decide(store, queue)
+        said += stages.decide(store, queue)
         job = queue.claim()
         if job is None:
             return answered, said
@@ -89,7 +89,7 @@ def test_trials_that_can_not_change_the_front_stop_early_and_say_why(store: Stor
     early = sum(row.left_out_by is not None for row in store.rows())
     assert said[-1] == f"sweep 1 is settled: {early} of 4 trials were left out early"
     assert store.sweeps()[0].settled
-    assert list(decision.decide(store, queue)) == []
+    assert list(stages.decide(store, queue)) == []
 
 
 def test_nothing_is_answered_twice(store: Store, queue: Queue) -> None:
@@ -127,7 +127,7 @@ def test_a_trial_between_two_shares_keeps_its_place_on_the_page(store: Store, qu
         job = queue.claim()
         assert job is not None
         answer(store, queue, job)
-    list(decision.decide(store, queue))
+    list(stages.decide(store, queue))
     waiting = [row for row in store.rows() if row.state == "queued"]
     assert waiting
     assert all(row.has_result for row in waiting)

@@ -1,0 +1,130 @@
+"""The results that a meeting decides between: the knee, the smallest within a margin, the best that fits a memory.
+
+What a pick is made from is a front: only results that stand on it are considered, and results that are simulated or
+flattered never, except where the knee itself is simulated.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from engine import words
+from engine.costs import gigabytes, memory_bytes
+from engine.front import Front, flattered, is_dense
+from engine.row import Row
+
+KINDS = {
+    "knee": "The knee",
+    "within": "Smallest within the margin",
+    "fits": "Best that fits the memory",
+    "original": "The original",
+}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What picks and costs are made for; the picks are kinds or trial ids, the first is the recommendation."""
+
+    picks: tuple[str, ...] = ("knee", "within")
+    points: float = 2.0  # how far below the original the quality may lie
+    memory_gb: float = 1.0  # 10^9 bytes
+    price_per_hour: float = 0.1  # of the machine, in any currency
+
+    @property
+    def memory_bytes(self) -> float:
+        return self.memory_gb * 1e9
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One pick: what it is called, its result (None where there is none), and why it is that one."""
+
+    name: str
+    row: Row | None
+    why: str
+
+
+def choose(front: Front, terms: Terms) -> list[Choice]:
+    """The picks in their order; one result that is picked twice stands once, under both names."""
+    found: list[Choice] = []
+    for kind in terms.picks:
+        choice = _choice(front, kind, terms)
+        same = next((n for n, c in enumerate(found) if c.row and choice.row and c.row is choice.row), None)
+        if same is None:
+            found.append(choice)
+        else:
+            name = choice.name[0].lower() + choice.name[1:]
+            found[same] = replace(
+                found[same], name=f"{found[same].name}, {name}", why=f"{found[same].why} {choice.why}"
+            )
+    return found
+
+
+def recommended(choices: Sequence[Choice]) -> Choice | None:
+    """The first pick that is a result."""
+    return next((choice for choice in choices if choice.row is not None), None)
+
+
+def within(front: Front, points: float) -> Row | None:
+    """The smallest real result that is shown to lose at most so many points of the front's quality; maybe the original.
+
+    Of accuracy the whole 95% interval of the paired change must lie above; of the next word, the share itself.
+    """
+    fitting = [row for row in _sound(front) if (loss := _most_lost(row, front)) is not None and loss <= points / 100]
+    return min(fitting, key=lambda row: row.value("weight_bytes") or 0.0, default=None)
+
+
+def fits(front: Front, memory: float) -> Row | None:
+    """The real result of best quality that was measured to run within so many bytes, the smaller one of two equals."""
+    name, sign = front.y.name, 1.0 if front.y.better == "higher" else -1.0
+    sound = [row for row in _sound(front) if (need := memory_bytes(row)) is not None and need <= memory]
+    return max(
+        sound, key=lambda row: (sign * (row.value(name) or 0.0), -(row.value("weight_bytes") or 0.0)), default=None
+    )
+
+
+def _choice(front: Front, kind: str, terms: Terms) -> Choice:
+    if kind == "knee":
+        row = front.knee.row if front.knee else None
+        return Choice(
+            KINDS[kind], row, words.knee(front) or "No knee: a front needs at least three results that differ."
+        )
+    if kind == "within":
+        name = f"Smallest within {terms.points:g} points"
+        row = within(front, terms.points)
+        return Choice(name, row, _why_within(row, front, terms.points))
+    if kind == "fits":
+        row = fits(front, terms.memory_bytes)
+        budget = gigabytes(terms.memory_bytes)
+        why = f"The best that was measured to run in {budget}." if row else f"Nothing was measured to run in {budget}."
+        return Choice(f"Best that fits {budget}", row, why)
+    if kind == "original":
+        return Choice(KINDS[kind], front.dense, "What all others are compared with.")
+    row = next((row for row in front.points if row.trial_id == kind), None)
+    return Choice("Chosen", row, "Chosen by hand." if row else "It is not on these axes.")
+
+
+def _why_within(row: Row | None, front: Front, points: float) -> str:
+    margin = f"{points:g} point{'' if points == 1 else 's'}"
+    if front.y.name == "top1_agreement":
+        what = f"to keep the original's next word {100 - points:g}% of the time"
+    else:
+        what = f"to stay within {margin} of the original's {front.y.label.lower()}, at 95% confidence"
+    if row is None or is_dense(row):
+        return f"No smaller result is shown {what}."
+    return f"The smallest that is shown {what}."
+
+
+def _sound(front: Front) -> list[Row]:
+    return [row for row in front.points if not row.simulated and not flattered(row)]
+
+
+def _most_lost(row: Row, front: Front) -> float | None:
+    """How much of the quality a result may have lost at most, as a share; None where that is not known."""
+    if is_dense(row):
+        return 0.0
+    name = front.y.name
+    if name == "top1_agreement":
+        kept = row.value("top1_agreement")
+        return None if kept is None else 1 - kept
+    low = row.value(f"{name}_change_low")
+    return None if low is None else max(0.0, -low)

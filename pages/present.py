@@ -1,0 +1,189 @@
+"""Present: one question, one recommendation and one front, large enough for a room; and all of it to take along."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+
+import streamlit as st
+
+from engine import assets, report, words
+from engine.costs import HOW, money
+from engine.decision import decide, units
+from engine.front import PRESETS, Front, telling_quality
+from engine.picks import KINDS, Choice, Terms, choose, recommended
+from engine.report import Origin
+from engine.row import Row
+from engine.spec import DEFAULT_MODEL
+from pages.shared import chart, frame, link, markup, saved_sweeps, stage, stored, take_along, view
+from pages.shared.markup import Figure
+from pages.shared.result_words import group_name
+from pages.shared.stored import Group
+from pages.shared.view import State, Value
+
+PAGE = "present"
+USUAL = Terms()
+AXES = {"size-quality": "Size", "speed-quality": "Speed", "memory-quality": "Memory"}
+ORIGINS = {"mine": report.OWN, "recorded": report.SHIPPED, "saved": report.SAVED}
+
+
+def main() -> None:
+    stage.dress()
+    found = {group.key: group for group in stored.groups() if stored.dense_of(group.rows)}
+    if not found:
+        draw_empty()
+        return
+    values = view_values(found)
+    view.restore(PAGE, values)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        group = draw_choices(found)
+        draw_budgets()
+        saved_sweeps.draw(PAGE, found)
+    state = view.keep(PAGE, values)
+    draw_view(group, state, view.query(values, state))
+
+
+def draw_empty() -> None:
+    """What to do while there is nothing to present."""
+    stage.title("Nothing to present yet")
+    stage.text("Measure a sweep, or open one that somebody saved: its front, a pick and a report come from it.")
+    with st.container(horizontal=True):
+        if st.button("New sweep", type="primary", key="present:new_sweep"):
+            st.switch_page("pages/new_sweep.py")
+        saved_sweeps.draw(PAGE, {})
+
+
+def view_values(found: Mapping[str, Group]) -> dict[str, Value]:
+    """Everything that makes up this view, as it stands in the address."""
+    trials = [row.trial_id for group in found.values() for row in group.rows if row.state == "done"]
+    return {
+        "of": Value(next(iter(found)), allowed=tuple(found)),
+        "axes": Value("size-quality", allowed=tuple(AXES)),
+        "picks": Value(list(USUAL.picks), allowed=(*KINDS, *trials)),
+        "points": Value(USUAL.points, low=0.5, high=20.0),
+        "memory": Value(USUAL.memory_gb, low=0.01, high=10_000.0),
+        "price": Value(USUAL.price_per_hour, low=0.0, high=10_000.0),
+    }
+
+
+def draw_choices(found: Mapping[str, Group]) -> Group:
+    """What is presented, folded away: a meeting looks at the answer."""
+    with st.popover("Choose", icon=":material/tune:"):
+        key = st.selectbox(
+            "Results", list(found), key=view.key(PAGE, "of"), format_func=lambda k: group_name(found[k]),
+            help="Only results of the same model on the same questions can stand on one front.",
+        )  # fmt: skip
+        group = found[key]
+        st.segmented_control(
+            "Compare quality with", list(AXES), key=view.key(PAGE, "axes"), required=True, format_func=AXES.__getitem__
+        )
+        labels = words.distinct_labels([row for row in group.rows if row.state == "done"])
+        picks = view.key(PAGE, "picks")
+        st.session_state[picks] = [pick for pick in st.session_state[picks] if pick in KINDS or pick in labels]
+        st.multiselect(
+            "Picks", [*KINDS, *labels], key=picks, format_func=lambda pick: KINDS.get(pick) or labels[pick],
+            help="The first of them is the recommendation.",
+        )  # fmt: skip
+        st.number_input(
+            "Margin in points", 0.5, 20.0, step=0.5, format="%g", key=view.key(PAGE, "points"),
+            help="How far below the original the quality of “smallest within the margin” may lie.",
+        )  # fmt: skip
+    return group
+
+
+def draw_budgets() -> None:
+    """What the room asks to change: the memory there is, and the price of an hour."""
+    st.number_input(
+        "Memory budget (GB)", 0.01, 10_000.0, step=0.25, format="%g", key=view.key(PAGE, "memory"), width=150,
+        help="GB of 10⁹ bytes, held against the peak memory of running a result.",
+    )  # fmt: skip
+    st.number_input(
+        "Price of an hour", 0.0, 10_000.0, step=0.05, format="%g", key=view.key(PAGE, "price"), width=150,
+        help="What the machine costs for an hour, in any currency: costs come out in the same.",
+    )  # fmt: skip
+
+
+def draw_view(group: Group, state: Mapping[str, State], link_query: str) -> None:
+    terms = Terms(
+        tuple(state["picks"]),  # type: ignore[arg-type]
+        *(float(str(state[name])) for name in ("points", "memory", "price")),
+    )
+    comparison = group.comparison
+    x, y = PRESETS[str(state["axes"])][0], telling_quality(group.rows, comparison.id)
+    front = stored.front_of(group.rows, x, y, comparison.id)
+    choices = choose(front, terms)
+    stage.title(report.question(comparison.model))
+    best = recommended(choices)
+    if best is None or best.row is None:
+        stage.text(" ".join(choice.why for choice in choices) or "Choose a pick, and it is explained here.")
+    else:
+        stage.decision(decide(best.row, front))
+        stage.figures(large_figures(best.row, front, terms))
+    rings = [choice.row.trial_id for choice in choices if choice.row]
+    stage.head(f"{front.y.label} over {front.x.label.lower()}")
+    chart.draw_front(group.rows, x, y, key="present:front", comparison=comparison.id, highlighted=rings, stage=True)
+    draw_picks(choices, front, terms)
+    draw_notes(group, front)
+    with st.container(horizontal=True):
+        make = partial(write_report, group, str(state["axes"]), terms)
+        st.download_button(
+            "Download the report", make, f"kneepoint-{comparison.id}.html", "text/html", key="present:report",
+            on_click="ignore", type="primary", help="One file with charts that answer, which opens without a network.",
+        )  # fmt: skip
+        take_along.csv_button(group.rows, front, "present:csv")
+        link.copy_button(link_query, key="present:copy")
+
+
+def large_figures(row: Row, front: Front, terms: Terms) -> list[Figure]:
+    """Memory, speed and cost of the recommendation, each beside the original's."""
+    now, budget = units(row, front, terms), f"{terms.memory_gb:g} GB"
+    was = units(front.dense, front, terms) if front.dense else now
+    room = "not measured" if now.fits == words.NOTHING else f"{now.fits} in {budget}"
+    price = f"at {money(terms.price_per_hour)} an hour; the original {was.cost_per_million}"
+    return [
+        Figure("Memory to run", now.memory, room, markup.definition("peak_memory_bytes")),
+        Figure(
+            "Tokens a second", now.tokens_per_second, f"one text at a time; the original {was.tokens_per_second}", HOW
+        ),
+        Figure("A million tokens", now.cost_per_million, price, HOW),
+    ]
+
+
+def draw_picks(choices: list[Choice], front: Front, terms: Terms) -> None:
+    """All picks and the original in a stakeholder's units, and why each is one."""
+    stage.head("The picks")
+    quality = {"top1_agreement": "Same next word"}.get(front.y.name, front.y.label)
+    heads = ("Pick", "Result", "Weights", quality, "Memory", f"In {terms.memory_gb:g} GB", "Tokens/s", "Per million")
+    lines = []
+    for choice in choices:
+        if choice.row is None:
+            lines.append((choice.name, "None", *[words.NOTHING] * 6))
+        else:
+            u = units(choice.row, front, terms)
+            figures = (u.weights, u.quality, u.memory, u.fits, u.tokens_per_second, u.cost_per_million)
+            lines.append((choice.name, words.short_label(choice.row) + words.marks(choice.row), *figures))
+    stage.table(heads, lines, texts=2)
+    stage.text(" ".join(choice.why for choice in choices))
+
+
+def draw_notes(group: Group, front: Front) -> None:
+    """What must be said once: where it was measured, how costs are made, what the numbers can't show."""
+    row = front.dense or group.rows[0]
+    markup.chips([(group.chip, "Results of others are only read."), *((part, "") for part in words.protocol(row))])
+    markup.soft(HOW)
+    if words.guessing(front.dense):
+        markup.soft(words.guessing(front.dense))
+    if group.comparison.model == DEFAULT_MODEL:
+        markup.soft(assets.CAVEAT)
+
+
+def write_report(group: Group, axes: str, terms: Terms) -> str:
+    """The report of what the page shows."""
+    weights = ""
+    if group.origin == "mine":
+        weights = stored.store().trial(group.rows[0].trial_id).weights_sha256
+    origin = Origin(ORIGINS[group.origin], weights)
+    return report.write(group.rows, axes, terms, origin, datetime.now(), group.comparison.id)
+
+
+frame.guard()
+main()
