@@ -1,18 +1,12 @@
 """Prompts in the store: asked, answered, stopped, and bounded in number."""
 
-import sqlite3
-from pathlib import Path
-
 import pytest
-from sqlalchemy import inspect
 
 from engine.errors import InputError
 from engine.store import Generations, Store, generations
 from engine.store.generations import LONGEST_PROMPT, MOST_TOKENS
 from tests.fake_trial import made
-from tests.store.filled import set_version
 
-VERSION_1 = {"meta", "trials", "failures", "items", "progress", "sweeps", "sweep_trials", "cancel_requests", "workers"}
 NAMES, TRIALS = ("a", "b"), (made(), made(8))
 
 
@@ -109,17 +103,3 @@ def test_what_can_not_be_asked_is_refused_in_a_sentence(asked: Generations, prom
     with pytest.raises(InputError, match=says):
         asked.ask(NAMES, TRIALS, prompt, True, most)
     assert asked.newest(NAMES) is None
-
-
-def test_a_store_of_version_1_is_brought_to_this_one(url: str, store: Store, tmp_path: Path) -> None:
-    store.submit([made(8)], ["size"])
-    set_version(store, 1)
-    store.close()
-    with sqlite3.connect(tmp_path / "store.db") as old:
-        for table in set(inspect(store.database.engine).get_table_names()) - VERSION_1:
-            old.execute(f"DROP TABLE {table}")
-    opened = Store(url)
-    ask(Generations(opened))
-    assert opened.row(made(8).id).state == "queued"
-    assert {index["name"] for index in inspect(opened.database.engine).get_indexes("generations")}
-    opened.close()

@@ -97,7 +97,7 @@ DAMAGE = [
     (METRICS, ("[" * 100_000,), "can't be read"),
     ("UPDATE trials SET environment = ?", (json.dumps({"date": "yesterday"}),), "can't be read"),
     ("UPDATE items SET results = ?", (b"\x80\x04pickled",), "can't be read"),
-    ("UPDATE items SET results = ?", (zlib.compress(bytes(2_000_000)),), "take more than"),
+    ("UPDATE items SET results = ?", (zlib.compress(bytes(2_000_000)),), "takes more than"),
     ("UPDATE meta SET value = 99 WHERE name = 'version'", (), "newer Kneepoint"),
     ("CREATE TRIGGER t AFTER UPDATE ON meta BEGIN DELETE FROM trials; END", (), "no saved sweep"),
     ("CREATE VIEW v AS SELECT * FROM trials", (), "no saved sweep"),
