@@ -22,7 +22,7 @@ from engine.store.generations import LONGEST_PROMPT
 from engine.trials import make_unmeasured, unmeasured
 from pages.shared import markup, stored, tray
 
-PROMPT = "Why is the sky blue? Answer in two sentences."
+PROMPT = "What is the capital of France?"  # short, and what compression breaks shows at once
 STYLES = {"chat": "A message to answer", "plain": "A text to go on with"}
 LENGTHS = ("32", "64", "128", "256")
 LENGTH = "64"

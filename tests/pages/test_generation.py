@@ -57,7 +57,7 @@ def keys(app) -> list[str]:
 
 def test_a_prompt_stands_ready_and_nothing_runs(open_page, store, ids, woken):
     app = open_page("compare", trials=",".join(ids))
-    assert app.text_area(key="compare:generation:prompt").value.startswith("Why is the sky blue?")
+    assert app.text_area(key="compare:generation:prompt").value.startswith("What is the capital of France?")
     assert ASK in keys(app)
     assert STOP not in keys(app)
     assert 'class="kp-live"' not in said(app)
