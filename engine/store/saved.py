@@ -149,7 +149,7 @@ def _check(connection: Connection, ids: list[str]) -> None:
     try:
         for part in batches(ids):
             for row in connection.execute(_of(schema.trials, "id", part)).mappings():
-                _check_trial(row)
+                _check_trial(dict(row))
             for row in connection.execute(_of(schema.items, "trial_id", part)).mappings():
                 items.unpack(row["results"], MOST_BYTES)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error) as error:
