@@ -17,7 +17,7 @@ from engine.metrics import METRICS
 from engine.plots import horizontal, palette
 from engine.plots.axes import SMALL, TICK
 from engine.plots.marks import safe
-from engine.plots.palette import THEMES, Theme, ThemeName
+from engine.plots.palette import THEMES, Theme, ThemeName, mixed
 from engine.plots.placement import text_width
 from engine.row import Row
 from engine.tasks import TASKS
@@ -126,12 +126,6 @@ def bytes_figure(
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(barmode="stack", bargap=0.38, showlegend=True)
     return figure
-
-
-def mixed(colour: str, background: str, share: float) -> str:
-    """So much of a colour on a background, both as #RRGGBB."""
-    ends = [[int(text[i : i + 2], 16) for i in (1, 3, 5)] for text in (colour, background)]
-    return "#" + "".join(f"{round(share * a + (1 - share) * b):02X}" for a, b in zip(*ends, strict=True))
 
 
 def _bar(row: Row, name: str) -> Bar | None:

@@ -53,3 +53,9 @@ def family(name: str) -> Family:
 def colour(name: str, theme: Theme) -> str:
     """The colour of a family's marks on a theme."""
     return family(name).colour or theme.text
+
+
+def mixed(colour: str, background: str, share: float) -> str:
+    """So much of a colour on a background, both as #RRGGBB."""
+    ends = [[int(text[i : i + 2], 16) for i in (1, 3, 5)] for text in (colour, background)]
+    return "#" + "".join(f"{round(share * a + (1 - share) * b):02X}" for a, b in zip(*ends, strict=True))

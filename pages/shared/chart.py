@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.metrics import METRICS
-from engine.plots import front_figure
+from engine.plots import PLAIN, Extras, front_figure
 from engine.plots.palette import ThemeName
 from engine.row import Row
 from pages.shared import frame, stored
@@ -29,14 +29,20 @@ def draw_front(
     comparison: str | None = None,
     highlighted: Collection[str] = (),
     on_point: Callable[[str], None] | None = None,
+    extras: Extras = PLAIN,
 ) -> None:
     """Draw the front of `rows`; `on_point` is called with the trial id of a point that is clicked.
 
     The ring around a chosen point is drawn from `highlighted`: a selection can't be set from code.
     """
     theme: ThemeName = "dark" if frame.dark() else "light"
-    figure = _figure(rows, stored.stamp(rows), x, y, tuple(highlighted), theme, frame.narrow(), comparison)
+    figure = _figure(rows, stored.stamp(rows), x, y, tuple(highlighted), theme, frame.narrow(), comparison, extras)
     alt = _ALT.format(x=METRICS[x].label, y=METRICS[y].label, count=len(rows))
+    draw(figure, key=key, alt=alt, on_point=on_point)
+
+
+def draw(figure: go.Figure, *, key: str, alt: str, on_point: Callable[[str], None] | None = None) -> None:
+    """Draw a figure in its own theme; `on_point` is called with the customdata of a point that is clicked."""
     if on_point is None:
         st.plotly_chart(figure, key=key, theme=None, config=_CONFIG, alt=alt)
         return
@@ -60,7 +66,8 @@ def _figure(
     theme: ThemeName,
     compact: bool,
     comparison: str | None,
+    extras: Extras,
 ) -> go.Figure:
-    figure = front_figure(_rows, x, y, highlighted, theme, compact=compact, comparison=comparison)
+    figure = front_figure(_rows, x, y, highlighted, theme, compact=compact, comparison=comparison, extras=extras)
     figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"mode": "markers"})  # a click dims nothing
     return figure

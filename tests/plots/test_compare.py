@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.plots.compare import MEAN, bytes_figure, mixed, part_data, task_data, task_figure
+from engine.plots.compare import MEAN, bytes_figure, part_data, task_data, task_figure
+from engine.plots.palette import mixed
 from tests.made_rows import row, sweep
 
 ROWS = sweep()[0]
