@@ -30,6 +30,7 @@ SETTINGS = {
     "fraction": "Width sliced (share)",
 }
 FAMILY = "family"
+_SHORT = {"top1_agreement": "Same next word", "decode_speedup": "Speed-up"}  # metrics whose label is too long here
 
 
 class Axis(NamedTuple):
@@ -43,8 +44,8 @@ class Axis(NamedTuple):
 
 
 def settings_of(rows: Sequence[Row]) -> list[str]:
-    """The numeric settings that tell the rows' recipes apart, in the order they are declared above."""
-    found = {name: {setting(row, name) for row in rows} for name in SETTINGS}
+    """The numeric settings with more than one value among the rows' recipes, in the order they are declared above."""
+    found = {name: {setting(row, name) for row in rows} - {None} for name in SETTINGS}
     return [name for name, values in found.items() if len(values) > 1]
 
 
@@ -64,7 +65,7 @@ def choices(rows: Sequence[Row]) -> list[str]:
 
 
 def title(name: str) -> str:
-    return "Family" if name == FAMILY else SETTINGS.get(name) or METRICS[name].label
+    return "Family" if name == FAMILY else SETTINGS.get(name) or _SHORT.get(name) or METRICS[name].label
 
 
 def axes_of(rows: Sequence[Row], names: Sequence[str]) -> list[Axis]:
@@ -78,7 +79,7 @@ def parallel_figure(
     """One line a finished row over the axes of these names, coloured by family; compact: for about 390 px."""
     done, colours = [row for row in rows if row.state == "done"], THEMES[theme]
     order = _families(done)
-    figure = go.Figure(layout=frame(420, {"l": 60, "r": 50, "t": 70, "b": 20}, colours))
+    figure = go.Figure(layout=frame(440, {"l": 62, "r": 66, "t": 92 if compact else 76, "b": 20}, colours))
     if not done:
         return figure
     figure.add_trace(

@@ -178,7 +178,7 @@ def _write(
     room = (columns[node.depth + 1] - 12 if inner else look.width) - x - size / 2 - 10
     lines = wrap(node.label + (words.marks(node.row) if node.row else ""), max(14, int(room / _LETTER)), 2)
     text = "<br>".join([*(f"<b>{safe(line)}</b>" for line in lines), safe(_numbers(node, quality))])
-    place: dict[str, object] = {"xanchor": "left", "yanchor": "middle", "xshift": size / 2 + 6, "align": "left"}
+    place: dict[str, object] = {"xanchor": "left", "yanchor": "middle", "xshift": size / 2 + 9, "align": "left"}
     if below:
         place = {"xanchor": "center", "yanchor": "top", "yshift": -size / 2 - 4, "align": "center"}
     font = {"size": SMALL if below else TICK, "color": colours.text}

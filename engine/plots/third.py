@@ -39,13 +39,13 @@ class Third(NamedTuple):
         return _SMALLEST if share is None else math.sqrt(_SMALLEST**2 + share * (_LARGEST**2 - _SMALLEST**2))
 
     @property
-    def legend(self) -> str:
-        """ "larger: more decoding speed-up, 0.85x to 1.3x; smallest: not measured" """
+    def legend(self) -> list[str]:
+        """What the marks mean, in parts: "larger: more decoding speed-up", "0.85x to 1.3x", "smallest: not measured"."""
         name = METRICS[self.metric].label.lower()
-        ends = " to ".join(words.format_value(self.metric, end) for end in (self.low, self.high))
         sized = self.shown_by == "size"
-        rest = f"; {'smallest' if sized else 'no fill'}: not measured" if self.missing else ""
-        return f"{'larger' if sized else 'stronger shade'}: more {name}, {ends}{rest}"
+        ends = " to ".join(words.format_value(self.metric, end) for end in (self.low, self.high))
+        missing = [f"{'smallest' if sized else 'no fill'}: not measured"] if self.missing else []
+        return [f"{'larger' if sized else 'stronger shade'}: more {name}", ends, *missing]
 
 
 def find_third(rows: Sequence[Row], metric: str, shown_by: ShownBy) -> Third | None:

@@ -20,12 +20,13 @@ PRESET_NAMES = {
     "speed-quality": "Speed",
     "memory-quality": "Memory",
     SIDE_BY_SIDE: "Relative",
-    CUSTOM: "Other axes",
+    CUSTOM: "Other",
 }
 AXES = tuple(name for name, m in METRICS.items() if m.better != "none" and name != "perplexity_ratio")
 SCALES = {"auto": "Automatic", "log": "Logarithmic", "linear": "Linear"}
 SHOWN_BY = {"size": "Size", "shade": "Shade"}
 NO_THIRD = "none"
+_WIDTH = 560  # pixels that are left beside the sidebar and the panel on a small laptop
 
 
 def values(found: Mapping[str, Group]) -> dict[str, Value]:
@@ -81,7 +82,7 @@ def draw_controls(found: Mapping[str, Group], group: Group, state: Mapping[str, 
             st.segmented_control(
                 "Quality is", Y_CHOICES, key=view.key(PAGE, "quality"), required=True, format_func=_quality_name
             )
-        with st.popover("Marks and scales", icon=":material/tune:"):
+        with st.popover("Marks", icon=":material/tune:"):
             _draw_look()
     if state["axes"] == CUSTOM:
         for column, name, label in zip(st.columns(2), ("x", "y"), ("Across", "Up"), strict=True):
@@ -97,7 +98,7 @@ def draw_chart(
     comparison = front.comparison.id if front.comparison else None
     chart.draw_front(
         rows, front.x.name, front.y.name, key="explore:chart", comparison=comparison, highlighted=rings,
-        on_point=choose, extras=_extras(state),
+        on_point=choose, extras=_extras(state), width=_WIDTH,
     )  # fmt: skip
     _draw_left_out(front)
 

@@ -13,7 +13,6 @@ from pages.shared import chart, frame, markup, stored, view
 from pages.shared.view import State, Value
 
 PAGE = "explore"
-_ALWAYS = ("weight_bytes", "top1_agreement", "accuracy", "perplexity", "decode_speedup")
 _ALT = "Parallel coordinates of {count} results over {axes}"
 VALUES = {"lines": Value([], allowed=(parallel.FAMILY, *parallel.SETTINGS, *METRICS))}
 
@@ -23,7 +22,7 @@ def draw(rows: Sequence[Row], state: Mapping[str, State]) -> None:
     offered = parallel.choices(rows)
     chosen = [name for name in state["lines"] if name in offered] if isinstance(state["lines"], list) else []
     st.session_state[view.key(PAGE, "lines")] = chosen
-    names = chosen or proposed(rows, offered)
+    names = chosen or proposed(rows, offered, str(state["quality"]))
     st.multiselect(
         "Axes", offered, key=view.key(PAGE, "lines"), format_func=parallel.title, max_selections=parallel.MOST,
         placeholder=", ".join(parallel.title(name) for name in names),
@@ -39,9 +38,10 @@ def draw(rows: Sequence[Row], state: Mapping[str, State]) -> None:
     chart.draw(figure, key="explore:parallel", alt=_ALT.format(count=count, axes=", ".join(map(parallel.title, names))))
 
 
-def proposed(rows: Sequence[Row], offered: Sequence[str]) -> list[str]:
-    """The family, up to three settings that differ, and the main metrics; on a phone fewer, the metrics first."""
-    metrics = [name for name in _ALWAYS if name in offered]
+def proposed(rows: Sequence[Row], offered: Sequence[str], quality: str) -> list[str]:
+    """The family, up to three settings that differ, and the main metrics; on a phone the metrics only."""
+    main = dict.fromkeys(("weight_bytes", quality, "decode_speedup", "perplexity"))
+    metrics = [name for name in main if name in offered]
     if frame.narrow():
         return [parallel.FAMILY, *metrics[: parallel.MOST_COMPACT - 1]]
     settings = parallel.settings_of(rows)[: parallel.MOST - 1 - len(metrics)]

@@ -30,13 +30,17 @@ def draw_front(
     highlighted: Collection[str] = (),
     on_point: Callable[[str], None] | None = None,
     extras: Extras = PLAIN,
+    width: int | None = None,
 ) -> None:
     """Draw the front of `rows`; `on_point` is called with the trial id of a point that is clicked.
 
-    The ring around a chosen point is drawn from `highlighted`: a selection can't be set from code.
+    The ring around a chosen point is drawn from `highlighted`: a selection can't be set from code. width: the narrowest
+    that a window which is no phone's shows it, in pixels, unless it is that of a whole page.
     """
     theme: ThemeName = "dark" if frame.dark() else "light"
-    figure = _figure(rows, stored.stamp(rows), x, y, tuple(highlighted), theme, frame.narrow(), comparison, extras)
+    figure = _figure(
+        rows, stored.stamp(rows), x, y, tuple(highlighted), theme, frame.narrow(), comparison, extras, width
+    )
     alt = _ALT.format(x=METRICS[x].label, y=METRICS[y].label, count=len(rows))
     draw(figure, key=key, alt=alt, on_point=on_point)
 
@@ -67,7 +71,11 @@ def _figure(
     compact: bool,
     comparison: str | None,
     extras: Extras,
+    width: int | None,
 ) -> go.Figure:
-    figure = front_figure(_rows, x, y, highlighted, theme, compact=compact, comparison=comparison, extras=extras)
+    figure = front_figure(
+        _rows, x, y, highlighted, theme, compact=compact, comparison=comparison, extras=extras,
+        width=None if compact else width,
+    )  # fmt: skip
     figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"mode": "markers"})  # a click dims nothing
     return figure

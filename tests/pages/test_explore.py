@@ -81,7 +81,9 @@ def test_names_of_models_cannot_inject_html(open_page, store):
 def test_the_smallest_result_within_limits_is_named_with_why_the_next_one_fails(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page("explore", loss="15", most="200")
-    assert "is the smallest result within 15 points of the original at 95% confidence and of at most 200 MB" in said(app)
+    assert "is the smallest result within 15 points of the original at 95% confidence and of at most 200 MB" in said(
+        app
+    )
     assert "; the next smaller, " in said(app)
     app.button(key="explore:pick").click().run()
     assert app.query_params["trial"]
@@ -148,18 +150,25 @@ def test_two_sweeps_show_how_their_fronts_differ(open_page, store):
     assert "of Small</span>" in said(app)
 
 
-def test_relative_axes_take_published_figures_and_other_models(open_page, store):
+def test_relative_axes_take_published_figures_when_asked(open_page, store):
     filling.fill(store, filling.make_trials())
-    filling.fill(store, filling.make_trials(model="another"), name="Another")
     app = open_page("explore", axes="relative", quality="perplexity")
-    assert app.toggle(key="explore:papers").value is False
+    assert "arXiv" not in app.get("plotly_chart")[0].proto.spec
     app.toggle(key="explore:papers").set_value(True).run()
-    drawn = app.get("plotly_chart")[0].proto.spec
-    assert "arXiv 2401.15024" in drawn
-    other = app.multiselect(key="explore:with").options
-    assert len(other) == 1
-    found = [key for key in app.session_state["explore:with"]]
-    assert found == []
+    assert "arXiv 2401.15024" in app.get("plotly_chart")[0].proto.spec
+    assert app.query_params["papers"] == "yes"
+    assert len(app.dataframe[0].value) == len(filling.SWEEP)
+
+
+def test_several_models_stand_on_one_front_on_relative_axes_only(open_page, store):
+    filling.fill(store, filling.make_trials())
+    filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=8"], model="another"), name="Another")
+    other = next(row for row in store.rows() if row.model == "another" and row.recipe != "dense")
+    together = {"with": f"mine-{other.comparison_id}"}
+    assert other.trial_id not in open_page("explore", **together).get("plotly_chart")[0].proto.spec
+    app = open_page("explore", axes="relative", trial=other.trial_id, **together)
+    assert other.trial_id in app.get("plotly_chart")[0].proto.spec
+    assert "8-bit" in said(app)
 
 
 def test_a_third_metric_and_the_scales_come_back_from_the_address(open_page, store):

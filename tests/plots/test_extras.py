@@ -19,7 +19,7 @@ def test_area_grows_with_the_third_metric_and_what_lacks_it_is_smallest() -> Non
     fastest, slowest, missing = (sizes[ROWS[n].trial_id] for n in (7, 0, 3))
     assert (fastest, slowest, missing) == (26, 6, 6)
     assert data.third is not None
-    assert data.third.legend == "larger: more decoding speed-up, 1.00x to 1.6x; smallest: not measured"
+    assert data.third.legend == ["larger: more decoding speed-up", "1.00x to 1.6x", "smallest: not measured"]
 
 
 def test_the_share_of_a_logarithmic_metric_is_taken_on_its_logarithm() -> None:

@@ -11,7 +11,7 @@ ROWS = sweep()[0]
 
 
 def test_the_settings_that_differ_are_offered_after_the_family() -> None:
-    assert parallel.choices(ROWS)[:6] == ["family", "bits", "group_size", "sparsity", "count", "fraction"]
+    assert parallel.choices(ROWS)[:4] == ["family", "bits", "fraction", "weight_bytes"]
     assert parallel.settings_of(ROWS[1:3]) == ["bits"]
     assert "peak_memory_bytes" not in parallel.choices(ROWS)
 
