@@ -40,7 +40,7 @@ class Third(NamedTuple):
 
     @property
     def legend(self) -> list[str]:
-        """What the marks mean, in parts: "larger: more decoding speed-up", "0.85x to 1.3x", "smallest: not measured"."""
+        """What the marks mean, in parts: "larger: more decoding speed-up", "0.85x to 1.3x"."""
         name = METRICS[self.metric].label.lower()
         sized = self.shown_by == "size"
         ends = " to ".join(words.format_value(self.metric, end) for end in (self.low, self.high))

@@ -45,7 +45,7 @@ def draw(group: Group, rows: Sequence[Row], state: Mapping[str, State], choose: 
         if not held:
             markup.soft("Move a limit, and the smallest result that keeps to all of them is named here, with why.")
             return None
-        found = smallest_within(rows, held)
+        found = _pick(rows, stored.stamp(rows), held)
         markup.text(explain(found))
         if found.row is not None:
             st.button("Look at it", key="explore:pick", on_click=choose, args=(found.row.trial_id,))
@@ -66,6 +66,11 @@ def limits(state: Mapping[str, State], dense: Row | None) -> list[Limit]:
     if state["faster"] != ANY:
         found.append(Limit("decode_speedup", float(str(state["faster"]))))
     return found
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _pick(_rows: Sequence[Row], key: int, held: Sequence[Limit]) -> Pick:
+    return smallest_within(_rows, held)
 
 
 def _draw_quality(dense: Row | None) -> None:
