@@ -60,6 +60,7 @@ _ALL = (
     _bytes("peak_memory_bytes", "Peak memory", "Peak resident memory of a fresh process that loads the checkpoint and generates, less one that only imports.", measure="memory"),
     _bytes("compress_peak_memory_bytes", "Peak memory to compress", "Peak resident memory of the process that compressed the model.", measure="memory"),
     Metric("perplexity", "Perplexity", "", "lower", "exp of the mean token loss on the protocol's text, held-out Wikipedia passages unless another was chosen: windows without overlap, token level.", "perplexity", "log"),
+    Metric("perplexity_ratio", "Perplexity against the original", "x", "lower", "Perplexity over the dense model's on the same text.", "perplexity", "log"),
     Metric("kl_to_dense", "Divergence from the original", "nats", "lower", "KL(dense || compressed) of the next-token distributions in nats a token, mean over the positions that perplexity is measured at.", "perplexity"),
     Metric("loss_change", "Change in loss", "nats", "lower", "Mean token loss less the dense model's in nats a token, paired on the same windows.", "perplexity"),
     Metric("top1_agreement", "Same next word as the original", "%", "higher", "Share of the text's positions whose most likely next token is the dense model's.", "perplexity"),

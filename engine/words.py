@@ -16,7 +16,7 @@ from engine.spec import parse
 from engine.stats import Interval, distinguishable
 
 MINUS, PLUS_MINUS, UP, NOTHING = "\u2212", "\u00b1", "\u2191", "\u2013"
-PERPLEXITY_LIMIT = 1000.0
+PERPLEXITY_LIMIT, PERPLEXITY_RATIO_LIMIT = 1000.0, 50.0  # where an axis ends; what lies beyond is drawn there
 SIMULATED = "Simulated: its bytes are real, but no kernel here runs it packed, so it has no speed or memory of its own."
 ZEROS_SIMULATED = "Simulated: dense kernels multiply its zeros like any number, so it is neither faster nor smaller."
 _CLAUSE = re.compile(r", (?![^(]*\))| (?=\()")  # a comma outside parentheses, or what stands inside them
@@ -26,9 +26,9 @@ def format_value(name: str, value: float | None) -> str:
     """A metric's value with its unit and sensible digits: 86.4 MB, 3.1x, 44.6%, 12.4 ms; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return NOTHING
-    if name.startswith("perplexity"):
-        return f"over {PERPLEXITY_LIMIT:,.0f} {UP}" if value > PERPLEXITY_LIMIT else _digits(value)
     unit = metric(name).unit
+    if name.startswith("perplexity") and not unit:
+        return f"over {PERPLEXITY_LIMIT:,.0f} {UP}" if value > PERPLEXITY_LIMIT else _digits(value)
     if unit == "MB":
         return f"{megabytes(value)} MB"
     if unit == "%":

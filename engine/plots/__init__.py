@@ -2,9 +2,20 @@
 
 from engine.front import PRESETS
 from engine.plots.figure import front_figure
-from engine.plots.marks import FrontData, Mark, front_data
+from engine.plots.marks import PLAIN, Extras, FrontData, Mark, front_data
 from engine.plots.palette import FAMILIES, THEMES
 
 Y_CHOICES = ("accuracy", "top1_agreement", "perplexity")
 
-__all__ = ["FAMILIES", "PRESETS", "THEMES", "Y_CHOICES", "FrontData", "Mark", "front_data", "front_figure"]
+__all__ = [
+    "FAMILIES",
+    "PLAIN",
+    "PRESETS",
+    "THEMES",
+    "Y_CHOICES",
+    "Extras",
+    "FrontData",
+    "Mark",
+    "front_data",
+    "front_figure",
+]

@@ -78,7 +78,7 @@ def axis_name(metric: Metric) -> str:
 def _axis(metric: Metric, ends: tuple[float, float], most: int, colours: Theme) -> dict[str, Any]:
     log = metric.scale == "log"
     name = axis_name(metric)
-    unit = {"x": "times the original", "": ""}.get(metric.unit, metric.unit)
+    unit = {"x": "times the original" if metric.timed else "", "": ""}.get(metric.unit, metric.unit)
     details = ", ".join(part for part in (unit, "log scale" if log else "") if part)
     title = f"{name} ({details})" if details else name
     axis: dict[str, Any] = {
@@ -91,7 +91,7 @@ def _axis(metric: Metric, ends: tuple[float, float], most: int, colours: Theme) 
         suffix = "x" if metric.unit == "x" else ""
         axis |= {"tickvals": ticks, "ticktext": [f"{tick:,g}{suffix}" for tick in ticks]}
     else:
-        axis |= {"nticks": most}
+        axis |= {"nticks": most, "ticksuffix": "x" if metric.unit == "x" else ""}
     return axis
 
 
@@ -125,7 +125,7 @@ def _ratio_axis(data: FrontData, compact: bool, colours: Theme) -> dict[str, Any
     ratios = [r for r in (100, 50, 20, 10, 5, 3, 2, 1.5, 1.2, 1) if low <= whole / r <= high]
     ratios = [r for r in ratios if r != 1.2 or ratios[0] <= 1.5]
     return {
-        "type": "log",
+        "type": data.front.x.scale,
         "matches": "x",
         "overlaying": "x",
         "side": "top",
@@ -150,13 +150,18 @@ def subtitle(data: FrontData, width: float, compact: bool) -> tuple[str, ...]:
     if some is None:
         return ()
     kinds = {mark.kind for mark in data.marks}
-    key = [] if compact else ["filled: on the front"]
-    key += ["hollow: dominated"] if "dominated" in kinds else []
+    if data.third and data.third.shown_by == "shade":
+        key = ["larger: on the front"]
+    else:
+        key = [] if compact else ["filled: on the front"]
+        key += ["hollow: dominated"] if "dominated" in kinds else []
     key += ["dot inside: simulated"] if any(m.row.simulated for m in data.marks) else []
     key += ["✕: failed"] if "failed" in kinds else []
     flattered = any(front.flattered(m.row) for m in data.marks)
     key += ["†: own grid" if compact else "†: flattered by the model's own 4-bit grid"] if flattered else []
     key += ["whiskers: 95%, paired"] if any(m.low is not None for m in data.marks) else []
+    key += data.third.legend if data.third else []
+    key += ["crosses: published, other models and texts"] if data.papers else []
     questions = some.value("questions") if found.y.measure == "accuracy" else None
     characters = int(width / (SMALL * 0.52))
     about = words.protocol(some, questions)

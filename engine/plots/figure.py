@@ -14,9 +14,10 @@ import plotly.graph_objects as go
 from engine.plots import palette
 from engine.plots.axes import LABEL, SMALL, Canvas, layout
 from engine.plots.labels import BETTER, LineLabel, better_corner, place_labels
-from engine.plots.marks import FrontData, Mark, front_data, safe, unit
-from engine.plots.palette import THEMES, Theme, ThemeName
+from engine.plots.marks import PLAIN, Extras, FrontData, Mark, front_data, safe, unit
+from engine.plots.palette import THEMES, Theme, ThemeName, mixed
 from engine.plots.placement import Placed
+from engine.plots.published_marks import SIZE, PaperMark, paper_traces
 from engine.row import Row
 from engine.spec import parse
 
@@ -32,6 +33,7 @@ def front_figure(
     comparison: str | None = None,
     width: int | None = None,
     height: int | None = None,
+    extras: Extras = PLAIN,
 ) -> go.Figure:
     """The front of `rows` as a figure that fills its container's width.
 
@@ -39,7 +41,7 @@ def front_figure(
     figure will be shown, in pixels (360 when compact, else 720): labels are placed for it, and stay apart where it is
     wider.
     """
-    data = front_data(rows, x, y, comparison)
+    data = front_data(rows, x, y, comparison, extras)
     colours = THEMES[theme]
     canvas = Canvas(width or (360 if compact else 720), height or (440 if compact else 520), compact, data)
     figure = go.Figure(layout=layout(data, canvas, colours))
@@ -55,20 +57,23 @@ def front_figure(
 
 def _traces(data: FrontData, highlighted: frozenset[str], colours: Theme) -> list[go.Scatter]:
     measured = [m for m in data.marks if m.kind != "failed"]
+    shaded = bool(data.third and data.third.shown_by == "shade")
     layers = [_step_trace(data, colours)]
     for kind in ("dominated", "front"):
         groups: dict[tuple[str, bool], list[Mark]] = {}
         for mark in measured:
             if mark.kind == kind:
                 groups.setdefault((mark.row.family, mark.row.simulated), []).append(mark)
-        layers += [_points(name, simulated, marks, colours) for (name, simulated), marks in groups.items()]
+        layers += [_points(name, simulated, marks, colours, shaded) for (name, simulated), marks in groups.items()]
+    layers += paper_traces(data.papers, colours)
     failed = [m for m in data.marks if m.kind == "failed"]
     if failed:
         cross = {"symbol": "x-thin", "size": 11, "line": {"width": 2.5, "color": colours.text}}
         layers.append(_scatter(failed, "failed", marker=cross, cliponaxis=False))
     ringed = [m for m in measured if m.row.trial_id in highlighted]
     if ringed:
-        ring = {"symbol": "circle-open", "size": 26, "color": colours.text, "line": {"width": 2.5}}
+        across = [max(26.0, mark.size + 11) for mark in ringed]
+        ring = {"symbol": "circle-open", "size": across, "color": colours.text, "line": {"width": 2.5}}
         layers.append(_scatter(ringed, "highlight", marker=ring, hoverinfo="skip"))
     if data.whole:
         layers.append(go.Scatter(x=[None], y=[None], xaxis="x2", hoverinfo="skip", name="ratio"))
@@ -81,11 +86,19 @@ def _step_trace(data: FrontData, colours: Theme) -> go.Scatter:
     return go.Scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip", name="front")
 
 
-def _points(family: str, simulated: bool, marks: Sequence[Mark], colours: Theme) -> go.Scatter:
-    """One family's marks of one kind: filled on the front, hollow when dominated, an open dot when simulated."""
+def _points(family: str, simulated: bool, marks: Sequence[Mark], colours: Theme, shaded: bool) -> go.Scatter:
+    """One family's marks of one kind: filled on the front, hollow when dominated, an open dot when simulated.
+
+    shaded: their fill is the third metric's, and the family's hue their outline only.
+    """
     look, hue, on = palette.family(family), palette.colour(family, colours), marks[0].kind == "front"
-    marker: dict[str, Any] = {"symbol": look.symbol, "size": marks[0].size, "opacity": 1}
-    if simulated:
+    sizes = [mark.size for mark in marks]
+    marker: dict[str, Any] = {"symbol": look.symbol, "size": sizes if len(set(sizes)) > 1 else sizes[0], "opacity": 1}
+    if shaded:
+        symbol = f"{look.symbol}-dot" if simulated else look.symbol
+        fills = [_shade(mark, colours) for mark in marks]
+        marker |= {"symbol": symbol, "color": fills, "line": {"width": 2.5 if on else 1.75, "color": hue}}
+    elif simulated:
         marker |= {"symbol": f"{look.symbol}-open-dot", "color": hue, "line": {"width": 2}}
     elif on:
         edge = (
@@ -97,6 +110,13 @@ def _points(family: str, simulated: bool, marks: Sequence[Mark], colours: Theme)
     else:
         marker |= {"color": colours.background, "line": {"width": 1.75, "color": hue}}
     return _scatter(marks, f"{family} {marks[0].kind}", marker=marker, error_y=_whiskers(marks, hue) if on else None)
+
+
+def _shade(mark: Mark, colours: Theme) -> str:
+    """The text colour, the stronger the larger the third metric; the background where it was not measured."""
+    return (
+        colours.background if mark.share is None else mixed(colours.text, colours.background, 0.1 + 0.75 * mark.share)
+    )
 
 
 def _ring(row: Row, colours: Theme) -> str:
@@ -152,7 +172,7 @@ def _draw_references(figure: go.Figure, data: FrontData, canvas: Canvas, colours
             **{"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"},
             **{"xshift": 12 - canvas.margin["l"], "yshift": 50 if data.whole else 8},
         )
-    for mark in data.marks:
+    for mark in (*data.marks, *data.papers):
         if mark.clipped:
             where = _at(data, mark.x, mark.y)
             font = {"size": 16, "color": colours.text}
@@ -169,14 +189,17 @@ def _draw_name(figure: go.Figure, name: LineLabel, data: FrontData, colours: The
 def _draw_label(figure: go.Figure, label: Placed, data: FrontData, colours: Theme) -> None:
     """A label at its box, with a thin line from its point where it lies apart."""
     wanted, box = label.wanted, label.box
-    mark = next(m for m in data.marks if m.row.trial_id == wanted.key)
+    paper = next((m for m in data.papers if m.key == wanted.key), None)
+    mark = paper or next(m for m in data.marks if m.row.trial_id == wanted.key)
+    size = SIZE if isinstance(mark, PaperMark) else mark.size
     text = "<br>".join(safe(line) for line in wanted.lines)
-    look: dict[str, Any] = {"text": text, "font": {"size": LABEL, "color": colours.text, "weight": 600}, "borderpad": 0}
+    font = {"size": SMALL, "color": colours.quiet} if paper else {"size": LABEL, "color": colours.text, "weight": 600}
+    look: dict[str, Any] = {"text": text, "font": font, "borderpad": 0}
     x_anchor, dx = _side(box.left - wanted.x, box.right - wanted.x, ("left", "center", "right"))
     y_anchor, dy = _side(box.bottom - wanted.y, box.top - wanted.y, ("bottom", "middle", "top"))
     look |= {"align": "left" if x_anchor == "left" else x_anchor, "xanchor": x_anchor, "yanchor": y_anchor}
     if label.led:
-        arrow = {"arrowhead": 0, "arrowwidth": 1, "arrowcolor": colours.quiet, "standoff": mark.size / 2 + 1}
+        arrow = {"arrowhead": 0, "arrowwidth": 1, "arrowcolor": colours.quiet, "standoff": size / 2 + 1}
         figure.add_annotation(**_at(data, mark.x, mark.y), **look, **arrow, showarrow=True, ax=dx, ay=-dy)
     else:
         figure.add_annotation(**_at(data, mark.x, mark.y), **look, showarrow=False, xshift=dx, yshift=dy)

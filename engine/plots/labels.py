@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from engine import words
 from engine.front import Front
-from engine.plots.axes import LABEL, Canvas
-from engine.plots.marks import FrontData, Mark
+from engine.plots.axes import LABEL, SMALL, Canvas
+from engine.plots.marks import FrontData, Mark, unit
 from engine.plots.placement import LINE_HEIGHT, Box, Placed, Wanted, covered, matrix, place, text_width, wrap
+from engine.plots.published_marks import SIZE, PaperMark, paper_label
 
 MOST_LABELS, MOST_LABELS_COMPACT = 7, 4
 BETTER = {(False, True): "better ↖", (False, False): "better ↙", (True, True): "better ↗", (True, False): "better ↘"}
@@ -44,7 +45,21 @@ def place_labels(data: FrontData, canvas: Canvas, highlighted: frozenset[str]) -
             names.append(_name_line(name, height, data, canvas, [*marks, *lines[: len(corners)]], taken))
             taken.append(names[-1].box)
     most = MOST_LABELS_COMPACT if canvas.compact else MOST_LABELS
-    return names, place(_wanted(data, canvas, highlighted), canvas.area, marks, lines, taken, most)
+    marks += [_paper_box(mark, canvas) for mark in data.papers]
+    labels = place(_wanted(data, canvas, highlighted), canvas.area, marks, lines, taken, most)
+    taken += [label.box for label in labels]
+    return names, [*labels, *place(_papers(data, canvas), canvas.area, marks, lines, taken, 2 * most)]
+
+
+def _papers(data: FrontData, canvas: Canvas) -> list[Wanted]:
+    """A label for the last figure of every model and method that papers give."""
+    last = {mark.figure[:2]: mark for mark in data.papers}
+    return [Wanted(mark.key, *canvas.pixel(mark.x, mark.y), (paper_label(mark),), SMALL) for mark in last.values()]
+
+
+def _paper_box(mark: PaperMark, canvas: Canvas) -> Box:
+    x, y = canvas.pixel(mark.x, mark.y)
+    return Box(x, y, x, y).grown(SIZE / 2 + 1)
 
 
 def _wanted(data: FrontData, canvas: Canvas, highlighted: frozenset[str]) -> list[Wanted]:
@@ -91,8 +106,7 @@ def _name_line(
     name: str, height: float, data: FrontData, canvas: Canvas, marks: Sequence[Box], taken: Sequence[Box]
 ) -> LineLabel:
     """The end and side of a reference line where its name covers least."""
-    scale = 100 if data.front.y.unit == "%" else 1
-    text = f"{name} {words.format_value(data.front.y.name, height / scale)}"
+    text = f"{name} {words.format_value(data.front.y.name, height / unit(data.front.y))}"
     wide, high = text_width(text, LABEL) + 4, LABEL * LINE_HEIGHT
     line = canvas.pixel(data.x_range[0], height)[1]
     obstacles = matrix(marks)

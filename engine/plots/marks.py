@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
 
 from engine import front, words
 from engine.front import Front, find_front
-from engine.metrics import Metric
+from engine.metrics import METRICS, Metric, Scale
 from engine.plots.placement import wrap
+from engine.plots.published_marks import PaperMark, paper_marks
+from engine.plots.third import ShownBy, Third, find_third
 from engine.row import Row
 
 FRONT_SIZE, DOMINATED_SIZE, DENSE_SIZE = 12, 8, 17  # pixels
@@ -27,10 +29,32 @@ class Mark:
     high: float | None
     clipped: bool  # its true y lies beyond the axis
     hover: str  # four lines of escaped HTML
+    across: float | None = None  # pixels, where a third metric decides them
+    share: float | None = None  # where the third metric lies between its ends, if its shade shows it
 
     @property
-    def size(self) -> int:
+    def size(self) -> float:
+        if self.across is not None and self.kind != "failed":
+            return self.across
         return DENSE_SIZE if front.is_dense(self.row) else FRONT_SIZE if self.kind == "front" else DOMINATED_SIZE
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a front is drawn with beyond its two metrics.
+
+    x_scale and y_scale: those of the metrics unless given; a logarithm is left where a value has none. third: a metric
+    that `shown_by` shows. papers: figures from papers, where the axes are relative to an original.
+    """
+
+    x_scale: Scale | None = None
+    y_scale: Scale | None = None
+    third: str = ""
+    shown_by: ShownBy = "size"
+    papers: bool = False
+
+
+PLAIN = Extras()
 
 
 @dataclass(frozen=True)
@@ -45,20 +69,29 @@ class FrontData:
     x_range: tuple[float, float]
     y_range: tuple[float, float]
     whole: float | None  # dense in bf16, on the x axis: where 1x stands
+    third: Third | None = None
+    papers: tuple[PaperMark, ...] = ()
 
 
 def front_data(
-    rows: Sequence[Row], x: str = "weight_bytes", y: str = "accuracy", comparison: str | None = None
+    rows: Sequence[Row],
+    x: str = "weight_bytes",
+    y: str = "accuracy",
+    comparison: str | None = None,
+    extras: Extras = PLAIN,
 ) -> FrontData:
     """What the front of `rows` shows: marks, step line, reference lines and ranges.
 
     Keep the dense row among filtered rows: the reference lines and the upper axis come from it. Raises InputError for
     a metric that can't be an axis.
     """
-    found = find_front(rows, x, y, comparison)
-    measured = [_mark(row, found) for row in found.points]
+    found = _scaled(find_front(rows, x, y, comparison), extras)
+    third = find_third(found.points, extras.third, extras.shown_by) if extras.third else None
+    papers = paper_marks(x, y) if extras.papers else ()
+    measured = [_mark(row, found, third) for row in found.points]
     original, guessing = _reference_heights(found)
-    x_range, y_range = _x_range(measured, found.x), _y_range(measured, original, guessing, found.y)
+    x_range = _x_range([*(mark.x for mark in measured), *(mark.x for mark in papers)], found.x)
+    y_range = _y_range(measured, [original, guessing, *(mark.y for mark in papers)], found.y)
     shown = found.comparison.id if found.comparison else None
     failed = [row for row in rows if row.state == "failed" and shown in (None, row.comparison_id)]
     crosses = [_failed_mark(row, n, found, x_range, y_range) for n, row in enumerate(failed)]
@@ -71,6 +104,8 @@ def front_data(
         x_range=x_range,
         y_range=y_range,
         whole=_whole(found) if x == "weight_bytes" else None,
+        third=third,
+        papers=papers,
     )
 
 
@@ -79,9 +114,19 @@ def unit(metric: Metric) -> float:
     return {"MB": 1e-6, "M": 1e-6, "%": 100.0, "points": 100.0}.get(metric.unit, 1.0)
 
 
-def _mark(row: Row, found: Front) -> Mark:
+def _scaled(found: Front, extras: Extras) -> Front:
+    """The front with its axes scaled as asked; which results stand on it, and its knee, stay the same."""
+    axes = {"x": extras.x_scale, "y": extras.y_scale}
+    for side, scale in axes.items():
+        metric: Metric = getattr(found, side)
+        if scale is not None and (scale == "linear" or all((row.value(metric.name) or 0) > 0 for row in found.points)):
+            found = replace(found, **{side: replace(metric, scale=scale)})
+    return found
+
+
+def _mark(row: Row, found: Front, third: Third | None) -> Mark:
     x, y = (row.value(m.name) or 0.0 for m in (found.x, found.y))
-    limit = words.PERPLEXITY_LIMIT if found.y.name == "perplexity" else math.inf
+    limit = _LIMITS.get(found.y.name, math.inf)
     span = front.whiskers(row, found.dense, found.y.name)
     scale = unit(found.y)
     on = row.trial_id in found.best_ids
@@ -93,8 +138,13 @@ def _mark(row: Row, found: Front) -> Mark:
         low=None if span is None else min(span.low, y) * scale,
         high=None if span is None else max(span.high, y) * scale,
         clipped=y > limit,
-        hover=_hover(row, found, on),
+        hover=_hover(row, found, on, third),
+        across=third.across(row) if third else None,
+        share=third.share(row) if third and third.shown_by == "shade" else None,
     )
+
+
+_LIMITS = {"perplexity": words.PERPLEXITY_LIMIT, "perplexity_ratio": words.PERPLEXITY_RATIO_LIMIT}
 
 
 def _failed_mark(row: Row, n: int, found: Front, x_range: tuple[float, float], y_range: tuple[float, float]) -> Mark:
@@ -109,8 +159,8 @@ def _failed_mark(row: Row, n: int, found: Front, x_range: tuple[float, float], y
     return Mark(row, "failed", x, base, None, None, False, hover)
 
 
-def _hover(row: Row, found: Front, on: bool) -> str:
-    """Four lines: what it is, its x, its y with what it keeps, and how to take it."""
+def _hover(row: Row, found: Front, on: bool, third: Third | None) -> str:
+    """Four lines: what it is, its x, its y with what it keeps, and how to take it; and of which model, of several."""
     x, y = found.x, found.y
     ratio = row.value("compression_ratio")
     across = words.format_value(x.name, row.value(x.name))
@@ -126,7 +176,10 @@ def _hover(row: Row, found: Front, on: bool) -> str:
     status += ["simulated, no kernel"] if row.simulated else []
     status += ["† flattered by the model's own 4-bit grid"] if front.flattered(row) else []
     status += ["recorded"] if row.recorded else []
-    return "<br>".join([f"<b>{safe(row.label)}</b>", safe(across), safe(up), safe(" · ".join(status))])
+    if third:
+        up += f" · {METRICS[third.metric].label.lower()}: {words.format_value(third.metric, row.value(third.metric))}"
+    several = [safe(row.model)] if len({other.model for other in found.points}) > 1 else []
+    return "<br>".join([f"<b>{safe(row.label)}</b>", *several, safe(across), safe(up), safe(" · ".join(status))])
 
 
 def safe(text: str) -> str:
@@ -138,15 +191,15 @@ def _reference_heights(found: Front) -> tuple[float | None, float | None]:
     """The heights of "original" and "guessing"; only accuracies have the latter."""
     scale, name = unit(found.y), found.y.name
     dense = found.dense.value(name) if found.dense else None
-    if name == "top1_agreement" and found.dense:
+    if name in ("top1_agreement", "perplexity_ratio") and found.dense:
         dense = 1.0
     source = next((r for r in (found.dense, *found.points) if r and r.value("accuracy_chance") is not None), None)
     chance = source.value("accuracy_chance") if source and name in ("accuracy", "accuracy_norm") else None
     return (None if dense is None else dense * scale, None if chance is None else chance * scale)
 
 
-def _x_range(marks: Sequence[Mark], x: Metric) -> tuple[float, float]:
-    values = [mark.x for mark in marks] or [1.0, 10.0]
+def _x_range(found: Sequence[float], x: Metric) -> tuple[float, float]:
+    values = found or [1.0, 10.0]
     low, high = min(values), max(values)
     if x.scale == "log":
         span = max(math.log10(high / low), 0.12)
@@ -155,10 +208,12 @@ def _x_range(marks: Sequence[Mark], x: Metric) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _y_range(marks: Sequence[Mark], original: float | None, guessing: float | None, y: Metric) -> tuple[float, float]:
+def _y_range(marks: Sequence[Mark], others: Sequence[float | None], y: Metric) -> tuple[float, float]:
     ends = [v for m in marks for v in ((m.low, m.high, m.y) if m.kind == "front" else (m.y,)) if v is not None]
-    values = [*ends, *(v for v in (original, guessing) if v is not None)] or [1.0, 10.0]
-    low, high = min(values), max(values)
+    values = [*ends, *(v for v in others if v is not None)]
+    if y.scale == "log":
+        values = [v for v in values if v > 0]
+    low, high = min(values, default=1.0), max(values, default=10.0)
     if y.scale == "log":
         span = max(math.log10(high / low), 0.1)
         return low / 10 ** (0.12 * span), high * 10 ** (0.12 * span)

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.metrics import METRICS
-from engine.plots import front_figure
+from engine.plots import PLAIN, Extras, front_figure
 from engine.plots.enlarge import STAGE, enlarged
 from engine.plots.palette import ThemeName
 from engine.row import Row
@@ -37,18 +37,33 @@ def draw_front(
     comparison: str | None = None,
     highlighted: Collection[str] = (),
     on_point: Callable[[str], None] | None = None,
+    extras: Extras = PLAIN,
+    width: int | None = None,
     stage: bool = False,
 ) -> None:
     """Draw the front of `rows`; `on_point` is called with the trial id of a point that is clicked.
 
-    The ring around a chosen point is drawn from `highlighted`: a selection can't be set from code. stage: with type
-    to be read across a room, where the window is wide enough for it.
+    The ring around a chosen point is drawn from `highlighted`: a selection can't be set from code. width: the narrowest
+    that a window which is no phone's shows it, in pixels, unless it is that of a whole page. stage: with type to be
+    read across a room, where the window is wide enough for it.
     """
+    compact = frame.narrow()
+    size: tuple[int | None, int | None] = (width, None)
+    if stage and not compact:
+        size = (round(_STAGE_WIDTH / STAGE), round(_STAGE_HEIGHT / STAGE))
     figure = _figure(
-        rows, stored.stamp(rows), x, y, tuple(highlighted), frame.theme(), frame.narrow(), comparison, stage
+        rows, stored.stamp(rows), x, y, tuple(highlighted), frame.theme(), compact, comparison, extras, size, stage
     )
-    settings = config(f"{x}-{y}".replace("_", "-"))
     alt = _ALT.format(x=METRICS[x].label, y=METRICS[y].label, count=len(rows))
+    draw(figure, key=key, alt=alt, name=f"{x}-{y}".replace("_", "-"), on_point=on_point)
+
+
+def draw(figure: go.Figure, *, key: str, alt: str, name: str, on_point: Callable[[str], None] | None = None) -> None:
+    """Draw a figure in its own theme; `on_point` is called with the customdata of a point that is clicked.
+
+    name: of the picture that can be taken along.
+    """
+    settings = config(name)
     if on_point is None:
         st.plotly_chart(figure, key=key, theme=None, config=settings, alt=alt)
         return
@@ -72,13 +87,15 @@ def _figure(
     theme: ThemeName,
     compact: bool,
     comparison: str | None,
+    extras: Extras,
+    size: tuple[int | None, int | None],
     stage: bool,
 ) -> go.Figure:
-    large = stage and not compact
-    sizes = (round(_STAGE_WIDTH / STAGE), round(_STAGE_HEIGHT / STAGE)) if large else (None, None)
+    width, height = (None, None) if compact else size
     figure = front_figure(
-        _rows, x, y, highlighted, theme, compact=compact, comparison=comparison, width=sizes[0], height=sizes[1]
-    )
-    figure = enlarged(figure) if large else figure
+        _rows, x, y, highlighted, theme, compact=compact, comparison=comparison, extras=extras,
+        width=width, height=height,
+    )  # fmt: skip
+    figure = enlarged(figure) if stage and not compact else figure
     figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"mode": "markers"})  # a click dims nothing
     return figure

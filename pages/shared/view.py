@@ -14,7 +14,9 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-State = str | float | bool | list[str]
+Range = tuple[float, float]  # both ends included
+State = str | float | bool | list[str] | Range
+ANY_RANGE: Range = (float("-inf"), float("inf"))
 SHARED = "session"  # stands for the page in the keys of shared values
 
 
@@ -39,6 +41,8 @@ class Value:
         if isinstance(self.default, list):
             parts = [part for part in text.split(",") if part]
             return parts if all(part in self.allowed for part in parts) else list(self.default)
+        if isinstance(self.default, tuple):
+            return self._range(text)
         if isinstance(self.default, float):
             return self._number(text)
         return text if not self.allowed or text in self.allowed else self.default
@@ -48,17 +52,29 @@ class Value:
             return "yes" if value else "no"
         if isinstance(value, float):
             return f"{value:.10g}"
+        if isinstance(value, tuple):
+            return "..".join(f"{end:.10g}" for end in value)
         return ",".join(value) if isinstance(value, list) else value
 
     def valid(self, value: object) -> bool:
         """Whether a value kept from before is still one that the page offers."""
         if isinstance(value, list):
             return isinstance(self.default, list) and all(part in self.allowed for part in value)
+        if isinstance(value, tuple):
+            return isinstance(self.default, tuple)
         if isinstance(value, str):
             return isinstance(self.default, str) and (not self.allowed or value in self.allowed)
         if isinstance(value, float) and not isinstance(self.default, bool):
             return isinstance(self.default, float) and self.low <= value <= self.high
         return isinstance(value, bool) and isinstance(self.default, bool)
+
+    def _range(self, text: str) -> Range:
+        """Both ends of "90..200"; the default where these are not two numbers, the smaller first."""
+        try:
+            low, high = (float(end) for end in text.split(".."))
+        except ValueError:
+            return self.default  # type: ignore[return-value]
+        return (low, high) if low <= high else self.default  # type: ignore[return-value]
 
     def _number(self, text: str) -> float:
         try:

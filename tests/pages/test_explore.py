@@ -83,3 +83,104 @@ def test_no_change_at_all_is_a_number_too(open_page, store):
     dense = next(row for row in store.rows() if row.recipe == "dense")
     assert dense.value("accuracy_change") == 0.0
     assert "Change in accuracy" in said(open_page("explore", trial=dense.trial_id))
+
+
+def test_the_smallest_result_within_limits_is_named_with_why_the_next_one_fails(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page("explore", loss="15", most="200")
+    assert "is the smallest result within 15 points of the original at 95% confidence and of at most 200 MB" in said(
+        app
+    )
+    assert "; the next smaller, " in said(app)
+    app.button(key="explore:pick").click().run()
+    assert app.query_params["trial"]
+    assert app.query_params["loss"] == "15"
+
+
+def test_limits_that_nothing_keeps_say_which_to_loosen(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page("explore", loss="1", most="60")
+    assert "There is no result within 1 point of the original" in said(app)
+    assert "loosen" in said(app)
+    assert not [button for button in app.button if button.key == "explore:pick"]
+
+
+def test_moving_a_limit_writes_it_to_the_address(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page("explore")
+    app.select_slider(key="explore:faster").set_value("1.2").run()
+    assert app.query_params["faster"] == "1.2"
+    size = next(slider for slider in app.slider if slider.key.startswith("explore:most:"))
+    size.set_value(150).run()
+    assert app.query_params["most"] == "150"
+    size = next(slider for slider in app.slider if slider.key.startswith("explore:most:"))
+    size.set_value(size.max).run()
+    assert "most" not in app.query_params
+
+
+def test_a_range_filters_every_view_and_stays_in_the_address(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page("explore", sizes="-inf..200")
+    sizes = [value for value in app.dataframe[0].value["Weights"] if value < 269]
+    assert sizes
+    assert max(sizes) <= 200
+    assert "without the filter" in said(app)
+    app.session_state["explore:tab"] = "Map"
+    app.run()
+    assert app.query_params["sizes"] == "-inf..200"
+    assert app.query_params["tab"] == "Map"
+
+
+def test_each_tab_draws_only_its_own_picture(open_page, store):
+    filling.fill(store, filling.make_trials())
+    for tab, words in (("Parallel", "Each line is a result"), ("Map", "Every line is one step")):
+        app = open_page("explore", tab=tab)
+        assert len(app.get("plotly_chart")) == 1
+        assert words in said(app)
+        assert len(app.dataframe[0].value) == len(filling.SWEEP)
+
+
+def test_the_hypervolume_stands_under_the_front_with_its_definition(open_page, store):
+    filling.fill(store, filling.make_trials())
+    text = said(open_page("explore"))
+    assert ">Hypervolume 0." in text
+    assert "the area that the front dominates" in text
+
+
+def test_two_sweeps_show_how_their_fronts_differ(open_page, store):
+    filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=4"]), name="Small")
+    filling.fill(store, filling.make_trials(["prune:layers,count=3"]), name="Layers")
+    first, second = sorted(sweep.id for sweep in store.sweeps())
+    app = open_page("explore", sweeps=f"{first},{second}")
+    assert ">Small: 0." in said(app)
+    assert ">Layers: 0." in said(app)
+    assert "of Small</span>" in said(app)
+
+
+def test_relative_axes_take_published_figures_when_asked(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page("explore", axes="relative", quality="perplexity")
+    assert "arXiv" not in app.get("plotly_chart")[0].proto.spec
+    app.toggle(key="explore:papers").set_value(True).run()
+    assert "arXiv 2401.15024" in app.get("plotly_chart")[0].proto.spec
+    assert app.query_params["papers"] == "yes"
+    assert len(app.dataframe[0].value) == len(filling.SWEEP)
+
+
+def test_several_models_stand_on_one_front_on_relative_axes_only(open_page, store):
+    filling.fill(store, filling.make_trials())
+    filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=8"], model="another"), name="Another")
+    other = next(row for row in store.rows() if row.model == "another" and row.recipe != "dense")
+    together = {"with": f"mine-{other.comparison_id}"}
+    assert other.trial_id not in open_page("explore", **together).get("plotly_chart")[0].proto.spec
+    app = open_page("explore", axes="relative", trial=other.trial_id, **together)
+    assert other.trial_id in app.get("plotly_chart")[0].proto.spec
+    assert "8-bit" in said(app)
+
+
+def test_a_third_metric_and_the_scales_come_back_from_the_address(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page("explore", third="decode_speedup", by="shade", scale_x="linear")
+    drawn = app.get("plotly_chart")[0].proto.spec
+    assert "stronger shade: more decoding speed-up" in drawn
+    assert app.session_state["explore:scale_x"] == "linear"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pages.shared.view import Value, query
+from pages.shared.view import ANY_RANGE, Value, query
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,11 @@ from pages.shared.view import Value, query
         (Value(5.0, low=1.0, high=9.0), "700", 9.0),
         (Value(5.0, low=1.0, high=9.0), "nan", 5.0),
         (Value(5.0, low=1.0, high=9.0), "many", 5.0),
+        (Value(ANY_RANGE), "90..200.5", (90.0, 200.5)),
+        (Value(ANY_RANGE), "-inf..200", (float("-inf"), 200.0)),
+        (Value(ANY_RANGE), "200..90", ANY_RANGE),
+        (Value(ANY_RANGE), "nan..3", ANY_RANGE),
+        (Value(ANY_RANGE), "12", ANY_RANGE),
     ],
 )
 def test_an_address_is_read_as_far_as_it_is_allowed(value, text, state):
@@ -33,3 +38,5 @@ def test_a_copied_link_holds_the_defaults_too():
 def test_what_is_written_reads_back():
     value = Value(5.0, low=0.0, high=1e9)
     assert value.read(value.write(123.25)) == 123.25
+    span = Value(ANY_RANGE)
+    assert span.read(span.write((-1.5, float("inf")))) == (-1.5, float("inf"))

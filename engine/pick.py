@@ -1,0 +1,196 @@
+"""The smallest result that keeps to limits, and why: how the next smaller one fails, or which limit to loosen.
+
+A limit is held against the cautious end of a metric's 95% interval: a result is within 2 points of the original only
+where its questions rule a greater loss out. Results that no kernel runs (simulated) and those that the default model's
+own grid flatters are never picked.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine import words
+from engine.front import flattered, is_dense
+from engine.metrics import METRICS
+from engine.row import Row
+
+SIZE = "weight_bytes"
+_ROUNDING = 1e-9
+
+
+class Limit(NamedTuple):
+    """How bad a metric may be at most; its better direction says to which side the bound keeps."""
+
+    metric: str
+    bound: float  # in the unit of the store; of a change, which is negative where something is lost
+
+
+class Loosening(NamedTuple):
+    """A limit that would be enough to loosen alone: its new bound, and the result that then keeps to all."""
+
+    limit: Limit
+    row: Row
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The smallest result within the limits, or what stands in the way.
+
+    next_smaller: the largest result below `row`, None where there is none; broken: the limits it breaks.
+    loosened: where nothing was picked, each limit that is enough to loosen alone; closest: the result that breaks
+    fewest of them, where no single one is enough.
+    """
+
+    limits: tuple[Limit, ...]
+    row: Row | None = None
+    next_smaller: Row | None = None
+    broken: tuple[Limit, ...] = ()
+    loosened: tuple[Loosening, ...] = ()
+    closest: Row | None = None
+
+
+def smallest_within(rows: Sequence[Row], limits: Sequence[Limit]) -> Pick:
+    """The finished result of least weight that keeps to every limit; of two equally small the more like the original.
+
+    rows: of one comparison. A result that lacks a limited metric breaks that limit.
+    """
+    sized = [row for row in rows if row.state == "done" and _is_number(row.value(SIZE))]
+    sound = [row for row in sized if not row.simulated and not flattered(row)]
+    held = tuple(limits)
+    keeping = [row for row in sound if not breaks(row, held)]
+    if not keeping:
+        loosened = tuple(step for limit in held if (step := _loosen(sound, held, limit)))
+        closest = min(sound, key=lambda row: (len(breaks(row, held)), _weight(row)), default=None)
+        return Pick(held, loosened=loosened, closest=None if loosened else closest)
+    best = min(keeping, key=lambda row: (_weight(row), -(row.value("top1_agreement") or 0.0)))
+    smaller = max((row for row in sized if _weight(row) < _weight(best)), key=_weight, default=None)
+    return Pick(held, best, smaller, breaks(smaller, held) if smaller else ())
+
+
+def breaks(row: Row, limits: Sequence[Limit]) -> tuple[Limit, ...]:
+    """The limits that a result breaks."""
+    return tuple(limit for limit in limits if not _keeps(row, limit))
+
+
+def cautious(row: Row, name: str) -> float | None:
+    """What a limit is held against: the worse end of a metric's 95% interval, the value itself where it has none."""
+    end = row.value(f"{name}_low" if METRICS[name].better == "higher" else f"{name}_high")
+    value = row.value(name) if end is None else end
+    return value if _is_number(value) else None
+
+
+def explain(pick: Pick) -> str:
+    """The pick in one sentence, with why the next smaller result fails; or which limit to loosen."""
+    named = _names(pick)
+    asked = _join([_asked(limit) for limit in pick.limits], "and")
+    if pick.row is not None:
+        return f"{named[pick.row.trial_id]} is the smallest result {asked}".rstrip() + f"; {_smaller(pick, named)}."
+    if pick.loosened:
+        steps = [f"{_loosened(step.limit)}, for {named[step.row.trial_id]}" for step in pick.loosened]
+        return f"There is no result {asked}: loosen {_join(steps, 'or')}."
+    if pick.closest is None:
+        return "Nothing real has been measured yet."
+    failing = _join([_fails(pick.closest, limit) for limit in breaks(pick.closest, pick.limits)], "and")
+    return (
+        f"There is no result {asked}, and loosening one limit is not enough: {named[pick.closest.trial_id]} {failing}."
+    )
+
+
+def _loosen(sound: Sequence[Row], limits: Sequence[Limit], limit: Limit) -> Loosening | None:
+    """How far one limit must give way for a result that keeps to all others, or None where there is no such result."""
+    others = [other for other in limits if other is not limit]
+    known = [
+        (value, row) for row in sound if not breaks(row, others) and (value := cautious(row, limit.metric)) is not None
+    ]
+    if not known:
+        return None
+    sign = 1 if METRICS[limit.metric].better == "higher" else -1
+    value, row = max(known, key=lambda pair: (sign * pair[0], -_weight(pair[1])))
+    return Loosening(Limit(limit.metric, value), row)
+
+
+def _keeps(row: Row, limit: Limit) -> bool:
+    value = cautious(row, limit.metric)
+    if value is None:
+        return False
+    slack = _ROUNDING * max(1.0, abs(limit.bound))
+    return value >= limit.bound - slack if METRICS[limit.metric].better == "higher" else value <= limit.bound + slack
+
+
+def _asked(limit: Limit) -> str:
+    """A limit, as it follows "result"."""
+    name = METRICS[limit.metric].label.lower()
+    return {
+        "accuracy_change": f"within {_points(limit.bound)} of the original at 95% confidence",
+        "top1_agreement": f"with the original's next word at least {100 * limit.bound:g}% of the time",
+        "weight_bytes": f"of at most {words.format_value(SIZE, limit.bound)}",
+        "decode_speedup": f"at least {words.times(limit.bound)} as fast as the original",
+    }.get(limit.metric, f"with {name} {_side(limit)} {words.format_value(limit.metric, limit.bound)}")
+
+
+def _loosened(limit: Limit) -> str:
+    """A new bound, as it follows "loosen", rounded to the loose side."""
+    name = METRICS[limit.metric].label.lower()
+    return {
+        "accuracy_change": f"the loss to {math.ceil(-1000 * limit.bound - _ROUNDING) / 10:g} points",
+        "top1_agreement": f"the share of next words to {math.floor(100 * limit.bound + _ROUNDING)}%",
+        "weight_bytes": f"the size to {math.ceil(limit.bound / 1e6 - _ROUNDING):,} MB",
+        "decode_speedup": f"the speed to {math.floor(100 * limit.bound + _ROUNDING) / 100:.2f}x",
+    }.get(limit.metric, f"{name} to {words.format_value(limit.metric, limit.bound)}")
+
+
+def _smaller(pick: Pick, named: Mapping[str, str]) -> str:
+    """Why the next smaller result is not the pick."""
+    row = pick.next_smaller
+    if row is None:
+        return "nothing smaller was measured"
+    reasons = [_fails(row, limit) for limit in pick.broken]
+    if not reasons:
+        reasons = ["is simulated: no kernel here runs it" if row.simulated else "is flattered by the model's own grid"]
+    return f"the next smaller, {named[row.trial_id]}, {_join(reasons, 'and')}"
+
+
+def _fails(row: Row, limit: Limit) -> str:
+    """How a result breaks a limit, as the end of a sentence about it."""
+    value = cautious(row, limit.metric)
+    if value is None:
+        return f"has no {METRICS[limit.metric].label.lower()}: {row.reasons.get(limit.metric, 'not measured')}"
+    shown = words.format_value(limit.metric, value)
+    return {
+        "accuracy_change": f"could be {_points(value)} worse",
+        "top1_agreement": f"keeps only {shown} of the next words",
+        "weight_bytes": f"needs {shown}",
+        "decode_speedup": f"may be only {shown} as fast",
+    }.get(limit.metric, f"has {METRICS[limit.metric].label.lower()} {shown}")
+
+
+def _names(pick: Pick) -> dict[str, str]:
+    """Trial id -> name and size, in as few words as tell the results of the sentence apart."""
+    rows = [pick.row, pick.next_smaller, pick.closest, *(step.row for step in pick.loosened)]
+    there = {row.trial_id: row for row in rows if row is not None}
+    labels = words.distinct_labels(list(there.values()))
+    names = {trial: "the original model" if is_dense(row) else labels[trial] for trial, row in there.items()}
+    return {trial: f"{names[trial]} ({words.format_value(SIZE, row.value(SIZE))})" for trial, row in there.items()}
+
+
+def _points(change: float) -> str:
+    lost = f"{-100 * change:.1f}".removesuffix(".0")
+    return f"{lost} point{'' if lost == '1' else 's'}"
+
+
+def _side(limit: Limit) -> str:
+    return "at least" if METRICS[limit.metric].better == "higher" else "at most"
+
+
+def _join(parts: Sequence[str], word: str) -> str:
+    """a; a and b; a, b and c."""
+    return f"{', '.join(parts[:-1])} {word} {parts[-1]}" if len(parts) > 1 else "".join(parts)
+
+
+def _weight(row: Row) -> float:
+    return row.value(SIZE) or 0.0
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)

@@ -1,0 +1,39 @@
+"""The Map tab: recipes as a tree from the original; a click opens the result."""
+
+from collections.abc import Collection, Sequence
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from engine.plots.palette import ThemeName
+from engine.plots.recipe_map import map_figure
+from engine.row import Row
+from pages.shared import chart, frame, markup, stored
+
+_ALT = "Tree of {count} recipes from the original model; each edge is one step"
+_OPENED = "explore|opened"  # the trial that a click on the map opens
+
+
+def draw(rows: Sequence[Row], quality: str, highlighted: Collection[str]) -> None:
+    """The tree of these rows, its nodes shaded by `quality`."""
+    figure = _figure(rows, stored.stamp(rows), quality, tuple(highlighted), frame.theme(), frame.narrow())
+    alt = _ALT.format(count=sum(row.state == "done" for row in rows))
+    markup.soft("Every line is one step, named where it ends. Click a result to open it, or use the table below.")
+    chart.draw(figure, key="explore:map", name="map", alt=alt, on_point=_open)
+    trial = st.session_state.pop(_OPENED, "")
+    row = next((row for row in rows if row.trial_id == trial), None)
+    if row is not None:
+        st.switch_page(
+            "pages/result.py", query_params={"trial": trial, **({"from": "recorded"} if row.recorded else {})}
+        )
+
+
+def _open(trial: str) -> None:
+    st.session_state[_OPENED] = trial
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _figure(
+    _rows: Sequence[Row], key: int, quality: str, highlighted: tuple[str, ...], theme: ThemeName, compact: bool
+) -> go.Figure:
+    return map_figure(_rows, quality, highlighted, theme, compact=compact)
