@@ -172,11 +172,11 @@ def _draw_references(figure: go.Figure, data: FrontData, canvas: Canvas, colours
             **{"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"},
             **{"xshift": 12 - canvas.margin["l"], "yshift": 50 if data.whole else 8},
         )
-    for mark in (*data.marks, *data.papers):
-        if mark.clipped:
-            where = _at(data, mark.x, mark.y)
-            font = {"size": 16, "color": colours.text}
-            figure.add_annotation(**where, text="↑", showarrow=False, yshift=14, font=font)
+    clipped = [(m.x, m.y) for m in data.marks if m.clipped] + [(m.x, m.y) for m in data.papers if m.clipped]
+    for x, y in clipped:
+        where = _at(data, x, y)
+        font = {"size": 16, "color": colours.text}
+        figure.add_annotation(**where, text="↑", showarrow=False, yshift=14, font=font)
 
 
 def _draw_name(figure: go.Figure, name: LineLabel, data: FrontData, colours: Theme) -> None:

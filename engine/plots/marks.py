@@ -116,12 +116,14 @@ def unit(metric: Metric) -> float:
 
 def _scaled(found: Front, extras: Extras) -> Front:
     """The front with its axes scaled as asked; which results stand on it, and its knee, stay the same."""
-    axes = {"x": extras.x_scale, "y": extras.y_scale}
-    for side, scale in axes.items():
-        metric: Metric = getattr(found, side)
-        if scale is not None and (scale == "linear" or all((row.value(metric.name) or 0) > 0 for row in found.points)):
-            found = replace(found, **{side: replace(metric, scale=scale)})
-    return found
+    x = _with_scale(found.x, extras.x_scale, found.points)
+    return replace(found, x=x, y=_with_scale(found.y, extras.y_scale, found.points))
+
+
+def _with_scale(metric: Metric, scale: Scale | None, points: Sequence[Row]) -> Metric:
+    if scale is None or (scale == "log" and any((row.value(metric.name) or 0) <= 0 for row in points)):
+        return metric
+    return replace(metric, scale=scale)
 
 
 def _mark(row: Row, found: Front, third: Third | None) -> Mark:
