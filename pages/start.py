@@ -1,6 +1,7 @@
 """Start: one sentence, one slider, the front."""
 
 import math
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -9,10 +10,11 @@ from engine.front import Pick, pick, telling_quality
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, METHODS
 from pages.shared import chart, frame, markup, stored, view
-from pages.shared.result_words import quality_figure, questions, size_figure, speed_figure
+from pages.shared.result_words import group_name, quality_figure, questions, size_figure, speed_figure
 from pages.shared.stored import Group
 
 PAGE = "start"
+FRONT = 4  # results that make one
 NAMES = {DEFAULT_MODEL: "SmolLM2-135M"}
 
 FIRST_LOOK = (
@@ -24,15 +26,19 @@ FIRST_LOOK = (
 
 
 def main() -> None:
-    shipped = [group for group in stored.groups() if group.origin == "recorded"]
-    group = next(iter(shipped or stored.groups()), None)
-    if group is None or stored.dense_of(group.rows) is None:
+    found = {group.key: group for group in stored.groups() if stored.dense_of(group.rows) is not None}
+    if not found:
         draw_empty()
         return
-    draw_answer(group)
+    draw_answer(found, first_of(found))
     draw_doors()
-    if group.comparison.model == DEFAULT_MODEL:
-        markup.soft(assets.CAVEAT)
+
+
+def first_of(found: Mapping[str, Group]) -> str:
+    """The results to begin with: the user's own once they make a front, before that the recorded ones."""
+    own = (group for group in found.values() if group.origin == "mine" and group.comparison.trials >= FRONT)
+    recorded = (group for group in found.values() if group.origin == "recorded")
+    return next((group.key for group in (*own, *recorded)), next(iter(found)))
 
 
 def draw_empty() -> None:
@@ -54,14 +60,18 @@ def draw_empty() -> None:
 
 
 @st.fragment
-def draw_answer(group: Group) -> None:
+def draw_answer(found: Mapping[str, Group], first: str) -> None:
     """The question, its answer for a memory budget, and the front with that answer ringed."""
+    of = view.Value(first, allowed=tuple(found))
+    asked = view.restore(PAGE, {"of": of, "budget": view.Value(0.0)})
+    group = found[str(asked["of"])]
     name = NAMES.get(group.comparison.model, group.comparison.model)
     dense = stored.dense_of(group.rows)
     quality = telling_quality(group.rows, group.comparison.id)
     least, most, proposed = budgets(group, quality)
-    values = {"budget": view.Value(proposed, low=least, high=most)}
-    budget = float(str(view.restore(PAGE, values)["budget"]))
+    values = {"of": of, "budget": view.Value(proposed, low=least, high=most)}
+    budget = float(str(asked["budget"])) or proposed
+    budget = st.session_state[view.key(PAGE, "budget")] = min(max(budget, least), most)
     chosen = pick(group.rows, budget * 1e6, group.comparison.id, quality)
     markup.title(f"How small can {name} get before it breaks?")
     markup.lead(words.picked(chosen, budget * 1e6, dense))
@@ -78,6 +88,10 @@ def draw_answer(group: Group) -> None:
     chart.draw_front(
         group.rows, "weight_bytes", quality, key="start:front", comparison=group.comparison.id, highlighted=rings
     )
+    if len(found) > 1:
+        st.selectbox("Results", list(found), key=view.key(PAGE, "of"), format_func=lambda key: group_name(found[key]))
+    if group.comparison.model == DEFAULT_MODEL:
+        markup.soft(assets.CAVEAT)
 
 
 def draw_figures(chosen: Pick, dense: Row | None) -> None:

@@ -35,11 +35,18 @@ def test_the_budget_rewrites_the_sentence(open_page, store):
     assert app.query_params["budget"] == f"{slider.max:.0f}"
 
 
-def test_recorded_results_come_first_and_say_so(open_page, store, monkeypatch: pytest.MonkeyPatch):
-    filling.fill(store, filling.make_trials())
+def test_recorded_results_come_first_until_own_ones_make_a_front(open_page, store, monkeypatch: pytest.MonkeyPatch):
+    filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=4"]))
     rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
     monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
-    assert "Recorded on Test CPU, 2 January 2026" in said(open_page("start"))
+    app = open_page("start")
+    assert "Recorded on Test CPU, 2 January 2026" in said(app)
+    own = next(key for key in app.selectbox(key="start:of").options if key.startswith("Measured here"))
+    app.selectbox(key="start:of").select(own).run()
+    assert "Measured here" in said(app)
+    assert app.query_params["of"].startswith("mine-")
+    filling.fill(store, filling.make_trials())
+    assert "Measured here" in said(open_page("start"))
 
 
 def test_broken_recorded_results_are_said_and_cost_nothing_else(open_page, monkeypatch: pytest.MonkeyPatch):
