@@ -135,7 +135,8 @@ def _ratios(rows: Sequence[Row], sizes: Mapping[str, int]) -> list[float]:
     """How much longer than counted each finished trial of this machine took, shortest first."""
     ratios = []
     for row in rows:
-        if row.state != "done" or row.recorded or not row.started_at or not row.finished_at or not row.measures:
+        whole = row.state == "done" and row.stopped_at is None and not row.recorded
+        if not (whole and row.started_at and row.finished_at and row.measures):
             continue
         protocol = Protocol.from_dict(row.protocol)
         size = sizes.get(row.model, DEFAULT_PARAMETERS)
