@@ -38,7 +38,7 @@ def paper_marks(x: str, y: str) -> tuple[PaperMark, ...]:
 
 
 def paper_traces(marks: Sequence[PaperMark], colours: Theme) -> list[go.Scatter]:
-    """Open crosses in the quiet colour, those of one model and method on one test joined by a dotted line; never clickable."""
+    """Open crosses in the quiet colour, those of one series joined by a dotted line; never clickable."""
     if not marks:
         return []
     xs: list[float | None] = []
