@@ -9,7 +9,7 @@ from engine.front import Front
 from engine.plots.axes import LABEL, SMALL, Canvas
 from engine.plots.marks import FrontData, Mark, unit
 from engine.plots.placement import LINE_HEIGHT, Box, Placed, Wanted, covered, matrix, place, text_width, wrap
-from engine.plots.published_marks import SIZE, PaperMark, paper_label
+from engine.plots.published_marks import SIZE, PaperMark, paper_label, series
 
 MOST_LABELS, MOST_LABELS_COMPACT = 7, 4
 BETTER = {(False, True): "better ↖", (False, False): "better ↙", (True, True): "better ↗", (True, False): "better ↘"}
@@ -53,7 +53,7 @@ def place_labels(data: FrontData, canvas: Canvas, highlighted: frozenset[str]) -
 
 def _papers(data: FrontData, canvas: Canvas) -> list[Wanted]:
     """A label for the last figure of every model and method that papers give."""
-    last = {mark.figure[:2]: mark for mark in data.papers}
+    last = {series(mark): mark for mark in data.papers}
     return [Wanted(mark.key, *canvas.pixel(mark.x, mark.y), (paper_label(mark),), SMALL) for mark in last.values()]
 
 

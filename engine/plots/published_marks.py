@@ -38,13 +38,13 @@ def paper_marks(x: str, y: str) -> tuple[PaperMark, ...]:
 
 
 def paper_traces(marks: Sequence[PaperMark], colours: Theme) -> list[go.Scatter]:
-    """Open crosses in the quiet colour, those of one model and method joined by a dotted line; never clickable."""
+    """Open crosses in the quiet colour, those of one series joined by a dotted line; never clickable."""
     if not marks:
         return []
     xs: list[float | None] = []
     ys: list[float | None] = []
-    for _, series in groupby(marks, key=lambda mark: mark.figure[:2]):
-        for mark in series:
+    for _, alike in groupby(marks, key=series):
+        for mark in alike:
             xs.append(mark.x)
             ys.append(mark.y)
         xs.append(None)
@@ -65,9 +65,15 @@ def paper_traces(marks: Sequence[PaperMark], colours: Theme) -> list[go.Scatter]
     ]
 
 
+def series(mark: PaperMark) -> tuple[str, str, str]:
+    """What figures share that are comparable: the model, the method and what was measured."""
+    return mark.figure.model, mark.figure.method, mark.figure.on
+
+
 def paper_label(mark: PaperMark) -> str:
-    """ "SliceGPT, Llama-2-70B" """
-    return f"{mark.figure.method}, {mark.figure.model}"
+    """ "SliceGPT, Llama-2-70B"; of a score also on what: "ShortGPT, Llama-2-7B, XSum" """
+    on = f", {mark.figure.on}" if mark.figure.measure == "score" else ""
+    return f"{mark.figure.method}, {mark.figure.model}{on}"
 
 
 def _hover(one: Published) -> str:

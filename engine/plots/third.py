@@ -9,7 +9,7 @@ from engine.metrics import METRICS
 from engine.row import Row
 
 ShownBy = Literal["size", "shade"]
-_SMALLEST, _LARGEST = 6.0, 26.0  # pixels across
+_SMALLEST, _LARGEST = 8.0, 26.0  # pixels across
 
 
 class Third(NamedTuple):

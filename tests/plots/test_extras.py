@@ -17,7 +17,7 @@ def test_area_grows_with_the_third_metric_and_what_lacks_it_is_smallest() -> Non
     data = front_data(ROWS, extras=Extras(third="decode_speedup"))
     sizes = {mark.row.trial_id: mark.size for mark in data.marks}
     fastest, slowest, missing = (sizes[ROWS[n].trial_id] for n in (7, 0, 3))
-    assert (fastest, slowest, missing) == (26, 6, 6)
+    assert (fastest, slowest, missing) == (26, 8, 8)
     assert data.third is not None
     assert data.third.legend == ["larger: more decoding speed-up", "1.00x to 1.6x", "smallest: not measured"]
 
