@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from engine import words
 from engine.costs import gigabytes, memory_bytes
 from engine.front import Front, flattered, is_dense
+from engine.limits import Limit, smallest_within
+from engine.metrics import METRICS
 from engine.row import Row
 
 KINDS = {
@@ -67,10 +69,17 @@ def recommended(choices: Sequence[Choice]) -> Choice | None:
 def within(front: Front, points: float) -> Row | None:
     """The smallest real result that is shown to lose at most so many points of the front's quality; maybe the original.
 
-    Of accuracy the whole 95% interval of the paired change must lie above; of the next word, the share itself.
+    Of accuracy the whole 95% interval of the paired change must lie above; of the next word, the share itself. Other
+    qualities have no points: then only the original is within.
     """
-    fitting = [row for row in _sound(front) if (loss := _most_lost(row, front)) is not None and loss <= points / 100]
-    return min(fitting, key=lambda row: row.value("weight_bytes") or 0.0, default=None)
+    change = f"{front.y.name}_change"
+    if front.y.name == "top1_agreement":
+        limit = Limit("top1_agreement", 1 - points / 100)
+    elif change in METRICS:
+        limit = Limit(change, -points / 100)
+    else:
+        return front.dense
+    return smallest_within(front.points, [limit]).row
 
 
 def fits(front: Front, memory: float) -> Row | None:
@@ -116,15 +125,3 @@ def _why_within(row: Row | None, front: Front, points: float) -> str:
 
 def _sound(front: Front) -> list[Row]:
     return [row for row in front.points if not row.simulated and not flattered(row)]
-
-
-def _most_lost(row: Row, front: Front) -> float | None:
-    """How much of the quality a result may have lost at most, as a share; None where that is not known."""
-    if is_dense(row):
-        return 0.0
-    name = front.y.name
-    if name == "top1_agreement":
-        kept = row.value("top1_agreement")
-        return None if kept is None else 1 - kept
-    low = row.value(f"{name}_change_low")
-    return None if low is None else max(0.0, -low)

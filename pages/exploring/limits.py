@@ -7,8 +7,8 @@ import streamlit as st
 
 from engine import words
 from engine.front import guesses
+from engine.limits import SIZE, Limit, Pick, explain, smallest_within
 from engine.metrics import METRICS
-from engine.pick import SIZE, Limit, Pick, explain, smallest_within
 from engine.row import Row
 from pages.shared import frame, markup, stored, view
 from pages.shared.stored import Group

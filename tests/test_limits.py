@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from engine.pick import Limit, cautious, explain, smallest_within
+from engine.limits import Limit, cautious, explain, smallest_within
 from tests.made_rows import row, sweep
 
 ROWS = sweep()[0]
