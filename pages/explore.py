@@ -55,9 +55,9 @@ def view_values(found: Mapping[str, Group]) -> dict[str, Value]:
 
 @st.fragment
 def draw_view(found: Mapping[str, Group]) -> None:
-    saved_sweeps.draw(PAGE, found)
     values = view_values(found)
     view.restore(PAGE, values)
+    saved_sweeps.draw(PAGE, found)
     state = view.keep(PAGE, values)
     group = draw_choice(found)
     filters.draw(group)

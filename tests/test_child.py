@@ -33,7 +33,7 @@ def test_events_arrive_in_their_order_and_the_trial_is_done() -> None:
     outcome, events = run(fake_trial.WORKS)
     assert outcome.state == "done"
     names = [e["event"] for e in events]
-    assert names == ["environment", "stage", "metrics", "items", "metrics", "simulated", "done"]
+    assert names == ["environment", "stage", "metrics", "items", "metrics", "texts", "simulated", "done"]
 
 
 def test_a_failure_keeps_its_reason_traceback_and_log() -> None:

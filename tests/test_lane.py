@@ -16,7 +16,7 @@ from engine.paths import cache_dir
 from engine.spec import Trial, parse
 from engine.store import Generation, Generations, Store
 from engine.trials import make_unmeasured
-from tests.test_child import wait_until
+from tests.processes import wait_until
 
 ROOT = Path(__file__).parent.parent
 LANE = (sys.executable, "-m", "engine.lane")
@@ -37,7 +37,7 @@ def generations(url: str) -> Generations:
 
 @pytest.fixture
 def trials(tiny_folder: Callable[[str], Path], url: str) -> list[Trial]:
-    recipes = ("dense", "prune:layers,count=1")
+    recipes = ("dense", "prune:magnitude,sparsity=0.5")
     return [make_unmeasured(str(tiny_folder("llama")), parse(recipe)) for recipe in recipes]
 
 

@@ -151,7 +151,7 @@ def test_a_compressed_trial_measures_everything_in_order(make_job: Callable[...,
     assert {name for name in metrics if metrics[name] is None} == set()
     by_measure = {metric(name).measure for name in metrics}
     assert by_measure == {"size", "latency", "memory", "perplexity", "accuracy"}
-    assert set(METRICS) - set(metrics) <= {*COMPARED, "questions"}  # what needs the dense model's answers
+    assert set(METRICS) - set(metrics) <= {*COMPARED, "questions", "perplexity_ratio"}  # what needs the dense trial's
     assert told.of("simulated") == [{"event": "simulated", "value": False}]
 
 

@@ -19,7 +19,7 @@ from engine.store import Completion, Generation, Generations, Store
 from engine.trials import make_unmeasured
 from engine.writer import LOST, NO_TEMPLATE, Loaded, Writer
 from tests.conftest import source_of
-from tests.test_child import wait_until
+from tests.processes import wait_until
 
 RECIPES = ("dense", "quantize:rtn,bits=8,group_size=32", "quantize:rtn,bits=4,group_size=32")
 NAMES = ("a", "b", "c")

@@ -1,5 +1,7 @@
 """A figure for a room."""
 
+import numpy as np
+
 from engine.plots import front_figure
 from engine.plots.enlarge import enlarged
 from tests.made_rows import sweep
@@ -20,7 +22,8 @@ def test_every_length_grows_and_no_value_moves() -> None:
         assert other.customdata == one.customdata
     points = [trace for trace in small.data if trace.mode == "markers"]
     grown = [trace for trace in large.data if trace.mode == "markers"]
-    assert [trace.marker.size for trace in grown] == [2 * trace.marker.size for trace in points]
+    for one, other in zip(points, grown, strict=True):
+        assert np.ravel(other.marker.size).tolist() == (2 * np.ravel(one.marker.size)).tolist()
     for one, other in zip(small.layout.annotations, large.layout.annotations, strict=True):
         assert other.font.size == 2 * one.font.size
         assert (other.x, other.y, other.text) == (one.x, one.y, one.text)
