@@ -35,8 +35,10 @@ DECODE_ROUNDS = 2
 CHUNK = 8
 ATTEMPTS = 3
 PATIENCE_SECONDS = 60.0  # after which a disturbed phase is not repeated: the load will not pass soon
-PROBES = 3
+PROBES, PROBES_MS = 16, 1000.0  # runs that tell which format is faster: at most so many, for about so long
 PROBE_MS = 500.0
+USUAL = {"prefill": torch.float32, "decode": torch.bfloat16}  # the faster format wherever it was looked at closely
+TIE = 0.05  # the other must be quicker by more than this share, or chance would pick the sides' formats
 RESAMPLES = 1000
 
 
@@ -86,7 +88,7 @@ def measure(dense: Load, compressed: Load | None, protocol: Protocol, report: Re
 
 
 def probe(side: Side, protocol: Protocol, meter: "_Meter") -> dict[str, torch.dtype]:
-    """The faster number format of a side for each phase, by a few runs of each; leaves the last one loaded.
+    """The faster number format of a side for each phase, by some runs of each; leaves the last one loaded.
 
     bf16 goes first, because fp32 usually wins prefill, the phase that is timed next: it is then still in memory.
     """
@@ -94,7 +96,7 @@ def probe(side: Side, protocol: Protocol, meter: "_Meter") -> dict[str, torch.dt
     for dtype in reversed(DTYPES):
         times[dtype] = _probe_once(side.network(dtype), protocol)
         meter.advance()
-    return {phase: _least({dtype: one[phase] for dtype, one in times.items()}) for phase in PHASES}
+    return {phase: _faster(phase, {dtype: one[phase] for dtype, one in times.items()}) for phase in PHASES}
 
 
 def prompt_tokens(network: nn.Module, protocol: Protocol) -> Tensor:
@@ -257,8 +259,10 @@ def _quietest(phase: str, networks: Sequence[nn.Module], protocol: Protocol, met
     return min(attempts, key=lambda attempt: attempt[1])
 
 
-def _least(values: Mapping[torch.dtype, float]) -> torch.dtype:
-    return min(values, key=values.__getitem__)
+def _faster(phase: str, times: Mapping[torch.dtype, float]) -> torch.dtype:
+    """The format of least time; the phase's usual one where no other is clearly quicker, so that like meets like."""
+    quickest = min(times, key=times.__getitem__)
+    return quickest if times[quickest] < (1 - TIE) * times[USUAL[phase]] else USUAL[phase]
 
 
 def _turns(sides: int, block: int) -> Sequence[int]:
@@ -277,9 +281,14 @@ def _blocks(protocol: Protocol) -> int:
 
 
 def _quickest(run: Callable[[], object], device: torch.device) -> float:
-    """Milliseconds of the quickest of a few runs after a warm-up; a warm-up over PROBE_MS is answer enough."""
+    """Milliseconds of the quickest of some runs after a warm-up; a warm-up over PROBE_MS is answer enough."""
     warm_up = _milliseconds(run, device)
-    return warm_up if warm_up > PROBE_MS else min(_milliseconds(run, device) for _ in range(PROBES))
+    if warm_up > PROBE_MS:
+        return warm_up
+    times = [_milliseconds(run, device)]
+    while len(times) < PROBES and sum(times) < PROBES_MS:
+        times.append(_milliseconds(run, device))
+    return min(times)
 
 
 def _milliseconds(run: Callable[[], object], device: torch.device) -> float:

@@ -225,6 +225,25 @@ def test_each_side_runs_in_its_faster_number_format(monkeypatch: pytest.MonkeyPa
     assert timing.metrics["decode_speedup"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("bf16_ms", "expected"), [(96.0, "bfloat16"), (104.0, "bfloat16"), (107.0, "float32")])
+def test_a_format_that_is_not_clearly_slower_stays_so_that_like_meets_like(
+    monkeypatch: pytest.MonkeyPatch, bf16_ms: float, expected: str
+) -> None:
+    """Chance must not have one side decode in fp32 and the other in bf16."""
+    step = {torch.float32: 0.1, torch.bfloat16: bf16_ms / 1000}
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: clock.now)
+    quiet(monkeypatch, 0.0)
+
+    class Costly(Recorder):
+        def forward(self, input_ids: Tensor, past_key_values: Any, **_: Any) -> Any:
+            clock.now += step[self.weight.dtype]
+            return super().forward(input_ids, past_key_values)
+
+    timing = latency.measure(lambda dtype: Costly("dense", []).to(dtype), None, PROTOCOL, lambda d, t: None)
+    assert timing.facts["dense_decode_dtype"] == expected
+
+
 def test_one_number_format_at_a_time_is_in_memory() -> None:
     loaded: list[torch.dtype] = []
 
