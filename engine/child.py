@@ -19,9 +19,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, NoReturn
+from typing import IO, Any, Literal, NoReturn, Protocol
 
-TRIAL = (sys.executable, "-m", "engine.trial")
 EXPORT = (sys.executable, "-m", "engine.export")
 PARENT = "KNEEPOINT_PARENT_PID"
 LOG_BYTES = 64 * 1024
@@ -42,20 +41,49 @@ class Outcome:
     log: str = ""
 
 
+class Process(Protocol):
+    """A child that leads a process group, with pipes to its standard streams."""
+
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+    stderr: IO[bytes] | None
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def signal_group(self, number: int) -> None: ...
+
+
+Start = Sequence[str] | Callable[[], Process]  # a child's command, or what starts one
+
+
+class Spawned(subprocess.Popen[bytes]):
+    """A child that is started by its command, and imports what it needs itself."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        environment = {**child_environment(), PARENT: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        super().__init__(command, start_new_session=True, env=environment, **pipes)  # type: ignore[call-overload]
+
+    def signal_group(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+
 def run_in_child(
     job: Mapping[str, Any],
     on_event: Callable[[Event], None],
     cancelled: Callable[[], bool],
-    command: Sequence[str] = TRIAL,
+    start: Start,
 ) -> Outcome:
     """Run a job in a process of its own and return how it ended; the process group is gone by then.
 
     on_event: called in this thread with every event, as it comes; cancelled: asked about ten times a second, True stops
     the child within two seconds. Whatever either of them raises stops the child and is raised again.
     """
-    environment = {**child_environment(), PARENT: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, start_new_session=True, env=environment, **pipes)  # type: ignore[call-overload]
+    process: Process = start() if callable(start) else Spawned(start)
     child = _Child(process)
     try:
         _send(process, job)
@@ -64,7 +92,7 @@ def run_in_child(
             return Outcome("cancelled", log=child.log)
     finally:
         child.stop()
-    return _outcome(process.returncode, last, child.log)
+    return _outcome(process.wait(), last, child.log)
 
 
 def start_detached(command: Sequence[str], log: Path) -> None:
@@ -127,7 +155,7 @@ def leave(code: int) -> NoReturn:
 class _Child:
     """A running child with a thread on each of its outputs."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, process: Process) -> None:
         self.process = process
         self.lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._log = bytearray()
@@ -168,20 +196,16 @@ class _Child:
 
     def stop(self) -> None:
         """End the child and all it started: asked first, killed after GRACE_S."""
-        self._signal(signal.SIGTERM)
+        self.process.signal_group(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(GRACE_S)
-        self._signal(signal.SIGKILL)
+        self.process.signal_group(signal.SIGKILL)
         self.process.wait()
         for reader in self.readers:
             reader.join(1.0)
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
-
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, number)
 
     def _exits(self, cancelled: Callable[[], bool]) -> bool:
         """Whether the child, which has closed its output, ends by itself before it is to stop."""
@@ -205,7 +229,7 @@ class _Child:
         del self._log[:-LOG_BYTES]
 
 
-def _send(process: "subprocess.Popen[bytes]", job: Mapping[str, Any]) -> None:
+def _send(process: Process, job: Mapping[str, Any]) -> None:
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # it died already; how is found out below
         process.stdin.write(json.dumps(job).encode() + b"\n")

@@ -12,14 +12,13 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-import torch
-
 from engine.child import exit_with_parent, leave
 from engine.errors import InputError
 from engine.events import Events
 
 Work = Callable[[Mapping[str, Any], Events], None]
 
+_NO_MEMORY = ("out of memory", "can't allocate memory")  # as torch says it, of a GPU and of the CPU
 LESS_MEMORY = "close other programs, choose a smaller model, or use fewer or shorter windows, then retry"
 
 
@@ -46,7 +45,7 @@ def explain(error: Exception, stage: str) -> str:
     if isinstance(error, InputError):
         return text
     during = f" (stage: {stage})" if stage else ""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
+    if isinstance(error, MemoryError) or any(said in text for said in _NO_MEMORY):
         return f"ran out of memory{during}: {LESS_MEMORY}"
     if "No space left on device" in text:
         return f"the disk is full{during}: free some space, then retry"

@@ -252,5 +252,10 @@ def _accelerator(job: Job) -> dict[str, str]:
     return {"gpu": torch.cuda.get_device_name()} if job.trial.protocol.device == "cuda" else {}
 
 
+def work(content: Mapping[str, Any], events: Events) -> None:
+    """Run the trial of a job's content, as the process of a trial does."""
+    run(Job.from_dict(content), events)
+
+
 if __name__ == "__main__":
-    entry.main(lambda content, events: run(Job.from_dict(content), events))
+    entry.main(work)

@@ -15,14 +15,15 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from engine import results, stages
-from engine.child import TRIAL, Event, Outcome, run_in_child, start_detached
+from engine.child import Event, Outcome, Start, run_in_child, start_detached
 from engine.lock import hold, holder
+from engine.nursery import Nursery
 from engine.paths import cache_dir
 from engine.row import Progress
 from engine.spec import Trial
@@ -38,16 +39,18 @@ FULL_S = 5.0  # between tries to write to a full disk
 T = TypeVar("T")
 
 
-def work(url: str, say: Callable[[str], None], stop: threading.Event, command: Sequence[str] = TRIAL) -> None:
-    """Serve the store at `url` until `stop` is set; `say` gets a line for every trial.
+def work(url: str, say: Callable[[str], None], stop: threading.Event, nursery: Nursery) -> None:
+    """Serve the store at `url` until `stop` is set; `say` gets a line for every trial, and `nursery` starts its child.
+
 
     Raises InputError where another worker serves the store, and StoreError where it can't be opened.
     """
     store = Store(url)
-    with hold(url), Queue(store) as queue:
-        runner = Runner(store, queue, stop, say, command)
+    with hold(url), Queue(store) as queue, nursery:
+        runner = Runner(store, queue, stop, say, nursery.start)
         while not stop.is_set():
             if not runner.run_next():
+                nursery.rest()
                 stop.wait(IDLE_S)
     store.close()
 
@@ -88,7 +91,7 @@ class Runner:
     queue: Queue
     stop: threading.Event
     say: Callable[[str], None]
-    command: Sequence[str] = field(default_factory=lambda: TRIAL)
+    start: Start
     show: Callable[[Trial, Progress], None] = lambda trial, progress: None  # every progress, for a terminal
     cancel_on_stop: Collection[str] = ()  # the trials that are cancelled when told to stop; others are given back
     seen_at: float = field(default_factory=time.monotonic)
@@ -149,7 +152,7 @@ class Runner:
         work_dir = tempfile.mkdtemp(prefix="kneepoint-")
         try:
             content = {**job.to_dict(), "work_dir": work_dir, "answered": self._answered(job)}
-            return run_in_child(content, report.on_event, report.must_stop, self.command)
+            return run_in_child(content, report.on_event, report.must_stop, self.start)
         finally:
             shutil.rmtree(work_dir, ignore_errors=True)
 

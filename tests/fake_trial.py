@@ -4,21 +4,25 @@ What the fake child does is chosen by the recipe's bits: 8 works at once, 7 take
 the kernel when memory runs out, 4 ignores SIGTERM, 3 prints what is no event, 2 measures what is not finite.
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from engine import worker
-from engine.child import exit_with_parent
+from engine import entry, worker
+from engine.child import leave
+from engine.events import Events
+from engine.nursery import Nursery
 from engine.spec import Protocol, Trial, parse
 
-COMMAND = (sys.executable, str(Path(__file__)), "trial")
-WORKER = (sys.executable, str(Path(__file__)), "worker")
+MODULE = "tests.fake_trial"
+COMMAND = (sys.executable, "-m", MODULE)
+WORKER = (*COMMAND, "worker")
 SLOW_S = 200.0  # longer than any test waits
 STEPS = 4_000
 _WAITING = f"import time; from engine.child import exit_with_parent; exit_with_parent(); time.sleep({SLOW_S})"
@@ -31,58 +35,57 @@ def made(bits: int | None = None, group_size: int = 64, weights: str = "0" * 64)
     return Trial("tiny", None, weights, recipe, Protocol(tasks=("piqa",)), (("piqa", "1" * 64), ("text", "2" * 64)))
 
 
-def emit(event: str, **content: object) -> None:
-    print(json.dumps({"event": event, **content}), flush=True)
-
-
 def written(bits: int) -> list[dict[str, object]]:
     """Six made-up texts of two tokens; the second token of all but the first is the bits."""
     made_up = [(f"Prompt {n}", 8 if n == 0 else bits) for n in range(6)]
     return [{"prompt": prompt, "text": f" is {last}", "tokens": [1, last], "ends": [3, 5]} for prompt, last in made_up]
 
 
-def run_trial(work_dir: Path, bits: int) -> int:
-    """Behave as the bits say, leaving this process's id and one of a child of its own in the work folder."""
-    emit("environment", environment={"cpu": "none"})
-    emit("stage", stage="load", total=2)
+def run_trial(events: Events, work_dir: Path, bits: int) -> int:
+    """Behave as the bits say, telling this process's id and that of a child of its own; the exit status."""
+    events.environment({"cpu": "none"})
+    events.stage("load", total=2)
     if bits in (SLOW, STUBBORN):
         if bits == STUBBORN:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         child = subprocess.Popen([sys.executable, "-c", _WAITING])
-        emit("note", text=f"pids {os.getpid()} {child.pid} in {work_dir}")
+        events.note(f"pids {os.getpid()} {child.pid} in {work_dir}")
         for step in range(STEPS):
-            emit("progress", done=step, total=STEPS)
+            events.progress(step, STEPS)
             time.sleep(SLOW_S / STEPS)
     if bits == RAISES:
         print("about to raise", file=sys.stderr)
-        emit("failed", reason="bits were wrong", traceback="Traceback: here")
+        events.failed("bits were wrong", "Traceback: here")
         return 1
     if bits == KILLED:
         os.kill(os.getpid(), signal.SIGKILL)
     if bits == CHATTY:
         print("a library says hello")
     infinite = {"perplexity": float("inf")} if bits == INFINITE else {}
-    emit("metrics", metrics={"weight_bytes": 100.0 * bits, **infinite}, reasons={})
-    answers = [{"id": 0, "loglikelihoods": [-1.0, -2.0], "choice": 0, "choice_norm": 0, "correct": True}]
-    emit("items", task="piqa", items=answers)
-    emit("metrics", metrics={"accuracy": 1.0, "accuracy_chance": 0.5}, reasons={})
-    emit("texts", texts=written(bits))
-    emit("simulated", value=False)
-    emit("done")
+    events.metrics({"weight_bytes": 100.0 * bits, **infinite})
+    answer = {"id": 0, "loglikelihoods": [-1.0, -2.0], "choice": 0, "choice_norm": 0, "correct": True}
+    events.items("piqa", [answer])
+    events.metrics({"accuracy": 1.0, "accuracy_chance": 0.5})
+    events.texts(written(bits))
+    events.simulated(False)
+    events.done()
     return 0
 
 
-def main() -> int:
-    if sys.argv[1] == "worker":
+def work(content: Mapping[str, Any], events: Events) -> None:
+    """Do what the bits of the job's trial say, and leave."""
+    steps = Trial.from_dict(content["trial"]).recipe.steps
+    leave(run_trial(events, Path(content["work_dir"]), steps[0].bits if steps else WORKS))  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["worker"]:
         stop = threading.Event()
         with worker.stopping(stop):
-            worker.work(sys.argv[2], lambda text: print(text, flush=True), stop, COMMAND)
-        return 0
-    exit_with_parent()
-    job = json.load(sys.stdin)
-    steps = Trial.from_dict(job["trial"]).recipe.steps
-    return run_trial(Path(job["work_dir"]), steps[0].bits if steps else WORKS)  # type: ignore[attr-defined]
+            worker.work(sys.argv[2], lambda text: print(text, flush=True), stop, Nursery(MODULE))
+        return
+    entry.main(work)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

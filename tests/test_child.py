@@ -4,21 +4,36 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.child import LOG_BYTES, Event, Outcome, explain_exit, run_in_child
+from engine.child import LOG_BYTES, Event, Outcome, Start, explain_exit, run_in_child
+from engine.nursery import Nursery
 from tests import fake_trial
 from tests.fake_trial import made
 from tests.processes import PATIENCE_S, wait_until, wait_until_gone
 
 
-def run(bits: int, cancelled: Callable[[], bool] = lambda: False) -> tuple[Outcome, list[Event]]:
+@pytest.fixture(scope="module", params=["a command", "a nursery"])
+def start(request: pytest.FixtureRequest) -> Iterator[Start]:
+    """Both ways in which a trial's process comes to be; what it does must not tell them apart."""
+    if request.param == "a command":
+        yield fake_trial.COMMAND
+    else:
+        with Nursery(fake_trial.MODULE) as nursery:
+            yield nursery.start
+
+
+def run(bits: int, start: Start) -> tuple[Outcome, list[Event]]:
     events: list[Event] = []
-    job = {"trial": made(bits).to_dict(), "measures": ["size"], "work_dir": "here"}
-    return run_in_child(job, events.append, cancelled, fake_trial.COMMAND), events
+    return run_in_child(job(bits), events.append, lambda: False, start), events
+
+
+def job(bits: int) -> dict[str, Any]:
+    return {"trial": made(bits).to_dict(), "measures": ["size"], "work_dir": "here"}
 
 
 def run_code(code: str, on_event: Callable[[Event], None] = lambda event: None) -> Outcome:
@@ -29,42 +44,41 @@ def pids(events: Sequence[Event]) -> list[int]:
     return [int(word) for e in events if e["event"] == "note" for word in e["text"].split()[1:3]]
 
 
-def test_events_arrive_in_their_order_and_the_trial_is_done() -> None:
-    outcome, events = run(fake_trial.WORKS)
+def test_events_arrive_in_their_order_and_the_trial_is_done(start: Start) -> None:
+    outcome, events = run(fake_trial.WORKS, start)
     assert outcome.state == "done"
     names = [e["event"] for e in events]
     assert names == ["environment", "stage", "metrics", "items", "metrics", "texts", "simulated", "done"]
 
 
-def test_a_failure_keeps_its_reason_traceback_and_log() -> None:
-    outcome, _ = run(fake_trial.RAISES)
+def test_a_failure_keeps_its_reason_traceback_and_log(start: Start) -> None:
+    outcome, _ = run(fake_trial.RAISES, start)
     assert outcome == Outcome("failed", "bits were wrong", "Traceback: here", "about to raise\n")
 
 
-def test_a_child_killed_by_signal_9_ran_out_of_memory_in_all_likelihood() -> None:
-    outcome, _ = run(fake_trial.KILLED)
+def test_a_child_killed_by_signal_9_ran_out_of_memory_in_all_likelihood(start: Start) -> None:
+    outcome, _ = run(fake_trial.KILLED, start)
     assert outcome.state == "failed"
     assert "killed (signal 9), most likely because memory ran out" in outcome.reason
     assert "retry" in outcome.reason
 
 
-def test_what_libraries_print_is_log_and_no_event() -> None:
-    outcome, events = run(fake_trial.CHATTY)
+def test_what_libraries_print_is_log_and_no_event(start: Start) -> None:
+    outcome, events = run(fake_trial.CHATTY, start)
     assert outcome.state == "done"
     assert "a library says hello" in outcome.log
     assert all("event" in e for e in events)
 
 
 @pytest.mark.parametrize("bits", [fake_trial.SLOW, fake_trial.STUBBORN])
-def test_cancelling_ends_the_child_and_its_own_children(bits: int) -> None:
+def test_cancelling_ends_the_child_and_its_own_children(bits: int, start: Start) -> None:
     events: list[Event] = []
-    job = {"trial": made(bits).to_dict(), "measures": [], "work_dir": "here"}
-    outcome = run_in_child(job, events.append, lambda: bool(pids(events)), fake_trial.COMMAND)
+    outcome = run_in_child(job(bits), events.append, lambda: bool(pids(events)), start)
     assert outcome.state == "cancelled"
     wait_until_gone(pids(events))
 
 
-def test_an_error_in_the_worker_ends_the_child_too() -> None:
+def test_an_error_in_the_worker_ends_the_child_too(start: Start) -> None:
     seen: list[Event] = []
 
     def raises(event: Event) -> None:
@@ -72,9 +86,8 @@ def test_an_error_in_the_worker_ends_the_child_too() -> None:
         if event["event"] == "note":
             raise RuntimeError("no store")
 
-    job = {"trial": made(fake_trial.SLOW).to_dict(), "measures": [], "work_dir": "here"}
     with pytest.raises(RuntimeError, match="no store"):
-        run_in_child(job, raises, lambda: False, fake_trial.COMMAND)
+        run_in_child(job(fake_trial.SLOW), raises, lambda: False, start)
     wait_until_gone(pids(seen))
 
 

@@ -15,6 +15,7 @@ from engine.cli.catalog import data_folder
 from engine.cli.terminal import ProgressLine, result, table
 from engine.errors import InputError
 from engine.lock import LockHeldError, hold, holder
+from engine.nursery import Nursery
 from engine.row import Row
 from engine.spec import MEASURES, Protocol, load_sweep, parse, parse_measures, parse_tasks
 from engine.store import Queue, Store
@@ -41,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     own = [trial_id for trial_id in submitted.queued if trial_id not in others]
     if trial.id not in submitted.queued:
         line.say("Already measured: the results come from the store.")
-    with worker.stopping(stop), Queue(store) as queue:
-        runner = _runner(store, queue, stop, line, cancel_on_stop=own)
+    with worker.stopping(stop), Queue(store) as queue, Nursery() as nursery:
+        runner = _runner(store, queue, stop, line, nursery, cancel_on_stop=own)
         _finish(runner, submitted.queued, line)
         if stop.is_set():
             store.request_cancel(own)
@@ -90,8 +91,12 @@ def serve(args: argparse.Namespace) -> int:
     stop = threading.Event()
     url = _url(args.store)
     with worker.stopping(stop):
-        worker.work(url, lambda text: print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True), stop)
+        worker.work(url, _print_with_time, stop, Nursery())
     return 0
+
+
+def _print_with_time(text: str) -> None:
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True)
 
 
 def overview(rows: Collection[Row]) -> str:
@@ -143,13 +148,19 @@ def _url(store: str | None) -> str:
 
 
 def _runner(
-    store: Store, queue: Queue, stop: threading.Event, line: ProgressLine, cancel_on_stop: Collection[str] = ()
+    store: Store,
+    queue: Queue,
+    stop: threading.Event,
+    line: ProgressLine,
+    nursery: Nursery,
+    cancel_on_stop: Collection[str] = (),
 ) -> worker.Runner:
     return worker.Runner(
         store,
         queue,
         stop,
         say=line.say,
+        start=nursery.start,
         show=lambda trial, progress: line.show(trial.recipe.text, progress),
         cancel_on_stop=cancel_on_stop,
     )
@@ -178,8 +189,8 @@ def _sweep_through(
     """Bring the sweep to an end: as the store's worker where there is none, else by watching the one there is."""
     watching = 0
     while not stop.is_set() and any(sweep.going for sweep in store.sweeps() if sweep.id == sweep_id):
-        with contextlib.suppress(LockHeldError), hold(url), Queue(store) as queue:
-            _finish(_runner(store, queue, stop, line), ids, line)
+        with contextlib.suppress(LockHeldError), hold(url), Queue(store) as queue, Nursery() as nursery:
+            _finish(_runner(store, queue, stop, line, nursery), ids, line)
             continue
         serving = holder(url)
         if serving and serving != watching:

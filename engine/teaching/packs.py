@@ -53,7 +53,7 @@ def prepare(source: Source, report: Report, command: Sequence[str] = EXTRACT) ->
         if (found := pack.read(path)) is not None:
             return found
         job = {"model": source.name, "revision": source.revision, "path": str(path)}
-        outcome = run_in_child(job, _told(report), cancelled=lambda: False, command=command)
+        outcome = run_in_child(job, _told(report), cancelled=lambda: False, start=command)
     if outcome.state != "done":
         raise InputError(outcome.reason)
     made = pack.read(path)

@@ -2,9 +2,10 @@
 
     python -m tests.benchmarks.trial_overhead [MODEL] [--recipe RECIPE] [--repeat N]
 
-Runs whole trials as the worker does, in child processes, and prints where each second went. The limit is 6 s for the
-default model on an idle machine with two cores; the exit status is 1 where the median of the trials is over it. Needs
-the default model and data (`python -m engine fetch`).
+Runs whole trials as a worker does, in child processes, and prints where each second went. The limit is 6 s for the
+default model on an idle machine with two cores; the exit status is 1 where the median of all trials but the first,
+which waits for the imports of torch and transformers, is over it. Needs the default model and data (`python -m engine
+fetch`).
 """
 
 import argparse
@@ -16,10 +17,11 @@ from statistics import median
 
 from engine.child import Event, run_in_child
 from engine.measure import machine_load
+from engine.nursery import Nursery
 from engine.spec import DEFAULT_MODEL, Protocol, parse
 from engine.trials import make_trial
 
-LIMIT_SECONDS = 6.0
+LIMIT_S = 6.0
 WORK = (
     "dense reference",
     "dense continuations",
@@ -63,13 +65,13 @@ class Clock:
         return sum(seconds for stage, seconds in self.seconds.items() if stage.split(":")[0] not in WORK)
 
 
-def run_once(model: str, recipe: str) -> Clock:
+def run_once(model: str, recipe: str, nursery: Nursery) -> Clock:
     """The clock of one trial that measures sizes only; raises RuntimeError where the trial fails."""
     trial = make_trial(model, parse(recipe), Protocol())
     with tempfile.TemporaryDirectory() as work_dir:
         clock = Clock()
         job = {"trial": trial.to_dict(), "measures": ["size"], "work_dir": work_dir}
-        outcome = run_in_child(job, clock.on_event, lambda: False)
+        outcome = run_in_child(job, clock.on_event, lambda: False, nursery.start)
         clock.enter("")
     if outcome.state != "done":
         raise RuntimeError(outcome.reason)
@@ -80,19 +82,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("model", nargs="?", default=DEFAULT_MODEL)
     parser.add_argument("--recipe", default="quantize:rtn,bits=8,group_size=64")
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=4)
     asked = parser.parse_args()
-    clocks = []
-    for number in range(1, asked.repeat + 1):
-        before = machine_load.read()
-        clocks.append(run_once(asked.model, asked.recipe))
-        after = machine_load.read()
-        busy = (after.machine - before.machine) / (after.wall - before.wall)
-        stages = "  ".join(f"{stage} {seconds:.2f}" for stage, seconds in clocks[-1].seconds.items())
-        print(f"trial {number}: overhead {clocks[-1].overhead:.2f} s  ({stages}; {busy:.1f} cores busy)")
-    middle = median(clock.overhead for clock in clocks)
-    print(f"median overhead {middle:.2f} s, limit {LIMIT_SECONDS:.0f} s")
-    return 0 if middle < LIMIT_SECONDS else 1
+    if asked.repeat < 2:
+        parser.error("--repeat must be at least 2: the first trial of a worker waits for the imports, the others don't")
+    overheads = []
+    with Nursery() as nursery:
+        for number in range(1, asked.repeat + 1):
+            before = machine_load.read()
+            clock = run_once(asked.model, asked.recipe, nursery)
+            after = machine_load.read()
+            busy = (after.machine - before.machine) / (after.wall - before.wall)
+            stages = "  ".join(f"{stage} {seconds:.2f}" for stage, seconds in clock.seconds.items())
+            print(f"trial {number}: overhead {clock.overhead:.2f} s  ({stages}; {busy:.1f} cores busy)")
+            overheads.append(clock.overhead)
+    first, middle = overheads[0], median(overheads[1:])
+    print(f"a worker's first trial {first:.2f} s, median of those after it {middle:.2f} s, limit {LIMIT_S:.0f} s")
+    return 0 if middle < LIMIT_S else 1
 
 
 if __name__ == "__main__":
