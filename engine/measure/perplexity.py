@@ -16,7 +16,11 @@ from engine import stats
 from engine.measure.dense_logits import DenseLogits
 from engine.measure.logits import HEAD_POSITIONS, Logits
 
-SELF = {"kl_to_dense": 0.0, "loss_change": 0.0, "loss_change_low": 0.0, "loss_change_high": 0.0, "top1_agreement": 1.0}
+SELF = {
+    f"{name}{end}": value
+    for name, value in (("kl_to_dense", 0.0), ("loss_change", 0.0), ("top1_agreement", 1.0))
+    for end in ("", "_low", "_high")
+}
 ONE_WINDOW = "an interval over windows needs two of them"
 
 
@@ -78,27 +82,36 @@ def metrics(reading: Reading) -> dict[str, float]:
 
 
 def compare(ours: Reading, dense_loss: Tensor, dense_argmax: Tensor) -> Compared:
-    """kl_to_dense, loss_change with its paired interval over windows, and top1_agreement.
+    """kl_to_dense, loss_change and top1_agreement, each with its interval over windows.
 
     ours: read beside the dense model; dense_loss (nats) and dense_argmax: [windows, T - 1] of the dense model.
     """
     assert ours.kl is not None
-    change = (ours.loss.double() - dense_loss.double()).mean(dim=1)  # [windows]
-    ends = stats.mean_interval(change.numpy())
-    low, high = ends or (None, None)
-    found: dict[str, float | None] = {
-        "kl_to_dense": _not_negative(ours.kl.double().mean().item()),
-        "loss_change": change.mean().item(),
-        "loss_change_low": low,
-        "loss_change_high": high,
-        "top1_agreement": agreement(ours.argmax, dense_argmax),
+    found = {
+        **_over_windows("kl_to_dense", ours.kl, lowest=0.0),
+        **_over_windows("loss_change", ours.loss.double() - dense_loss.double()),
+        **_over_windows("top1_agreement", ours.argmax == dense_argmax, lowest=0.0, highest=1.0),
     }
-    return Compared(found, {} if ends else dict.fromkeys(("loss_change_low", "loss_change_high"), ONE_WINDOW))
+    return Compared(found, {name: ONE_WINDOW for name, value in found.items() if value is None})
 
 
 def agreement(argmax: Tensor, other: Tensor) -> float:
     """The share of positions at which two models' likeliest tokens are the same."""
     return (argmax == other).double().mean().item()
+
+
+def _over_windows(
+    name: str, values: Tensor, lowest: float = -math.inf, highest: float = math.inf
+) -> dict[str, float | None]:
+    """The mean of values [windows, positions], and the ends of its interval over windows, within what it can be.
+
+    Positions of one window share its text, so windows are what is drawn independently. The mean is clipped too:
+    rounding brings a divergence of equal distributions a little below zero. None for the ends of a single window.
+    """
+    means = values.double().mean(dim=1)
+    ends = stats.mean_interval(means.numpy()) or (None, None)
+    named = zip((name, f"{name}_low", f"{name}_high"), (means.mean().item(), *ends), strict=True)
+    return {name: None if value is None else _clipped(value, lowest, highest) for name, value in named}
 
 
 def _read_window(logits: Logits, states: Tensor, targets: Tensor, dense: Iterator[Tensor] | None) -> tuple[Tensor, ...]:
@@ -120,9 +133,8 @@ def _divergence(dense: Tensor, ours: Tensor, norms: Tensor) -> Tensor:
     return dense.exp_().mul_(ratio).sum(dim=-1)
 
 
-def _not_negative(value: float) -> float:
-    """A divergence as it can be: rounding brings that of equal distributions a little below zero."""
-    return value if math.isnan(value) else max(0.0, value)
+def _clipped(value: float, lowest: float, highest: float) -> float:
+    return value if math.isnan(value) else min(max(value, lowest), highest)
 
 
 def _exp(loss: float) -> float:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from engine import stats
 from engine.errors import InputError
 from engine.measure.encoder import Encoder, max_length
 from engine.measure.logits import Logits
@@ -128,8 +129,8 @@ def metrics(answered: Mapping[str, tuple[Sequence[Item], Sequence[Answer]]]) -> 
     """accuracy, accuracy_norm and accuracy_chance, macro means over the tasks, and the first two of every task.
 
     answered: task name -> its items and their answers, paired and not empty. A task for which acc_norm is not defined
-    counts with its acc. A task whose items are grouped also has an accuracy for each group, and one without choices
-    the perplexity of what should have come next.
+    counts with its acc. A task whose items are grouped also has an accuracy for each group, with its interval, and one
+    without choices the perplexity of what should have come next.
     """
     values: dict[str, float] = {}
     for task, (items, answers) in answered.items():
@@ -150,7 +151,12 @@ def _by_group(task: str, items: Sequence[Item], answers: Sequence[Answer]) -> di
     for item, answer in zip(items, answers, strict=True):
         if item.group:
             groups.setdefault(item.group, []).append(answer["correct"])
-    return {f"accuracy_{task}_{group}": _mean(right) for group, right in groups.items()}
+    values: dict[str, float] = {}
+    for group, right in groups.items():
+        name = f"accuracy_{task}_{group}"
+        ends = stats.wilson(sum(right), len(right))
+        values |= {name: _mean(right), f"{name}_low": ends.low, f"{name}_high": ends.high}
+    return values
 
 
 def _answer(item: Item, scores: Sequence[Score]) -> Answer:

@@ -19,7 +19,7 @@ APP = Path(__file__).parents[2] / "app.py"
 
 PAGES = (
     *("start", "trade_offs", "quantize", "prune", "slice"),
-    *("new_sweep", "runs", "explore", "compare", "result"),
+    *("new_sweep", "runs", "explore", "compare", "present", "result"),
 )
 
 

@@ -102,8 +102,23 @@ def test_one_window_has_no_interval_and_says_why():
     one = Reading(torch.ones(1, 4), torch.zeros(1, 4, dtype=torch.long), kl=torch.zeros(1, 4))
     found = compare(one, torch.zeros(1, 4), one.argmax)
     assert found.metrics["loss_change"] == 1
-    assert found.metrics["loss_change_low"] is found.metrics["loss_change_high"] is None
-    assert found.reasons == {"loss_change_low": ONE_WINDOW, "loss_change_high": ONE_WINDOW}
+    ends = [f"{name}{end}" for name in ("kl_to_dense", "loss_change", "top1_agreement") for end in ("_low", "_high")]
+    assert {found.metrics[end] for end in ends} == {None}
+    assert found.reasons == dict.fromkeys(ends, ONE_WINDOW)
+
+
+def test_divergence_and_agreement_vary_over_windows_and_stay_what_they_can_be():
+    same = torch.zeros(3, 4, dtype=torch.long)
+    argmax = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1]])
+    kl = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.5, 0.5], [0.1, 0.1, 0.1, 0.1]])
+    found = compare(Reading(torch.ones(3, 4), argmax, kl=kl), torch.ones(3, 4), same).metrics
+    half = stats.t.ppf(0.975, 2) * 0.25 / math.sqrt(3)  # of the windows' 1, 0.75 and 0.5
+    assert found["top1_agreement"] == pytest.approx(0.75)
+    assert found["top1_agreement_low"] == pytest.approx(0.75 - half)
+    assert found["top1_agreement_high"] == 1
+    assert found["kl_to_dense"] == pytest.approx(0.2)
+    assert found["kl_to_dense_low"] == 0
+    assert found["kl_to_dense_high"] > 0.5
 
 
 def test_agreement_is_the_share_of_equal_tokens(network, windows):

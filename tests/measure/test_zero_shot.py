@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from engine import stats
 from engine.errors import InputError
 from engine.measure import zero_shot
 from engine.measure.logits import Logits
@@ -221,6 +222,8 @@ def test_groups_have_an_accuracy_of_their_own():
     answers = [zero_shot._answer(first, scores(-1.0, -2.0)), zero_shot._answer(second, scores(-2.0, -1.0))]
     found = zero_shot.metrics({"blimp": ([first, second], answers)})
     assert (found["accuracy_blimp_binding"], found["accuracy_blimp_ellipsis"], found["accuracy_blimp"]) == (1, 0, 0.5)
+    assert found["accuracy_blimp_binding_low"] == pytest.approx(1 / (1 + stats.Z**2))  # Wilson's, of one right in one
+    assert found["accuracy_blimp_binding_high"] == 1
 
 
 def test_a_task_without_choices_has_a_perplexity():
