@@ -6,7 +6,7 @@ own grid flatters are never picked.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,11 +83,13 @@ def cautious(row: Row, name: str) -> float | None:
 def explain(pick: Pick) -> str:
     """The pick in one sentence, with why the next smaller result fails; or which limit to loosen."""
     named = _names(pick)
-    asked = _join([_asked(limit) for limit in pick.limits], "and")
+    asked = _join([_wording(limit.metric).asked(limit.bound) for limit in pick.limits], "and")
     if pick.row is not None:
         return f"{named[pick.row.trial_id]} is the smallest result {asked}".rstrip() + f"; {_smaller(pick, named)}."
     if pick.loosened:
-        steps = [f"{_loosened(step.limit)}, for {named[step.row.trial_id]}" for step in pick.loosened]
+        steps = [
+            f"{_wording(limit.metric).loosened(limit.bound)}, for {named[row.trial_id]}" for limit, row in pick.loosened
+        ]
         return f"There is no result {asked}: loosen {_join(steps, 'or')}."
     if pick.closest is None:
         return "Nothing real has been measured yet."
@@ -118,28 +120,6 @@ def _keeps(row: Row, limit: Limit) -> bool:
     return value >= limit.bound - slack if METRICS[limit.metric].better == "higher" else value <= limit.bound + slack
 
 
-def _asked(limit: Limit) -> str:
-    """A limit, as it follows "result"."""
-    name = METRICS[limit.metric].label.lower()
-    return {
-        "accuracy_change": f"within {_points(limit.bound)} of the original at 95% confidence",
-        "top1_agreement": f"with the original's next word at least {100 * limit.bound:g}% of the time",
-        "weight_bytes": f"of at most {words.format_value(SIZE, limit.bound)}",
-        "decode_speedup": f"at least {words.times(limit.bound)} as fast as the original",
-    }.get(limit.metric, f"with {name} {_side(limit)} {words.format_value(limit.metric, limit.bound)}")
-
-
-def _loosened(limit: Limit) -> str:
-    """A new bound, as it follows "loosen", rounded to the loose side."""
-    name = METRICS[limit.metric].label.lower()
-    return {
-        "accuracy_change": f"the loss to {math.ceil(-1000 * limit.bound - _ROUNDING) / 10:g} points",
-        "top1_agreement": f"the share of next words to {math.floor(100 * limit.bound + _ROUNDING)}%",
-        "weight_bytes": f"the size to {math.ceil(limit.bound / 1e6 - _ROUNDING):,} MB",
-        "decode_speedup": f"the speed to {math.floor(100 * limit.bound + _ROUNDING) / 100:.2f}x",
-    }.get(limit.metric, f"{name} to {words.format_value(limit.metric, limit.bound)}")
-
-
 def _smaller(pick: Pick, named: Mapping[str, str]) -> str:
     """Why the next smaller result is not the pick."""
     row = pick.next_smaller
@@ -156,13 +136,7 @@ def _fails(row: Row, limit: Limit) -> str:
     value = cautious(row, limit.metric)
     if value is None:
         return f"has no {METRICS[limit.metric].label.lower()}: {row.reasons.get(limit.metric, 'not measured')}"
-    shown = words.format_value(limit.metric, value)
-    return {
-        "accuracy_change": f"could be {_points(value)} worse",
-        "top1_agreement": f"keeps only {shown} of the next words",
-        "weight_bytes": f"needs {shown}",
-        "decode_speedup": f"may be only {shown} as fast",
-    }.get(limit.metric, f"has {METRICS[limit.metric].label.lower()} {shown}")
+    return _wording(limit.metric).broken(value)
 
 
 def _names(pick: Pick) -> dict[str, str]:
@@ -174,13 +148,35 @@ def _names(pick: Pick) -> dict[str, str]:
     return {trial: f"{names[trial]} ({words.format_value(SIZE, row.value(SIZE))})" for trial, row in there.items()}
 
 
+class _Wording(NamedTuple):
+    """What is said of a metric's limit.
+
+    asked: of its bound, after "result"; loosened: of a new bound, after "loosen", rounded to the loose side; broken: of
+    the value that breaks it, as the end of a sentence about the result.
+    """
+
+    asked: Callable[[float], str]
+    loosened: Callable[[float], str]
+    broken: Callable[[float], str]
+
+
+def _wording(name: str) -> _Wording:
+    return _WORDINGS.get(name) or _plain_wording(name)
+
+
+def _plain_wording(name: str) -> _Wording:
+    """Of a metric without words of its own: its label and its value."""
+    label, side = METRICS[name].label.lower(), "at least" if METRICS[name].better == "higher" else "at most"
+    return _Wording(
+        asked=lambda bound: f"with {label} {side} {words.format_value(name, bound)}",
+        loosened=lambda bound: f"{label} to {words.format_value(name, bound)}",
+        broken=lambda value: f"has {label} {words.format_value(name, value)}",
+    )
+
+
 def _points(change: float) -> str:
     lost = f"{-100 * change:.1f}".removesuffix(".0")
     return f"{lost} point{'' if lost == '1' else 's'}"
-
-
-def _side(limit: Limit) -> str:
-    return "at least" if METRICS[limit.metric].better == "higher" else "at most"
 
 
 def _join(parts: Sequence[str], word: str) -> str:
@@ -194,3 +190,27 @@ def _weight(row: Row) -> float:
 
 def _is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
+
+
+_WORDINGS = {
+    "accuracy_change": _Wording(
+        asked=lambda bound: f"within {_points(bound)} of the original at 95% confidence",
+        loosened=lambda bound: f"the loss to {math.ceil(-1000 * bound - _ROUNDING) / 10:g} points",
+        broken=lambda value: f"could be {_points(value)} worse",
+    ),
+    "top1_agreement": _Wording(
+        asked=lambda bound: f"with the original's next word at least {100 * bound:g}% of the time",
+        loosened=lambda bound: f"the share of next words to {math.floor(100 * bound + _ROUNDING)}%",
+        broken=lambda value: f"keeps only {words.format_value('top1_agreement', value)} of the next words",
+    ),
+    SIZE: _Wording(
+        asked=lambda bound: f"of at most {words.format_value(SIZE, bound)}",
+        loosened=lambda bound: f"the size to {math.ceil(bound / 1e6 - _ROUNDING):,} MB",
+        broken=lambda value: f"needs {words.format_value(SIZE, value)}",
+    ),
+    "decode_speedup": _Wording(
+        asked=lambda bound: f"at least {words.times(bound)} as fast as the original",
+        loosened=lambda bound: f"the speed to {math.floor(100 * bound + _ROUNDING) / 100:.2f}x",
+        broken=lambda value: f"may be only {words.times(value)} as fast",
+    ),
+}

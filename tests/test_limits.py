@@ -99,3 +99,22 @@ def test_of_two_equally_small_the_more_like_the_original_is_picked() -> None:
 
 def test_nothing_measured_is_said() -> None:
     assert explain(smallest_within([], [within(1)])) == "Nothing real has been measured yet."
+
+
+def test_a_metric_without_words_of_its_own_is_named_by_its_label() -> None:
+    one = row(metrics={"weight_bytes": 1e6, "perplexity": 20.0, "perplexity_high": 24.0})
+    assert explain(smallest_within([one], [Limit("perplexity", 23.0)])) == (
+        "There is no result with perplexity at most 23.0: loosen perplexity to 24.0, for the original model (1.00 MB)."
+    )
+    held = [Limit("perplexity", 23.0), Limit("accuracy", 0.5)]
+    assert explain(smallest_within([one], held)).endswith("has perplexity 24.0 and has no accuracy: not measured.")
+
+
+def test_every_limit_is_said_in_the_same_words_when_it_is_broken_and_loosened() -> None:
+    near = row(metrics={"weight_bytes": 1e6, "top1_agreement": 0.8, "decode_speedup": 0.9, "accuracy": 0.5})
+    shares = smallest_within([near], [Limit("top1_agreement", 0.9)])
+    assert explain(shares).endswith("loosen the share of next words to 80%, for the original model (1.00 MB).")
+    speed = smallest_within([near], [Limit("decode_speedup", 1.1)])
+    assert "at least 1.10x as fast as the original: loosen the speed to 0.90x" in explain(speed)
+    both = smallest_within([near], [Limit("top1_agreement", 0.9), Limit("decode_speedup", 1.1)])
+    assert explain(both).endswith("keeps only 80.0% of the next words and may be only 0.90x as fast.")
