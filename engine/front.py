@@ -1,4 +1,4 @@
-"""Which results stand on a front of two metrics, which are left out and why, the knee, and the best within a budget.
+"""Which results stand on a front of two metrics, which are left out and why, the knee, and which may be picked.
 
 Only trials of one comparison (the same weights, items and protocol) stand on one front. Simulated results stay off
 fronts with a latency or memory axis. Results that the default model's own 4-bit grid flatters stay on the front,
@@ -150,28 +150,6 @@ def whiskers(row: Row, dense: Row | None, y: str) -> Interval | None:
     return None if low is None or high is None else Interval(low, high)
 
 
-@dataclass(frozen=True)
-class Pick:
-    """The best result within a memory budget, or None with the smallest there is."""
-
-    row: Row | None
-    smallest: Row | None
-    passed_over: int  # results that would fit and were not considered: flattered or simulated
-
-
-def pick(rows: Sequence[Row], budget_bytes: float, comparison: str | None = None, y: str = "accuracy") -> Pick:
-    """The real result of highest `y` whose weights fit the budget; the smaller one where two are equally good.
-
-    Flattered results are passed over, and simulated ones too: what they occupy while they run is not what is stored.
-    """
-    points = find_front(rows, "weight_bytes", y, comparison).points
-    sound = [row for row in points if not row.simulated and not flattered(row)]
-    fitting = [row for row in sound if _weight(row) <= budget_bytes]
-    passed_over = sum(_weight(row) <= budget_bytes for row in points) - len(fitting)
-    best = max(fitting, key=lambda row: (row.metrics[y] or 0.0, -_weight(row)), default=None)
-    return Pick(best, min(sound, key=_weight, default=None), passed_over)
-
-
 def telling_quality(rows: Sequence[Row], comparison: str | None = None) -> str:
     """The metric that tells a comparison's results apart: accuracy, unless the original is not surely above guessing.
 
@@ -198,6 +176,21 @@ def is_dense(row: Row) -> bool:
 def flattered(row: Row) -> bool:
     """Whether the recipe quantizes the default model onto the 4-bit grid its weights already lie on."""
     return row.model == DEFAULT_MODEL and _finds_own_grid(row.recipe)
+
+
+def may_be_picked(row: Row) -> bool:
+    """Neither simulated, since what it occupies while it runs is not what is stored, nor flattered."""
+    return not row.simulated and not flattered(row)
+
+
+def best_of(rows: Sequence[Row], quality: Metric) -> Row | None:
+    """The row of best quality, the smaller one of two equals; None of no rows."""
+    sign = 1.0 if quality.better == "higher" else -1.0
+    return max(
+        rows,
+        key=lambda row: (sign * (row.value(quality.name) or 0.0), -(row.value("weight_bytes") or 0.0)),
+        default=None,
+    )
 
 
 def axis(name: str) -> Metric:
@@ -241,10 +234,6 @@ def _find_knee(points: Sequence[Row], dense: Row | None, x: Metric, y: Metric) -
 
 def _values(rows: Sequence[Row], name: str) -> list[float]:
     return [row.metrics[name] or 0.0 for row in rows]
-
-
-def _weight(row: Row) -> float:
-    return row.metrics["weight_bytes"] or 0.0
 
 
 def _better(found: Metric) -> pareto.Better:

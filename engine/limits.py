@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine import words
-from engine.front import flattered, is_dense
+from engine.front import is_dense, may_be_picked
 from engine.metrics import METRICS
 from engine.row import Row
 
@@ -34,7 +34,7 @@ class Loosening(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pick:
+class Smallest:
     """The smallest result within the limits, or what stands in the way.
 
     next_smaller: the largest result below `row`, None where there is none; broken: the limits it breaks.
@@ -50,22 +50,22 @@ class Pick:
     closest: Row | None = None
 
 
-def smallest_within(rows: Sequence[Row], limits: Sequence[Limit]) -> Pick:
+def smallest_within(rows: Sequence[Row], limits: Sequence[Limit]) -> Smallest:
     """The finished result of least weight that keeps to every limit; of two equally small the more like the original.
 
     rows: of one comparison. A result that lacks a limited metric breaks that limit.
     """
     sized = [row for row in rows if row.state == "done" and _is_number(row.value(SIZE))]
-    sound = [row for row in sized if not row.simulated and not flattered(row)]
+    sound = [row for row in sized if may_be_picked(row)]
     held = tuple(limits)
     keeping = [row for row in sound if not breaks(row, held)]
     if not keeping:
         loosened = tuple(step for limit in held if (step := _loosen(sound, held, limit)))
         closest = min(sound, key=lambda row: (len(breaks(row, held)), _weight(row)), default=None)
-        return Pick(held, loosened=loosened, closest=None if loosened else closest)
+        return Smallest(held, loosened=loosened, closest=None if loosened else closest)
     best = min(keeping, key=lambda row: (_weight(row), -(row.value("top1_agreement") or 0.0)))
     smaller = max((row for row in sized if _weight(row) < _weight(best)), key=_weight, default=None)
-    return Pick(held, best, smaller, breaks(smaller, held) if smaller else ())
+    return Smallest(held, best, smaller, breaks(smaller, held) if smaller else ())
 
 
 def breaks(row: Row, limits: Sequence[Limit]) -> tuple[Limit, ...]:
@@ -80,22 +80,23 @@ def cautious(row: Row, name: str) -> float | None:
     return value if _is_number(value) else None
 
 
-def explain(pick: Pick) -> str:
+def explain(found: Smallest) -> str:
     """The pick in one sentence, with why the next smaller result fails; or which limit to loosen."""
-    named = _names(pick)
-    asked = _join([_wording(limit.metric).asked(limit.bound) for limit in pick.limits], "and")
-    if pick.row is not None:
-        return f"{named[pick.row.trial_id]} is the smallest result {asked}".rstrip() + f"; {_smaller(pick, named)}."
-    if pick.loosened:
+    named = _names(found)
+    asked = _join([_wording(limit.metric).asked(limit.bound) for limit in found.limits], "and")
+    if found.row is not None:
+        return f"{named[found.row.trial_id]} is the smallest result {asked}".rstrip() + f"; {_smaller(found, named)}."
+    if found.loosened:
         steps = [
-            f"{_wording(limit.metric).loosened(limit.bound)}, for {named[row.trial_id]}" for limit, row in pick.loosened
+            f"{_wording(limit.metric).loosened(limit.bound)}, for {named[row.trial_id]}"
+            for limit, row in found.loosened
         ]
         return f"There is no result {asked}: loosen {_join(steps, 'or')}."
-    if pick.closest is None:
+    if found.closest is None:
         return "Nothing real has been measured yet."
-    failing = _join([_fails(pick.closest, limit) for limit in breaks(pick.closest, pick.limits)], "and")
+    failing = _join([_fails(found.closest, limit) for limit in breaks(found.closest, found.limits)], "and")
     return (
-        f"There is no result {asked}, and loosening one limit is not enough: {named[pick.closest.trial_id]} {failing}."
+        f"There is no result {asked}, and loosening one limit is not enough: {named[found.closest.trial_id]} {failing}."
     )
 
 
@@ -120,12 +121,12 @@ def _keeps(row: Row, limit: Limit) -> bool:
     return value >= limit.bound - slack if METRICS[limit.metric].better == "higher" else value <= limit.bound + slack
 
 
-def _smaller(pick: Pick, named: Mapping[str, str]) -> str:
+def _smaller(found: Smallest, named: Mapping[str, str]) -> str:
     """Why the next smaller result is not the pick."""
-    row = pick.next_smaller
+    row = found.next_smaller
     if row is None:
         return "nothing smaller was measured"
-    reasons = [_fails(row, limit) for limit in pick.broken]
+    reasons = [_fails(row, limit) for limit in found.broken]
     if not reasons:
         reasons = ["is simulated: no kernel here runs it" if row.simulated else "is flattered by the model's own grid"]
     return f"the next smaller, {named[row.trial_id]}, {_join(reasons, 'and')}"
@@ -139,9 +140,9 @@ def _fails(row: Row, limit: Limit) -> str:
     return _wording(limit.metric).broken(value)
 
 
-def _names(pick: Pick) -> dict[str, str]:
+def _names(found: Smallest) -> dict[str, str]:
     """Trial id -> name and size, in as few words as tell the results of the sentence apart."""
-    rows = [pick.row, pick.next_smaller, pick.closest, *(step.row for step in pick.loosened)]
+    rows = [found.row, found.next_smaller, found.closest, *(step.row for step in found.loosened)]
     there = {row.trial_id: row for row in rows if row is not None}
     labels = words.distinct_labels(list(there.values()))
     names = {trial: "the original model" if is_dense(row) else labels[trial] for trial, row in there.items()}

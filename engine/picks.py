@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from engine import words
 from engine.costs import gigabytes, memory_bytes
-from engine.front import Front, flattered, is_dense
+from engine.front import Front, best_of, is_dense, may_be_picked
 from engine.limits import Limit, smallest_within
 from engine.metrics import METRICS
 from engine.row import Row
@@ -84,11 +84,8 @@ def within(front: Front, points: float) -> Row | None:
 
 def fits(front: Front, memory: float) -> Row | None:
     """The real result of best quality that was measured to run within so many bytes, the smaller one of two equals."""
-    name, sign = front.y.name, 1.0 if front.y.better == "higher" else -1.0
-    sound = [row for row in _sound(front) if (need := memory_bytes(row)) is not None and need <= memory]
-    return max(
-        sound, key=lambda row: (sign * (row.value(name) or 0.0), -(row.value("weight_bytes") or 0.0)), default=None
-    )
+    sound = [row for row in front.points if may_be_picked(row)]
+    return best_of([row for row in sound if (need := memory_bytes(row)) is not None and need <= memory], front.y)
 
 
 def _choice(front: Front, kind: str, terms: Terms) -> Choice:
@@ -121,7 +118,3 @@ def _why_within(row: Row | None, front: Front, points: float) -> str:
     if row is None or is_dense(row):
         return f"No smaller result is shown {what}."
     return f"The smallest that is shown {what}."
-
-
-def _sound(front: Front) -> list[Row]:
-    return [row for row in front.points if not row.simulated and not flattered(row)]

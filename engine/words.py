@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.front import Front, Pick, flattered, guesses
+from engine.budget import Fitting
+from engine.front import Front, flattered, guesses
 from engine.metrics import metric
 from engine.row import Row
 from engine.spec import parse
@@ -207,16 +208,16 @@ def knee(front: Front) -> str:
     return f"The knee: {found.row.label} ({format_value(x, found.row.value(x))}). Beyond it {falls}."
 
 
-def picked(pick: Pick, budget_bytes: float, dense: Row | None) -> str:
-    """The pick of a memory budget in words, or what the smallest result needs where nothing fits."""
+def picked(found: Fitting, budget_bytes: float, dense: Row | None) -> str:
+    """The best within a memory budget in words, or what the smallest result needs where nothing fits."""
     budget = f"{_round(budget_bytes)} MB"
-    if pick.row is None:
-        if pick.smallest is None:
+    if found.row is None:
+        if found.smallest is None:
             return "Nothing has been measured yet."
-        least = format_value("weight_bytes", pick.smallest.value("weight_bytes"))
-        return f"Nothing measured fits {budget}; the smallest is {pick.smallest.label} with {least}."
-    name = "the original model" if pick.row.recipe == "dense" else pick.row.label
-    return f"Best within {budget}: {name}. {answer(pick.row, dense)}"
+        least = format_value("weight_bytes", found.smallest.value("weight_bytes"))
+        return f"Nothing measured fits {budget}; the smallest is {found.smallest.label} with {least}."
+    name = "the original model" if found.row.recipe == "dense" else found.row.label
+    return f"Best within {budget}: {name}. {answer(found.row, dense)}"
 
 
 def protocol(row: Row, questions: float | None = None) -> list[str]:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine import words
 from engine.compare import Against, against, letters, same
-from engine.front import flattered, telling_quality
+from engine.front import may_be_picked, telling_quality
 from engine.plots.compare import bytes_figure, task_data, task_figure
 from engine.row import Row
 from pages.shared import (
@@ -93,7 +93,7 @@ def proposal(group: Group) -> list[Row]:
     quality = telling_quality(group.rows, group.comparison.id)
     front = stored.front_of(group.rows, "weight_bytes", quality, group.comparison.id)
     knee = front.knee.row if front.knee else None
-    sound = [row for row in front.best if not row.simulated and not flattered(row)]
+    sound = [row for row in front.best if may_be_picked(row)]
     some = [front.dense, knee, *sound[:1]]
     return list({row.trial_id: row for row in some if row is not None}.values())
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import streamlit as st
 
 from engine import assets, words
-from engine.front import Pick, pick, telling_quality
+from engine.budget import Fitting, best_within
+from engine.front import telling_quality
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, METHODS
 from pages.shared import chart, frame, markup, stored, view
@@ -72,7 +73,7 @@ def draw_answer(found: Mapping[str, Group], first: str) -> None:
     values = {"of": of, "budget": view.Value(proposed, low=least, high=most)}
     budget = float(str(asked["budget"])) or proposed
     budget = st.session_state[view.key(PAGE, "budget")] = min(max(budget, least), most)
-    chosen = pick(group.rows, budget * 1e6, group.comparison.id, quality)
+    chosen = best_within(group.rows, budget * 1e6, group.comparison.id, quality)
     markup.title(f"How small can {name} get before it breaks?")
     markup.lead(words.picked(chosen, budget * 1e6, dense))
     draw_figures(chosen, dense)
@@ -94,7 +95,7 @@ def draw_answer(found: Mapping[str, Group], first: str) -> None:
         markup.soft(assets.CAVEAT)
 
 
-def draw_figures(chosen: Pick, dense: Row | None) -> None:
+def draw_figures(chosen: Fitting, dense: Row | None) -> None:
     row = chosen.row
     if row is None:
         return

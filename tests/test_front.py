@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from engine.errors import InputError
-from engine.front import comparisons, find_front, flattered, pick, telling_quality, whiskers
+from engine.front import comparisons, find_front, flattered, may_be_picked, telling_quality, whiskers
 from engine.row import Row
-from tests.made_rows import DENSE_BYTES, row, sweep
+from tests.made_rows import row, sweep
 
 ROWS = sweep()[0]
 OWN_GRID = "quantize:rtn,bits=4,group_size=32,symmetric=false"
@@ -87,9 +87,7 @@ def test_a_flattered_result_stands_on_the_front_but_is_neither_the_knee_nor_pick
     assert "f" * 16 in found.best_ids
     assert found.knee is not None
     assert "f" * 16 not in {r.trial_id for r in (found.knee.row, found.knee.low, found.knee.high)}
-    chosen = pick(rows, 115e6)
-    assert chosen.row is not None
-    assert (chosen.row.recipe, chosen.passed_over) == (ROWS[2].recipe, 2)  # the flattered and the simulated one
+    assert [r for r in rows if not may_be_picked(r)] == [ROWS[3], ROWS[4], rows[-1]]  # the simulated, the flattered one
 
 
 def test_whiskers_of_accuracy_are_the_paired_interval_around_dense() -> None:
@@ -100,14 +98,6 @@ def test_whiskers_of_accuracy_are_the_paired_interval_around_dense() -> None:
     alone = whiskers(ROWS[2], None, "accuracy")
     assert alone == (ROWS[2].value("accuracy_low"), ROWS[2].value("accuracy_high"))
     assert whiskers(ROWS[2], ROWS[0], "perplexity") is None
-
-
-def test_pick_takes_the_most_accurate_that_fits_and_of_equals_the_smaller() -> None:
-    everything = pick(ROWS, DENSE_BYTES)
-    assert everything.row is ROWS[1]  # 8 bits: as accurate as dense, and smaller
-    nothing = pick(ROWS, 10e6)
-    assert nothing.row is None
-    assert nothing.smallest is ROWS[7]  # 2 bits are smaller and simulated
 
 
 def test_a_front_of_guesses_is_drawn_by_the_next_word_instead() -> None:

@@ -61,7 +61,7 @@ def _point(mark: Mark, data: FrontData, label: str) -> dict[str, Any]:
         "symbol": palette.family(row.family).symbol,
         "colour": palette.family(row.family).colour or palette.INK,
         "front": mark.kind == "front",
-        "pick": not row.simulated and not front.flattered(row),
+        "pick": front.may_be_picked(row),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine import roofline, words
-from engine.front import flattered, is_dense
+from engine.front import is_dense, may_be_picked
 from engine.machine import Limits
 from engine.plots import palette
 from engine.roofline import BATCHES, PHASES, Phase
@@ -26,7 +26,7 @@ def formats(rows: Sequence[Row], dense: Row) -> dict[str, Row]:
     if roofline.network(dense, dense) is None:
         return {}
     found = {"bf16": dense}
-    sound = [row for row in rows if not row.simulated and not flattered(row) and roofline.network(row, dense)]
+    sound = [row for row in rows if may_be_picked(row) and roofline.network(row, dense)]
     for bits in WIDTHS:
         alike = [row for row in sound if _bits(row) == bits]
         if alike:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from engine import words
 from engine.front import guesses
-from engine.limits import SIZE, Limit, Pick, explain, smallest_within
+from engine.limits import SIZE, Limit, Smallest, explain, smallest_within
 from engine.metrics import METRICS
 from engine.row import Row
 from pages.shared import frame, markup, stored, view
@@ -27,7 +27,9 @@ VALUES = {
 }
 
 
-def draw(group: Group, rows: Sequence[Row], state: Mapping[str, State], choose: Callable[[str], None]) -> Pick | None:
+def draw(
+    group: Group, rows: Sequence[Row], state: Mapping[str, State], choose: Callable[[str], None]
+) -> Smallest | None:
     """The sliders, and below them what they pick among the rows; None while nothing is limited."""
     dense = stored.dense_of(group.rows)
     held = limits(state, dense)
@@ -69,7 +71,7 @@ def limits(state: Mapping[str, State], dense: Row | None) -> list[Limit]:
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _pick(_rows: Sequence[Row], key: int, held: Sequence[Limit]) -> Pick:
+def _pick(_rows: Sequence[Row], key: int, held: Sequence[Limit]) -> Smallest:
     return smallest_within(_rows, held)
 
 
