@@ -81,6 +81,17 @@ _ALL = (
 )
 # fmt: on
 
+SUMMARY = (  # what a result is summed up by, in the order of tables
+    "weight_bytes",
+    "compression_ratio",
+    "accuracy",
+    "accuracy_change",
+    "top1_agreement",
+    "perplexity",
+    "decode_speedup",
+    "peak_memory_bytes",
+)
+
 ASIDE = ("_low", "_high", "_stderr")  # ends of names that belong beside a metric: its interval, its standard error
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 

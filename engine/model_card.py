@@ -7,23 +7,13 @@ from pathlib import Path
 import engine
 from engine import assets, words
 from engine.front import FLATTERED_NOTE, flattered
-from engine.metrics import metric
+from engine.metrics import SUMMARY, metric
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, Trial
 from engine.tasks import TASKS
 
 FILE = "README.md"
 _BASE = {DEFAULT_MODEL: ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")}  # hub id and licence of the default
-_SHOWN = (
-    "weight_bytes",
-    "compression_ratio",
-    "accuracy",
-    "accuracy_change",
-    "top1_agreement",
-    "perplexity",
-    "decode_speedup",
-    "peak_memory_bytes",
-)
 _USE = {
     "plain": (
         "The weights are in bf16, packed layers dequantized, so `transformers` reads them as any model's; the file is "
@@ -96,7 +86,7 @@ def _facts(trial: Trial, name: str) -> list[str]:
 
 def _measured(row: Row, dense: Row | None) -> list[str]:
     """A table with intervals, and where and how it was measured."""
-    names = [name for name in _SHOWN if row.value(name) is not None]
+    names = [name for name in SUMMARY if row.value(name) is not None]
     table = ["| | this model | 95% interval | original |", "| --- | ---: | ---: | ---: |"]
     for name in names:
         low, high = row.value(f"{name}_low"), row.value(f"{name}_high")

@@ -27,7 +27,7 @@ FIRST_LOOK = (
 
 
 def main() -> None:
-    found = {group.key: group for group in stored.groups() if stored.dense_of(group.rows) is not None}
+    found = stored.compared_groups()
     if not found:
         draw_empty()
         return

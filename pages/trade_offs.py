@@ -33,7 +33,7 @@ PHASE_NAMES = {"prefill": "the prompt", "decode": "a word"}
 
 def main() -> None:
     markup.title("Trade-offs")
-    found = {group.key: group for group in stored.groups() if stored.dense_of(group.rows)}
+    found = stored.compared_groups()
     if not found:
         draw_empty()
         return

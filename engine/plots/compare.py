@@ -15,10 +15,9 @@ from engine.compare import letters
 from engine.front import is_dense
 from engine.metrics import METRICS
 from engine.plots import horizontal, palette
-from engine.plots.axes import SMALL, TICK
+from engine.plots.axes import SMALL
 from engine.plots.marks import safe
 from engine.plots.palette import THEMES, Theme, ThemeName
-from engine.plots.placement import text_width
 from engine.row import Row
 from engine.tasks import TASKS
 
@@ -119,9 +118,7 @@ def bytes_figure(
         if any(sizes):
             figure.add_trace(_part_trace(part, sizes, labels, max(totals, default=1.0), colours, compact))
     for label, total in zip(labels, totals, strict=True):
-        text = f"{words.megabytes(total * 1e6)} MB"
-        where = {"x": total, "y": label, "xanchor": "left", "xshift": 6, "showarrow": False}
-        figure.add_annotation(text=text, font={"size": TICK, "color": colours.text, "weight": 600}, **where)
+        horizontal.write_total(figure, label, total, f"{words.megabytes(total * 1e6)} MB", colours)
     figure.update_xaxes(range=[0, max(totals, default=1.0) * (1.24 if compact else 1.1)])
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(barmode="stack", bargap=0.38, showlegend=True)
@@ -191,21 +188,9 @@ def _part_trace(
 ) -> go.Bar:
     fill = palette.mixed(colours.text, colours.background, _SHADES[part])
     pixels = (250 if compact else 560) / widest  # of a megabyte, roughly
-    texts = []
-    for size in sizes:
-        fitting = (f"{_NAMES[part]} {words.megabytes(size * 1e6)}", words.megabytes(size * 1e6), "")
-        texts.append(next(text for text in fitting if not text or text_width(text, SMALL) + 10 <= size * pixels))
-    return go.Bar(
-        orientation="h",
-        y=list(labels),
-        x=list(sizes),
-        name=_NAMES[part],
-        text=texts,
-        textposition="inside",
-        insidetextanchor="middle",
-        textangle=0,
-        textfont={"size": SMALL, "color": palette.ink(fill)},
-        marker={"color": fill, "line": {"width": 1, "color": colours.background}},
-        hovertext=[f"{_NAMES[part]}: {words.megabytes(size * 1e6)} MB" for size in sizes],
-        hoverinfo="text",
-    )
+    name, shown = _NAMES[part], [words.megabytes(size * 1e6) for size in sizes]
+    texts = [
+        horizontal.fitting((f"{name} {text}", text), size * pixels) for size, text in zip(sizes, shown, strict=True)
+    ]
+    bars = horizontal.stack(name, labels, sizes, texts, fill, colours.background)
+    return bars.update(hovertext=[f"{name}: {text} MB" for text in shown])

@@ -11,9 +11,7 @@ import plotly.graph_objects as go
 from engine import words
 from engine.passes import Pair
 from engine.plots import horizontal, palette
-from engine.plots.axes import SMALL, TICK
 from engine.plots.palette import THEMES, Theme, ThemeName
-from engine.plots.placement import text_width
 
 PARTS = ("Reading the weights", "Arithmetic", "Everything else")
 _ABOUT = (
@@ -57,8 +55,7 @@ def time_figure(pair: Pair, theme: ThemeName = "light", *, compact: bool = False
     for part in range(len(PARTS)):
         figure.add_trace(_trace(part, bars, longest, colours, compact))
     for bar in bars:
-        where = {"x": bar.ms, "y": bar.name, "xanchor": "left", "xshift": 6, "showarrow": False}
-        figure.add_annotation(text=_ms(bar.ms), font={"size": TICK, "color": colours.text, "weight": 600}, **where)
+        horizontal.write_total(figure, bar.name, bar.ms, _ms(bar.ms), colours)
     figure.update_xaxes(range=[0, longest * (1.3 if compact else 1.16)])
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(barmode="stack", bargap=0.36)
@@ -68,22 +65,12 @@ def time_figure(pair: Pair, theme: ThemeName = "light", *, compact: bool = False
 def _trace(part: int, bars: list[TimeBar], longest: float, colours: Theme, compact: bool) -> go.Bar:
     fill = palette.mixed(colours.text, colours.background, SHADES[part])
     pixels = (200 if compact else 380) / longest  # of a millisecond, roughly
-    drawn = [(bar, bar.parts_ms[part]) for bar in bars]
-    sizes = [size for _, size in drawn]
-    texts = [_ms(size) if text_width(_ms(size), SMALL) + 10 <= size * pixels else "" for size in sizes]
-    return go.Bar(
-        orientation="h",
-        y=[bar.name for bar in bars],
-        x=sizes,
-        name=PARTS[part],
-        text=texts,
-        textposition="inside",
-        insidetextanchor="middle",
-        textangle=0,
-        textfont={"size": SMALL, "color": palette.ink(fill)},
-        marker={"color": fill, "line": {"width": 1, "color": colours.text}},
-        hovertext=[f"<b>{bar.name}</b><br>{PARTS[part]}: {_ms(size)}<br>{_ABOUT[part]}" for bar, size in drawn],
-        hoverinfo="text",
+    lines, sizes = [bar.name for bar in bars], [bar.parts_ms[part] for bar in bars]
+    texts = [horizontal.fitting((_ms(size),), size * pixels) for size in sizes]
+    drawn = horizontal.stack(PARTS[part], lines, sizes, texts, fill, colours.text)
+    pairs = zip(lines, sizes, strict=True)
+    return drawn.update(
+        hovertext=[f"<b>{line}</b><br>{PARTS[part]}: {_ms(size)}<br>{_ABOUT[part]}" for line, size in pairs]
     )
 
 

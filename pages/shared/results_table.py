@@ -8,24 +8,14 @@ import streamlit as st
 
 from engine import words
 from engine.front import Front, flattered
-from engine.metrics import METRICS
+from engine.metrics import METRICS, SUMMARY
 from engine.plots.palette import family
 from engine.row import Row
 from pages.shared import stored
 from pages.shared.frame import narrow
 from pages.shared.result_words import short_verdict
 
-_COLUMNS = (
-    "weight_bytes",
-    "compression_ratio",
-    "accuracy",
-    "accuracy_change",
-    "top1_agreement",
-    "perplexity",
-    "decode_speedup",
-    "decode_ms_per_token",
-    "peak_memory_bytes",
-)
+_COLUMNS = (*SUMMARY, "decode_ms_per_token")
 _SCALES = {
     "MB": (1e-6, "%.1f MB"),
     "%": (100.0, "%.1f%%"),

@@ -102,6 +102,11 @@ def groups() -> tuple[Group, ...]:
     return (*mine, *saved, *_grouped("recorded", recorded_rows(), "", 0))
 
 
+def compared_groups() -> dict[str, Group]:
+    """The groups whose original was measured too, by key."""
+    return {group.key: group for group in groups() if dense_of(group.rows)}
+
+
 def find(trial_id: str, origin: Origin | None = None) -> Row | None:
     """The trial of an id: the user's own unless the recorded or saved one is asked for or the only one."""
     mine = next((row for row in my_rows() if row.trial_id == trial_id), None)
