@@ -27,8 +27,13 @@ ORIGINS = {"mine": report.OWN, "recorded": report.SHIPPED, "saved": report.SAVED
 
 
 def main() -> None:
-    stage.dress()
-    found = {group.key: group for group in stored.groups() if stored.dense_of(group.rows)}
+    with stage.room():
+        draw_page()
+
+
+def draw_page() -> None:
+    """The newest results that have their original, unless others are asked for; or what to do where there are none."""
+    found = stored.compared_groups()
     if not found:
         draw_empty()
         return
@@ -45,7 +50,7 @@ def main() -> None:
 def draw_empty() -> None:
     """What to do while there is nothing to present."""
     stage.title("Nothing to present yet")
-    stage.text("Measure a sweep, or open one that somebody saved: its front, a pick and a report come from it.")
+    markup.text("Measure a sweep, or open one that somebody saved: its front, a pick and a report come from it.")
     with st.container(horizontal=True):
         if st.button("New sweep", type="primary", key="present:new_sweep"):
             st.switch_page("pages/new_sweep.py")
@@ -114,12 +119,12 @@ def draw_view(group: Group, state: Mapping[str, State], link_query: str) -> None
     stage.title(report.question(comparison.model))
     best = recommended(choices)
     if best is None or best.row is None:
-        stage.text(" ".join(choice.why for choice in choices) or "Choose a pick, and it is explained here.")
+        markup.text(" ".join(choice.why for choice in choices) or "Choose a pick, and it is explained here.")
     else:
         stage.decision(decide(best.row, front))
-        stage.figures(large_figures(best.row, front, terms))
+        markup.figures(large_figures(best.row, front, terms))
     rings = [choice.row.trial_id for choice in choices if choice.row]
-    stage.head(f"{front.y.label} over {front.x.label.lower()}")
+    markup.head(f"{front.y.label} over {front.x.label.lower()}")
     chart.draw_front(group.rows, x, y, key="present:front", comparison=comparison.id, highlighted=rings, stage=True)
     draw_picks(choices, front, terms)
     draw_notes(group, front)
@@ -150,7 +155,7 @@ def large_figures(row: Row, front: Front, terms: Terms) -> list[Figure]:
 
 def draw_picks(choices: list[Choice], front: Front, terms: Terms) -> None:
     """All picks and the original in a stakeholder's units, and why each is one."""
-    stage.head("The picks")
+    markup.head("The picks")
     quality = {"top1_agreement": "Same next word"}.get(front.y.name, front.y.label)
     heads = ("Pick", "Result", "Weights", quality, "Memory", f"In {terms.memory_gb:g} GB", "Tokens/s", "Per million")
     lines = []
@@ -161,8 +166,8 @@ def draw_picks(choices: list[Choice], front: Front, terms: Terms) -> None:
             u = units(choice.row, front, terms)
             figures = (u.weights, u.quality, u.memory, u.fits, u.tokens_per_second, u.cost_per_million)
             lines.append((choice.name, words.short_label(choice.row) + words.marks(choice.row), *figures))
-    stage.table(heads, lines, texts=2)
-    stage.text(" ".join(choice.why for choice in choices))
+    markup.table(heads, lines, texts=2)
+    markup.text(" ".join(choice.why for choice in choices))
 
 
 def draw_notes(group: Group, front: Front) -> None:

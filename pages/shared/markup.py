@@ -99,10 +99,12 @@ def bars(items: Iterable[Bar]) -> None:
     st.html(f'<div class="kp-bars">{cells}</div>')
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:
-    """A plain table, the first column text and the others numbers; a cell may be (text, explanation on hover)."""
-    top = "".join(f'<th class="{"kp-num" if i else ""}">{escape(h)}</th>' for i, h in enumerate(heads))
-    body = "".join(f"<tr>{''.join(_cell(i, c) for i, c in enumerate(row))}</tr>" for row in rows)
+def table(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]], texts: int = 1) -> None:
+    """A plain table, its first `texts` columns texts and the others numbers; a cell may be (text, explanation)."""
+    kinds = ["" if column < texts else "kp-num" for column in range(len(heads))]
+    top = "".join(f'<th class="{kind}">{escape(head)}</th>' for head, kind in zip(heads, kinds, strict=True))
+    lines = ("".join(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in rows)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
     inner = f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
     st.html(f'<div class="kp-scroll"><table class="kp-table">{inner}</table></div>')
 
@@ -118,7 +120,7 @@ def plain(words: str) -> str:
     return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|~$<>:&" else c for c in words)
 
 
-def _cell(column: int, cell: str | tuple[str, str]) -> str:
+def _cell(cell: str | tuple[str, str], kind: str) -> str:
     words, why = cell if isinstance(cell, tuple) else (cell, "")
     inner = f'<abbr title="{escape(why)}">{escape(words)}</abbr>' if why else escape(words)
-    return f'<td class="{"kp-num" if column else ""}">{inner}</td>'
+    return f'<td class="{kind}">{inner}</td>'

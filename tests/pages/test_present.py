@@ -40,7 +40,7 @@ def test_the_knee_is_recommended_with_gain_cost_and_what_breaks(open_page, store
         "The picks",
         "Measured here",
     ):
-        assert part in words.replace("&#8209;", "-")
+        assert part in words.replace("\u2011", "-")
     assert "The knee" in words
     assert "Smallest within 2 points" in words
     assert app.get("plotly_chart")
