@@ -21,7 +21,6 @@ NAMES: Mapping[Direction, str] = {
     "to_right": "Wrong to right",
     "other_wrong": "Wrong to wrong",
 }
-SCORES = "Log-likelihoods in nats: 0.7 more is twice as likely."
 
 
 class Questions(NamedTuple):

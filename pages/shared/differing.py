@@ -9,10 +9,9 @@ from engine.flips import Flip
 from engine.row import Row
 from engine.store import ItemResult
 from engine.words import NOTHING
-from pages.shared import answers, markup, view
-from pages.shared.answers import ALL, NAMES, SCORES, Side, task_label
+from pages.shared import answer_list, answers, markup, view
+from pages.shared.answers import ALL, NAMES, Side
 
-EACH = 8  # questions on one page of the list
 CHANGES = (ALL, *NAMES)
 
 
@@ -33,11 +32,8 @@ def draw(rows: Sequence[Row], pairs: Sequence[Against], base: Row, base_name: st
     if not every:
         markup.soft(f"{letter} answers every question as {base_name} does.")
         return
-    chosen = _draw_filters(every, page)
-    if not chosen:
-        markup.soft("None of these.")
-        return
-    _draw_cards(chosen, _columns(rows, base, base_name), pair.row, page)
+    given = {name: answers.answers(column) for name, column in _columns(rows, base, base_name).items()}
+    answer_list.draw(every, pair.row, page, lambda flip, item: answers.card(flip, item, _sides(flip, given)))
 
 
 def counts(letter: str, pair: Against, base_name: str) -> list[str | tuple[str, str]]:
@@ -64,37 +60,6 @@ def _draw_which(names: Sequence[str], base_name: str, page: str) -> str:
             format_func=lambda name: f"{name} and {base_name}",
         )
     )  # fmt: skip
-
-
-def _draw_filters(every: Sequence[Flip], page: str) -> list[Flip]:
-    """The flips that the reader's choice of direction and task lets through; each choice names how many there are."""
-    directions: dict[str, int] = {ALL: len(every)}
-    directions |= {name: sum(f.direction == name for f in every) for name in NAMES}
-    tasks = {ALL: len(every), **{f.task: sum(g.task == f.task for g in every) for f in every}}
-    if st.session_state.get(view.key(page, "task")) not in tasks:
-        st.session_state[view.key(page, "task")] = ALL
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        direction = st.segmented_control(
-            "What changed", list(directions), key=view.key(page, "changed"), required=True,
-            format_func=lambda name: f"{NAMES.get(name, 'All')} ({directions[name]:,})",
-        )  # fmt: skip
-        task = st.selectbox(
-            "Task", list(tasks), key=view.key(page, "task"), width=260,
-            format_func=lambda name: f"{'All tasks' if name == ALL else task_label(name)} ({tasks[name]:,})",
-        )  # fmt: skip
-    return [flip for flip in every if direction in (ALL, flip.direction) and task in (ALL, flip.task)]
-
-
-def _draw_cards(chosen: Sequence[Flip], columns: Mapping[str, Row], row: Row, page: str) -> None:
-    pages = -(-len(chosen) // EACH)
-    number = st.pagination(pages, key=f"{page}:page:{len(chosen)}:{row.trial_id}") if pages > 1 else 1
-    shown = chosen[(number - 1) * EACH : number * EACH]
-    asked = {task: answers.questions(row, task) for task in dict.fromkeys(flip.task for flip in shown)}
-    if missing := [found.missing for found in asked.values() if found.missing]:
-        markup.soft(f"Some questions can't be shown: {'; '.join(missing)}.")
-    given = {name: answers.answers(column) for name, column in columns.items()}
-    st.html("".join(answers.card(f, asked[f.task].items.get(f.id), _sides(f, given)) for f in shown))
-    markup.soft(SCORES)
 
 
 def _columns(rows: Sequence[Row], base: Row, base_name: str) -> dict[str, Row]:

@@ -1,18 +1,17 @@
 """The answers that changed, one by one: what was asked, what the original chose and what is chosen now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import streamlit as st
 
 from engine.flips import Flip
 from engine.row import Row
 from engine.tasks import Item
-from pages.shared import answers, markup, view
-from pages.shared.answers import ALL, NAMES, SCORES, Side, signed, task_label
+from pages.shared import answer_list, answers, markup, view
+from pages.shared.answers import ALL, NAMES, Side, signed
 from pages.shared.view import Value
 
 PAGE = "result"
-EACH = 10  # answers on one page of the list
 
 
 def draw_flips(row: Row, dense: Row | None) -> None:
@@ -57,40 +56,8 @@ def _draw_list(row: Row, dense: Row, values: Mapping[str, Value]) -> None:
     if not every:
         markup.soft("No answer changed.")
         return
-    direction, task = _draw_filters(every, values)
+    answer_list.draw(every, row, PAGE, _card)
     view.keep(PAGE, values)
-    chosen = [f for f in every if direction in (ALL, f.direction) and task in (ALL, f.task)]
-    if not chosen:
-        markup.soft("None of these.")
-        return
-    pages = -(-len(chosen) // EACH)
-    page = st.pagination(pages, key=f"result:page:{direction}:{task}") if pages > 1 else 1
-    shown = chosen[(page - 1) * EACH : page * EACH]
-    asked = {name: answers.questions(row, name) for name in dict.fromkeys(flip.task for flip in shown)}
-    for found in asked.values():
-        if found.missing:
-            markup.soft(f"The questions can't be shown: {found.missing}.")
-    st.html("".join(_card(flip, asked[flip.task].items.get(flip.id)) for flip in shown))
-    markup.soft(SCORES)
-
-
-def _draw_filters(every: Sequence[Flip], values: Mapping[str, Value]) -> tuple[str, str]:
-    """Which direction and which task; each choice names how many there are."""
-    directions: dict[str, int] = {name: sum(f.direction == name for f in every) for name in NAMES}
-    directions = {ALL: len(every), **directions}
-    tasks = {str(name): sum(f.task == name for f in every) for name in values["task"].allowed if name != ALL}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        direction = st.segmented_control(
-            "What changed", list(directions), key=view.key(PAGE, "changed"), required=True,
-            format_func=lambda name: f"{NAMES.get(name, 'All')} ({directions[name]:,})",
-        )  # fmt: skip
-        if len(tasks) < 2:
-            return str(direction), ALL
-        task = st.selectbox(
-            "Task", [ALL, *tasks], key=view.key(PAGE, "task"), width=260,
-            format_func=lambda name: "All tasks" if name == ALL else f"{task_label(name)} ({tasks[name]:,})",
-        )  # fmt: skip
-    return str(direction), str(task)
 
 
 def _card(flip: Flip, item: Item | None) -> str:
