@@ -22,7 +22,7 @@ def parting(ours: Sequence[str], theirs: Sequence[str], ours_ended: bool, theirs
     first character that differs where a token of both begins.
     """
     one, other = "".join(ours), "".join(theirs)
-    same = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    same = shared(one, other)
     if same == min(len(one), len(other)):
         shorter_ended = ours_ended if len(one) < len(other) else theirs_ended
         if len(one) == len(other) or not shorter_ended:
@@ -30,6 +30,12 @@ def parting(ours: Sequence[str], theirs: Sequence[str], ours_ended: bool, theirs
     begins, others = _begins(ours), _begins(theirs)
     at = max(place for place in begins.keys() & others.keys() if place <= same)
     return Parting(begins[at], others[at])
+
+
+def shared(text: str, other: str) -> int:
+    """How many characters two texts have in common from the beginning."""
+    pairs = enumerate(zip(text, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(text), len(other)))
 
 
 def _begins(pieces: Sequence[str]) -> dict[int, int]:

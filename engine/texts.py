@@ -1,10 +1,13 @@
-"""Texts that models wrote greedily after fixed prompts, and where two of them part.
+"""Texts that models wrote greedily after fixed prompts, and how far those of two models agree.
 
 A text is decoded when it is written, token by token, so that whoever shows it needs no tokenizer.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
+
+from engine.parting import parting
 
 
 class Text(NamedTuple):
@@ -34,13 +37,10 @@ class Text(NamedTuple):
             raise ValueError("ends must be rising places in the text, one a token")
         return Text(prompt, text, tokens, ends)
 
-    def token(self, place: int) -> tuple[int, int]:
-        """Where the token at a place from 0 stands in the text, [start, end).
-
-        With those after it that complete a character which it only begins; an empty range where nothing of it is shown.
-        """
-        start = self.ends[place - 1] if place else 0
-        return start, next((end for end in self.ends[place:] if end > start), start)
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """What each token adds to the text; nothing where it only begins a character."""
+        return tuple(self.text[start:end] for start, end in pairwise((0, *self.ends)))
 
 
 class Agreement(NamedTuple):
@@ -51,27 +51,12 @@ class Agreement(NamedTuple):
     whole: int
 
 
-def alike(ours: Sequence[object], theirs: Sequence[object]) -> int:
-    """How many tokens, or characters, two sequences have in common from the beginning."""
-    pairs = enumerate(zip(ours, theirs, strict=False))
-    return next((n for n, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
-
-
-def shared(ours: Text, theirs: Text) -> int:
-    """How many tokens two texts have in common from the beginning."""
-    return alike(ours.tokens, theirs.tokens)
-
-
-def equal(ours: Text, theirs: Text) -> bool:
-    """Whether two texts are the same to the end."""
-    return ours.tokens == theirs.tokens
-
-
 def agreement(ours: Sequence[Text], theirs: Sequence[Text]) -> Agreement | None:
     """How far texts after the same prompts agree; None where there are none to compare."""
     known = {text.prompt: text for text in theirs}
     pairs = [(text, known[text.prompt]) for text in ours if text.prompt in known]
     if not pairs:
         return None
-    mean = sum(shared(a, b) for a, b in pairs) / len(pairs)
-    return Agreement(len(pairs), mean, sum(equal(a, b) for a, b in pairs))
+    found = [parting(a.pieces, b.pieces, ours_ended=False, theirs_ended=False) for a, b in pairs]
+    lengths = [one.ours if one else len(a.tokens) for one, (a, _) in zip(found, pairs, strict=True)]
+    return Agreement(len(pairs), sum(lengths) / len(pairs), found.count(None))

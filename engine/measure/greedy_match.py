@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from engine import stats
-from engine.texts import Text, alike
+from engine.parting import shared
+from engine.texts import Text
 
 PROMPTS, PROMPT_TOKENS, TOKENS = 50, 32, 32
 SELF = dict.fromkeys(("greedy_match_tokens", "greedy_match_tokens_low", "greedy_match_tokens_high"), float(TOKENS))
@@ -49,7 +50,7 @@ def _text(tokenizer: Any, prompt: list[int], written: list[int]) -> Text:
     whole, known = read[-1], 0
     ends = []
     for beginning in read:  # one that stops within a character ends in a sign that the whole doesn't have there
-        known = max(known, alike(beginning, whole))
+        known = max(known, shared(beginning, whole))
         ends.append(known)
     start = ends[0]
     return Text(whole[:start], whole[start:], tuple(written), tuple(end - start for end in ends[1:]))

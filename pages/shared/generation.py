@@ -6,7 +6,6 @@ same results is shown again on every visit.
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from html import escape
 
 import streamlit as st
 
@@ -14,13 +13,12 @@ from engine import lane, paths, words
 from engine.compare import letters, same
 from engine.errors import InputError
 from engine.parting import Parting, describe, parting
-from engine.plots.palette import family
 from engine.row import Row
 from engine.spec import Protocol, Trial, parse
 from engine.store import Completion, Generation, Generations
 from engine.store.generations import LONGEST_PROMPT
 from engine.trials import make_unmeasured, unmeasured
-from pages.shared import markup, stored, tray
+from pages.shared import markup, stored, text_card, tray
 
 PROMPT = "What is the capital of France?"  # short, and what compression breaks shows at once
 STYLES = {"chat": "A message to answer", "plain": "A text to go on with"}
@@ -120,10 +118,12 @@ def _draw_live(columns: Mapping[str, Row], against: str, base_name: str, names: 
     labels = words.distinct_labels(list(columns.values()))
     cells = ""
     for name, row in columns.items():
-        marks = _marks(name, against, partings)
-        said = "" if name == against else _compared(written[name], written[against], partings[name], base_name)
-        cells += _card(name, labels[row.trial_id], row, written[name], marks, said)
-    st.html(f'<div class="kp-live">{cells}</div>')
+        one = written[name]
+        said = "" if name == against else _compared(one, written[against], partings[name], base_name)
+        foot = (("kp-mean", said), ("", _speed(one, row)), ("kp-soft", _state(one)), ("kp-soft", one.note))
+        heading = text_card.heading(name, labels[row.trial_id], row)
+        cells += text_card.card(heading, text_card.body(one.pieces, text_card.marks(name, against, partings)), foot)
+    st.html(f'<div class="kp-texts kp-live">{cells}</div>')
     style = "as a message" if now.chat else "as a text to go on with"
     markup.soft(f"Asked {style}: “{' '.join(now.prompt.split())}”")
     markup.soft(
@@ -156,18 +156,6 @@ def _parting(ours: Completion, base: Completion) -> Parting | None:
     return parting(ours.pieces, base.pieces, ours.ended, base.ended)
 
 
-def _marks(name: str, against: str, partings: Mapping[str, Parting | None]) -> dict[int, str]:
-    """Token -> who parts there: in the base's text every other's name, in another's text none, for it is its own."""
-    if name != against:
-        found = partings[name]
-        return {found.ours: ""} if found else {}
-    marks: dict[int, str] = {}
-    for other, found in partings.items():
-        if found:
-            marks[found.theirs] = f"{marks.get(found.theirs, '')}{other}"
-    return marks
-
-
 def _compared(ours: Completion, base: Completion, found: Parting | None, base_name: str) -> str:
     """Where a text parts from the base's, in words; empty while there is nothing to compare."""
     if found is None:
@@ -176,38 +164,6 @@ def _compared(ours: Completion, base: Completion, found: Parting | None, base_na
         whole = not ours.unfinished and not base.unfinished and ours.state == base.state == "done"
         return f"The same as {base_name}, to the last token." if whole else f"The same as {base_name} so far."
     return describe(found, ours.pieces, base.pieces, base_name)
-
-
-def _card(name: str, label: str, row: Row, one: Completion, marks: Mapping[int, str], said: str) -> str:
-    """One model's text as HTML, everything of it escaped."""
-    look = family(row.family)
-    mark = f'<span style="color:{look.colour or "currentColor"}" aria-hidden="true">{look.glyph}</span>'
-    letter = f'<span class="kp-letter">{escape(name)}</span>'
-    foot = "".join(
-        f'<p class="{style}">{escape(text)}</p>'
-        for style, text in (("kp-mean", said), ("", _speed(one, row)), ("kp-soft", _state(one)), ("kp-soft", one.note))
-        if text
-    )
-    return (
-        f'<article class="kp-writer"><header>{letter} {mark} {escape(label)}</header>'
-        f'<p class="kp-live-text">{_text(one, marks)}</p><footer>{foot}</footer></article>'
-    )
-
-
-def _text(one: Completion, marks: Mapping[int, str]) -> str:
-    """The text with its marked tokens; a line's end and the text's own are shown by signs, to be seen."""
-    parts = []
-    for token, piece in enumerate((*one.pieces, "")):
-        if token not in marks:
-            parts.append(escape(piece))
-            continue
-        shown = "■" if token == len(one.pieces) else piece.replace("\n", "↵\n")
-        who = f"<sup>{escape(marks[token])}</sup>" if marks[token] else ""
-        why = f"{', '.join(marks[token])} parts here" if marks[token] else "Parts here"
-        word = shown.lstrip(" ")
-        space = shown[: len(shown) - len(word)]
-        parts.append(f'{space}<mark class="kp-part" title="{escape(why)}">{escape(word) or "␣"}{who}</mark>')
-    return "".join(parts)
 
 
 def _speed(one: Completion, row: Row) -> str:

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import streamlit as st
 
+from engine import words
 from engine.compare import letters, same
 from engine.front import is_dense
+from engine.parting import Parting, describe, parting
 from engine.row import Row
-from engine.texts import Text, agreement, equal, shared
-from pages.shared import markup, stored, view
+from engine.texts import Text, agreement
+from pages.shared import markup, stored, text_card, view
 
 LABEL_CHARS = 56  # of a prompt's end, in the list to choose from
 
@@ -71,12 +73,12 @@ def sentence(column: Column, base: Column) -> str:
     return f"{said} Of {found.texts} texts of {length} tokens, {found.whole or 'none'} {are} the same to the end."
 
 
-def parting(text: Text, base: Text, base_name: str) -> str:
+def compared(text: Text, base: Text, base_name: str) -> str:
     """Where a text leaves the base's, in words."""
-    if equal(text, base):
-        return f"The same to the end: {len(text.tokens)} tokens."
-    place = shared(text, base)
-    return f"{_parts(place)}: {_word(text, place)} where {base_name} has {_word(base, place)}."
+    found = _parting(text, base)
+    if found is None:
+        return f"The same as {base_name}, to the last token."
+    return describe(found, text.pieces, base.pieces, base_name)
 
 
 def why_none(row: Row) -> str:
@@ -104,73 +106,50 @@ def _draw_prompt(base: Column, columns: Sequence[Column], page: str) -> None:
     """The prompts to choose from, and every column's text after the chosen one."""
     known = base.texts or next(column.texts for column in columns if column.texts)
     prompts = [text.prompt for text in known]
-    labels = {prompt: _label(n, prompt, base, columns) for n, prompt in enumerate(prompts, 1)}
+    labels = {prompt: _label(n, prompt, columns) for n, prompt in enumerate(prompts, 1)}
     key = view.key(page, "prompt")
     if st.session_state.get(key) not in labels:
         st.session_state[key] = prompts[0]
     prompt = str(st.selectbox("Prompt", prompts, key=key, format_func=labels.__getitem__))
-    cards = "".join(_card(column, base, columns, prompt) for column in columns)
-    st.html(f'<p class="kp-asked">{escape(prompt)}…</p><div class="kp-texts">{cards}</div>')
+    cells = _cards(base, columns, prompt)
+    st.html(f'<p class="kp-asked">{escape(prompt)}…</p><div class="kp-texts">{cells}</div>')
     if any(column.row.recorded and column.texts for column in columns):
         markup.soft("Recorded results keep a few of their texts; the mean is over all of them.")
 
 
-def _label(number: int, prompt: str, base: Column, columns: Sequence[Column]) -> str:
+def _label(number: int, prompt: str, columns: Sequence[Column]) -> str:
     """A prompt's number and end, and where the texts part if there are just two."""
     end = " ".join(prompt.split())
     end = f"…{end[-LABEL_CHARS:]}" if len(end) > LABEL_CHARS else end
     texts = [text for column in columns if (text := column.after(prompt))]
     if len(columns) != 2 or len(texts) != 2:
         return f"{number}. {end}"
-    where = "the same" if equal(*texts) else _parts(shared(*texts)).lower()
-    return f"{number}. {end} · {where}"
+    found = _parting(*reversed(texts))
+    return f"{number}. {end} · {f'parts at token {found.ours + 1:,}' if found else 'the same'}"
 
 
-def _card(column: Column, base: Column, columns: Sequence[Column], prompt: str) -> str:
-    """One text as HTML, everything of it escaped, with its first token that is not the base's marked."""
-    text, reference = column.after(prompt), base.after(prompt)
-    if text is None:
-        why = "It did not write after this prompt" if column.texts else why_none(column.row)
-        return _article(column.head, "", f"{why}.")
-    others = [base] if column is not base else [other for other in columns if other is not base]
-    beside = [found for other in others if (found := other.after(prompt)) and not equal(text, found)]
-    body = _marked(text, sorted({shared(text, found) for found in beside}))
-    words = parting(text, reference, base.name) if reference and column is not base else ""
-    return _article(column.head, body, words)
-
-
-def _article(head: str, body: str, foot: str) -> str:
-    footer = f"<footer>{escape(foot)}</footer>" if foot else ""
-    wrote = f'<p class="kp-wrote">…{body}</p>' if body else ""
-    return f'<article class="kp-written"><header><b>{escape(head)}</b></header>{wrote}{footer}</article>'
-
-
-def _marked(text: Text, places: Sequence[int]) -> str:
-    """The text with the tokens at some places marked."""
-    html, done = "", 0
-    for place in places:
-        start, end = text.token(place)
-        if start < done or end == start:
+def _cards(base: Column, columns: Sequence[Column], prompt: str) -> str:
+    """Every column's text after a prompt, each marked where it is not the base's any more."""
+    reference = base.after(prompt)
+    beside = {column.head: column.after(prompt) for column in columns if column is not base}
+    partings = {name: _parting(text, reference) for name, text in beside.items() if text and reference}
+    labels = words.distinct_labels([column.row for column in columns])
+    cells = ""
+    for column in columns:
+        heading, text = text_card.heading(column.head, labels[column.row.trial_id], column.row), column.after(prompt)
+        if text is None:
+            why = "It did not write after this prompt" if column.texts else why_none(column.row)
+            cells += text_card.card(heading, "", [("kp-soft", f"{why}.")])
             continue
-        token = escape(text.text[start:end]).replace("\n", "↵\n")
-        html += f"{escape(text.text[done:start])}<mark>{token}</mark>"
-        done = end
-    return html + escape(text.text[done:])
+        body = text_card.body(text.pieces, text_card.marks(column.head, base.head, partings))
+        said = compared(text, reference, base.name) if reference and column is not base else ""
+        cells += text_card.card(heading, f"…{body}", [("kp-mean", said)])
+    return cells
 
 
-def _parts(place: int) -> str:
-    if place == 0:
-        return "Parts at the first token"
-    return f"Parts after {place} token{'s' if place > 1 else ''}"
-
-
-def _word(text: Text, place: int) -> str:
-    """The token at a place, as a sentence names it."""
-    start, end = text.token(place)
-    piece = text.text[start:end]
-    if piece.strip():
-        return f"“{piece.strip()}”"
-    return "a line break" if "\n" in piece else "a space" if piece else "nothing that can be shown"
+def _parting(text: Text, base: Text) -> Parting | None:
+    """Texts of a fixed length are cut off: an end-of-text token is one like any other there."""
+    return parting(text.pieces, base.pieces, ours_ended=False, theirs_ended=False)
 
 
 def _capital(name: str) -> str:

@@ -151,9 +151,10 @@ def test_what_they_write_stands_side_by_side_each_parting_from_the_base(open_pag
     assert not app.exception
     words = said(app)
     assert words.count('class="kp-wrote"') == 3
-    assert words.count("<mark>") == 3
-    assert f"Parts after 1 token: “{two},group_size=64" in words
-    assert words.count("where A has “dense”.") == 2
+    assert words.count('class="kp-part"') == 3
+    assert f"Parts from A at token 2: “{two},group_size=64" in words
+    assert words.count("not “dense”.") == 2
+    assert "dense<sup>BC</sup></mark>" in words
 
 
 def test_texts_are_compared_with_the_original_where_that_is_wanted(open_page, ids):
