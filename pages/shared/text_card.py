@@ -19,10 +19,10 @@ def card(heading: str, body: str, foot: Iterable[tuple[str, str]]) -> str:
 
 
 def heading(name: str, label: str, row: Row) -> str:
-    """What the column is called, and its result."""
+    """What the column is called, and its result where that is called otherwise."""
     look = family(row.family)
     mark = f'<span style="color:{look.colour or "currentColor"}" aria-hidden="true">{look.glyph}</span>'
-    return f'<span class="kp-letter">{escape(name)}</span> {mark} {escape(label)}'
+    return f'<span class="kp-letter">{escape(name)}</span> {mark} {escape(label) if label != name else ""}'
 
 
 def marks(name: str, against: str, partings: Mapping[str, Parting | None]) -> dict[int, str]:
@@ -52,7 +52,13 @@ def body(pieces: Sequence[str], marked: Mapping[int, str]) -> str:
         shown = "■" if token == len(pieces) else piece.replace("\n", "↵\n")
         who = f"<sup>{escape(marked[token])}</sup>" if marked[token] else ""
         why = f"{', '.join(marked[token])} parts here" if marked[token] else "Parts here"
-        word = shown.lstrip(" ")
-        space = shown[: len(shown) - len(word)]
-        parts.append(f'{space}<mark class="kp-part" title="{escape(why)}">{escape(word) or "␣"}{who}</mark>')
+        space, word, after = _split(shown)
+        parts.append(f'{space}<mark class="kp-part" title="{escape(why)}">{escape(word) or "␣"}{who}</mark>{after}')
     return "".join(parts)
+
+
+def _split(piece: str) -> tuple[str, str, str]:
+    """The spaces before a piece, what of it is marked, and the line's end after it."""
+    word = piece.lstrip(" ")
+    marked = word.rstrip("\n")
+    return piece[: len(piece) - len(word)], marked, word[len(marked) :]

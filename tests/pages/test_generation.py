@@ -208,3 +208,10 @@ def test_a_model_that_is_not_here_is_said_in_a_sentence(open_page, store, ids, m
     app = open_page("compare", trials=f"recorded-{ids[0]},recorded-{ids[1]}")
     app.button(key=ASK).click().run()
     assert "was not fetched" in app.error[0].value
+
+
+def test_a_letter_stands_on_the_line_whose_end_it_marks(open_page, store, ids):
+    broken = ("The", "\n", "\n", "sky")
+    answer(store, ids, {"pieces": broken}, {"pieces": broken}, {"pieces": SKY})
+    words = said(open_page("compare", trials=",".join(ids)))
+    assert '<mark class="kp-part" title="C parts here">↵<sup>C</sup></mark>\n\nsky' in words
