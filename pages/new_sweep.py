@@ -5,20 +5,17 @@ from dataclasses import fields
 
 import streamlit as st
 
-from engine import estimates, paths, sources, tasks, trials, words, worker
+from engine import estimates, paths, tasks, trials, words, worker
 from engine.anytime import TOLERANCE
 from engine.errors import InputError
-from engine.sources import Known
 from engine.spec import MEASURES, METHODS, TASK_GROUPS, Protocol, Recipe, Sweep, Trial, parse
 from engine.spec.sweep import in_running_order
 from engine.store import DECIDED_BY, StoreError
-from pages.shared import form, frame, markup, stored
+from pages.shared import form, frame, markup, model_choice, stored
 from pages.shared.markup import Figure
 
-OTHER = "another"
 MOST_ITEMS = 100_000
 PREFILLED = "sweep|address"
-NEXT_MODEL = "sweep|found"
 MEASURE_NAMES = {
     "size": "Size", "latency": "Speed", "memory": "Peak memory", "perplexity": "Perplexity", "accuracy": "Accuracy"
 }  # fmt: skip
@@ -29,7 +26,7 @@ def main() -> None:
     prefill()
     left, right = st.columns([2, 1], gap="large")
     with left:
-        model = draw_model()
+        model = model_choice.draw()
         recipes, sound = draw_methods()
         protocol, measures = draw_questions()
         tolerance = draw_tolerance(measures)
@@ -57,68 +54,9 @@ def prefill() -> None:
         st.session_state["sweep:methods"] = []
         st.session_state["sweep:recipes"] = "\n".join(address["recipe"])
     if address.get("model"):
-        st.session_state[NEXT_MODEL] = address["model"][0]
+        model_choice.choose(address["model"][0])
     if "limit" in address and address["limit"][0].isdecimal() and int(address["limit"][0]) > 0:
         st.session_state["sweep:limit"] = min(int(address["limit"][0]), MOST_ITEMS)
-
-
-def draw_model() -> str | None:
-    """The model's name with its revision as the engine finds it, or None while there is none."""
-    markup.head("Model")
-    known = {key_of(row): row for row in known_models()}
-    wanted = st.session_state.pop(NEXT_MODEL, None)
-    if wanted in known:
-        st.session_state["sweep:model"] = wanted
-    elif wanted is not None:
-        st.session_state["sweep:model"], st.session_state["sweep:other"] = OTHER, wanted
-    chosen = st.selectbox(
-        "Model", [*known, OTHER], key="sweep:model", label_visibility="collapsed", persist_state="session",
-        format_func=lambda key: describe_model(known[key]) if key in known else "Another folder or hub model",
-    )  # fmt: skip
-    if chosen == OTHER:
-        return draw_other_model()
-    if not known[chosen].ready:
-        st.warning(
-            "The default model is not on this machine yet: run `python -m engine fetch`.", icon=":material/download:"
-        )
-        return None
-    return str(chosen)
-
-
-def draw_other_model() -> str | None:
-    """Ask for a folder or a hub id and look for it; what is found is chosen in the list above."""
-    with st.form("sweep:find", border=True):
-        name = st.text_input(
-            "Folder or hub id", key="sweep:other", placeholder="~/models/mine or Qwen/Qwen2.5-0.5B",
-            help="A folder in Hugging Face format with safetensors, or the id of a causal language model on the hub.",
-        )  # fmt: skip
-        revision = st.text_input("Revision", key="sweep:revision", placeholder="of a hub model: main, a tag, a commit")
-        if not st.form_submit_button("Find the model"):
-            return None
-    try:
-        with st.spinner("Reading its files; a hub model is downloaded first."):
-            source = trials.find_model(f"{name}@{revision.strip()}" if revision.strip() else name)
-    except InputError as error:
-        st.error(markup.plain(str(error)), icon=":material/error:")
-        return None
-    known_models.clear()  # type: ignore[attr-defined]
-    st.session_state[NEXT_MODEL] = f"{source.name}@{source.revision}" if source.revision else source.name
-    st.rerun()
-
-
-@st.cache_data(ttl=30, show_spinner=False)
-def known_models() -> list[Known]:
-    return sources.known()
-
-
-def key_of(row: Known) -> str:
-    return f"{row.name}@{row.revision}" if row.revision else row.name
-
-
-def describe_model(row: Known) -> str:
-    size = f", {row.parameters / 1e6:,.0f} M parameters" if row.parameters else ""
-    origin = {"default": "default", "hub": "from the hub", "folder": "local folder"}[row.origin]
-    return f"{row.name} ({origin}{size})"
 
 
 def draw_methods() -> tuple[list[Recipe], bool]:
@@ -179,7 +117,7 @@ def add_combination() -> None:
 def fits(recipe: Recipe) -> bool:
     """Whether the chosen model can be compressed so."""
     try:
-        trials.make_trials(Sweep(str(st.session_state["sweep:model"]), Protocol(), (recipe,)))
+        trials.make_trials(Sweep(str(st.session_state[model_choice.KEY]), Protocol(), (recipe,)))
     except InputError:
         return False
     return True

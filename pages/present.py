@@ -27,16 +27,16 @@ ORIGINS = {"mine": report.OWN, "recorded": report.SHIPPED, "saved": report.SAVED
 
 
 def main() -> None:
-    with stage.room():
-        draw_page()
-
-
-def draw_page() -> None:
-    """The newest results that have their original, unless others are asked for; or what to do where there are none."""
     found = stored.compared_groups()
-    if not found:
-        draw_empty()
-        return
+    with stage.room():
+        if found:
+            draw_page(found)
+        else:
+            draw_empty()
+
+
+def draw_page(found: Mapping[str, Group]) -> None:
+    """The choices on one line, and the view that they make."""
     values = view_values(found)
     view.restore(PAGE, values)
     with st.container(horizontal=True, vertical_alignment="bottom"):
