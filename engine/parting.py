@@ -1,8 +1,10 @@
-"""Where two texts that began alike part, token by token."""
+"""Where two texts that began alike part, token by token, and how far the texts of two models agree."""
 
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
+
+from engine.texts import Text
 
 
 class Parting(NamedTuple):
@@ -10,6 +12,14 @@ class Parting(NamedTuple):
 
     ours: int
     theirs: int
+
+
+class Agreement(NamedTuple):
+    """How many texts were compared, the mean number of tokens before they part, and how many never do."""
+
+    texts: int
+    tokens: float
+    whole: int
 
 
 def parting(ours: Sequence[str], theirs: Sequence[str], ours_ended: bool, theirs_ended: bool) -> Parting | None:
@@ -30,6 +40,17 @@ def parting(ours: Sequence[str], theirs: Sequence[str], ours_ended: bool, theirs
     begins, others = _begins(ours), _begins(theirs)
     at = max(place for place in begins.keys() & others.keys() if place <= same)
     return Parting(begins[at], others[at])
+
+
+def agreement(ours: Sequence[Text], theirs: Sequence[Text]) -> Agreement | None:
+    """How far texts after the same prompts agree; None where there are none to compare."""
+    known = {text.prompt: text for text in theirs}
+    pairs = [(text, known[text.prompt]) for text in ours if text.prompt in known]
+    if not pairs:
+        return None
+    found = [parting(a.pieces, b.pieces, ours_ended=False, theirs_ended=False) for a, b in pairs]
+    lengths = [one.ours if one else len(a.tokens) for one, (a, _) in zip(found, pairs, strict=True)]
+    return Agreement(len(pairs), sum(lengths) / len(pairs), found.count(None))
 
 
 def shared(text: str, other: str) -> int:

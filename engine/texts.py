@@ -1,13 +1,11 @@
-"""Texts that models wrote greedily after fixed prompts, and how far those of two models agree.
+"""Texts that models wrote greedily after fixed prompts.
 
 A text is decoded when it is written, token by token, so that whoever shows it needs no tokenizer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
-
-from engine.parting import parting
 
 
 class Text(NamedTuple):
@@ -41,22 +39,3 @@ class Text(NamedTuple):
     def pieces(self) -> tuple[str, ...]:
         """What each token adds to the text; nothing where it only begins a character."""
         return tuple(self.text[start:end] for start, end in pairwise((0, *self.ends)))
-
-
-class Agreement(NamedTuple):
-    """How many texts were compared, the mean number of tokens before they part, and how many never do."""
-
-    texts: int
-    tokens: float
-    whole: int
-
-
-def agreement(ours: Sequence[Text], theirs: Sequence[Text]) -> Agreement | None:
-    """How far texts after the same prompts agree; None where there are none to compare."""
-    known = {text.prompt: text for text in theirs}
-    pairs = [(text, known[text.prompt]) for text in ours if text.prompt in known]
-    if not pairs:
-        return None
-    found = [parting(a.pieces, b.pieces, ours_ended=False, theirs_ended=False) for a, b in pairs]
-    lengths = [one.ours if one else len(a.tokens) for one, (a, _) in zip(found, pairs, strict=True)]
-    return Agreement(len(pairs), sum(lengths) / len(pairs), found.count(None))

@@ -2,8 +2,10 @@
 
 import pytest
 
-from engine.parting import Parting, describe, parting
+from engine.parting import Agreement, Parting, agreement, describe, parting
+from engine.texts import Text
 
+BASE = Text("Once", " upon a time", (1, 2, 3), (5, 7, 12))
 SKY = ("The", " sky", " is", " blue")
 
 
@@ -47,3 +49,15 @@ def test_a_text_that_ended_parts_from_one_that_goes_on() -> None:
 )
 def test_a_parting_is_said_in_a_sentence(ours, theirs, found, words) -> None:
     assert describe(found, ours, theirs, "A") == words
+
+
+def test_texts_are_compared_by_their_prompts() -> None:
+    ours = [BASE, Text("Twice", "xyz", (1, 2, 9), (1, 2, 3)), Text("Never", "", (), ())]
+    theirs = [Text("Twice", "xya", (1, 2, 3), (1, 2, 3)), BASE]
+    assert agreement(ours, theirs) == Agreement(texts=2, tokens=2.5, whole=1)
+    assert agreement(ours, []) is None
+
+
+def test_the_same_text_of_other_tokens_is_the_same() -> None:
+    other = Text("Once", " upon a time", (8, 9), (5, 12))
+    assert agreement([BASE], [other]) == Agreement(texts=1, tokens=3, whole=1)

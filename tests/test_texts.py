@@ -1,8 +1,8 @@
-"""What tokens add to a text, how far texts agree, and texts that are not as they should be."""
+"""What tokens add to a text, and texts that are not as they should be."""
 
 import pytest
 
-from engine.texts import Agreement, Text, agreement
+from engine.texts import Text
 
 BASE = Text("Once", " upon a time", (1, 2, 3), (5, 7, 12))
 
@@ -11,18 +11,6 @@ def test_the_pieces_of_a_text_are_what_each_token_adds() -> None:
     assert BASE.pieces == (" upon", " a", " time")
     assert Text("", "aéb", (1, 2, 3, 4), (1, 1, 2, 3)).pieces == ("a", "", "é", "b")  # the second only begins the é
     assert Text("", "", (), ()).pieces == ()
-
-
-def test_texts_are_compared_by_their_prompts() -> None:
-    ours = [BASE, Text("Twice", "xyz", (1, 2, 9), (1, 2, 3)), Text("Never", "", (), ())]
-    theirs = [Text("Twice", "xya", (1, 2, 3), (1, 2, 3)), BASE]
-    assert agreement(ours, theirs) == Agreement(texts=2, tokens=2.5, whole=1)
-    assert agreement(ours, []) is None
-
-
-def test_the_same_text_of_other_tokens_is_the_same() -> None:
-    other = Text("Once", " upon a time", (8, 9), (5, 12))
-    assert agreement([BASE], [other]) == Agreement(texts=1, tokens=3, whole=1)
 
 
 def test_a_text_comes_back_from_its_dict() -> None:

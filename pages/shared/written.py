@@ -9,9 +9,9 @@ import streamlit as st
 from engine import words
 from engine.compare import letters, same
 from engine.front import is_dense
-from engine.parting import Parting, describe, parting
+from engine.parting import Parting, agreement, describe, parting
 from engine.row import Row
-from engine.texts import Text, agreement
+from engine.texts import Text
 from pages.shared import markup, stored, text_card, view
 
 LABEL_CHARS = 56  # of a prompt's end, in the list to choose from
