@@ -15,9 +15,8 @@ Open = Callable[..., AppTest]
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """An empty store that the pages use; no worker is ever started, and nothing is recorded."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
     monkeypatch.setenv("KNEEPOINT_STORE", url)
     monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("engine.worker.ensure_running", lambda url: True)
