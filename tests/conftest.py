@@ -1,4 +1,4 @@
-"""An empty store of one's own, and tiny random models of every family with a tiny tokenizer, as Hugging Face folders."""
+"""An empty store, and tiny random models of every family with a tiny tokenizer, saved as Hugging Face folders."""
 
 import itertools
 from collections.abc import Callable, Iterator
