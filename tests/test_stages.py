@@ -140,8 +140,9 @@ def test_a_cancelled_sweep_is_settled_as_it_stands(store: Store, queue: Queue) -
         assert job is not None
         answer(store, queue, job)
     store.request_cancel(sweep_id=sweep)
-    queue.honour_cancels()
+    assert len(queue.honour_cancels()) == 2
     assert run(store, queue) == ({}, [])
+    assert store.sweeps()[0].settled
 
 
 def test_a_retried_trial_is_decided_upon_again(store: Store, queue: Queue) -> None:
