@@ -88,6 +88,12 @@ def test_simulated_and_flattered_results_are_never_picked() -> None:
     assert explain(alone).endswith("is flattered by the model's own grid.")
 
 
+def test_what_is_not_finished_is_never_picked_or_named() -> None:
+    waiting = replace(TWO, state="queued", simulated=False)
+    found = smallest_within([DENSE, FOUR, waiting], [])
+    assert (found.row, found.next_smaller) == (FOUR, None)
+
+
 def test_a_result_that_lacks_a_limited_metric_breaks_the_limit_and_says_why() -> None:
     lacking = replace(EIGHT, metrics={"weight_bytes": 1e8}, reasons={"decode_speedup": "the timing was stopped"})
     found = smallest_within([DENSE, lacking], [Limit("decode_speedup", 1.0)])
