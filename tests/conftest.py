@@ -1,5 +1,6 @@
-"""Tiny random models of every family, with a tiny tokenizer, saved as Hugging Face folders."""
+"""An empty store, and tiny random models of every family with a tiny tokenizer, saved as Hugging Face folders."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from transformers import (
 from engine import models
 from engine.models import LanguageModel
 from engine.sources import Source
+from engine.store import Queue, Store
 
 SIZES = {
     "vocab_size": 264,
@@ -63,6 +65,26 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    """An empty store whose clock ticks once a look."""
+    ticks = itertools.count(1000)
+    opened = Store(url, clock=lambda: float(next(ticks)))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def queue(store: Store) -> Iterator[Queue]:
+    with Queue(store) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

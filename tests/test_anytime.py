@@ -63,6 +63,13 @@ def test_evidence_is_the_bettors_wealth_computed_by_hand() -> None:
     assert evidence(ours, theirs, schedule, 0.0) == pytest.approx(math.log(np.mean(wealth)))
 
 
+def test_where_a_round_can_weigh_more_than_one_less_is_staked() -> None:
+    """Three items beside two: the round with two of the three adds up to 7/6 to the accuracy, times the rounds."""
+    schedule = Schedule({"piqa": 3, "boolq": 2}, seed=0)
+    stakes = np.linspace(0.05, 0.9, 12) / (7 / 6) ** 2
+    assert evidence(np.ones(1), np.zeros(1), schedule, 0.0) == pytest.approx(math.log(np.mean(1 + stakes)))
+
+
 def test_what_the_rest_can_no_longer_change_is_certain() -> None:
     schedule = Schedule({"piqa": 4}, seed=0)
     assert evidence(np.ones(3), np.zeros(3), schedule, 0.0) == math.inf

@@ -3,10 +3,7 @@
 import pytest
 
 from engine.costs import cost_per_million, gigabytes, memory_bytes, money, tokens_per_second
-from engine.decision import decide, units
-from engine.front import find_front
-from engine.picks import Terms
-from tests.made_rows import row, sweep
+from tests.made_rows import row
 
 DENSE = row("dense", "0" * 16, metrics={"decode_tokens_per_s": 20.0, "peak_memory_bytes": 4e8})
 
@@ -41,27 +38,3 @@ def test_memory_in_gigabytes(amount: float, says: str) -> None:
 @pytest.mark.parametrize(("amount", "says"), [(0.0, "0"), (0.0461, "0.046"), (1.768, "1.77"), (1234.4, "1,234")])
 def test_money_has_no_currency(amount: float, says: str) -> None:
     assert money(amount) == says
-
-
-def test_a_decision_names_gain_cost_and_what_breaks() -> None:
-    front = find_front(sweep()[0])
-    four = next(one for one in front.points if "bits=4" in one.recipe and one.family == "quantize")
-    said = decide(four, front)
-    assert said.recommendation == four.label
-    assert "smaller" in said.gain
-    assert "Perplexity" in said.cost
-    assert "answers are others now" in said.breaks
-    assert "One step smaller" in said.breaks or "No smaller result" in said.breaks
-
-
-def test_to_keep_the_original_is_a_decision_too() -> None:
-    front = find_front(sweep()[0])
-    assert front.dense is not None
-    assert decide(front.dense, front).recommendation == "Keep the original model"
-
-
-def test_unknown_figures_are_dashes() -> None:
-    front = find_front(sweep()[0])
-    held = next(one for one in front.points if one.simulated)
-    figures = units(held, front, Terms())
-    assert (figures.memory, figures.fits, figures.cost_per_million) == ("–", "–", "–")

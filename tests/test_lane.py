@@ -26,11 +26,6 @@ MINUTES = 280.0  # on a busy machine, where importing torch alone takes many sec
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'store.db'}"
-
-
-@pytest.fixture
 def generations(url: str) -> Generations:
     return Generations(Store(url))
 

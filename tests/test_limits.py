@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
+
 from engine.limits import Limit, cautious, explain, smallest_within
 from tests.made_rows import row, sweep
 
 ROWS = sweep()[0]
 DENSE, EIGHT, FOUR, TWO, ZEROS, LAYERS, SLICED, BOTH = ROWS
+METRICS = ("weight_bytes", "top1_agreement", "decode_speedup", "peak_memory_bytes")
 
 
 def within(points: float) -> Limit:
@@ -68,8 +71,10 @@ def test_where_no_single_limit_is_enough_the_closest_result_is_named() -> None:
     found = smallest_within(ROWS, [within(1), Limit("weight_bytes", 50e6), Limit("decode_speedup", 9.0)])
     assert (found.row, found.loosened) == (None, ())
     assert found.closest is DENSE  # keeps the first
-    assert "loosening one limit is not enough" in explain(found)
-    assert "needs" in explain(found)
+    assert explain(found).endswith(
+        ", and loosening one limit is not enough: the original model (269 MB) needs 269 MB and may be only 1.00x as "
+        "fast."
+    )
 
 
 def test_simulated_and_flattered_results_are_never_picked() -> None:
@@ -81,6 +86,12 @@ def test_simulated_and_flattered_results_are_never_picked() -> None:
     alone = smallest_within([DENSE, own], [within(1.5)])
     assert alone.row is DENSE
     assert explain(alone).endswith("is flattered by the model's own grid.")
+
+
+def test_what_is_not_finished_is_never_picked_or_named() -> None:
+    waiting = replace(TWO, state="queued", simulated=False)
+    found = smallest_within([DENSE, FOUR, waiting], [])
+    assert (found.row, found.next_smaller) == (FOUR, None)
 
 
 def test_a_result_that_lacks_a_limited_metric_breaks_the_limit_and_says_why() -> None:
@@ -95,6 +106,49 @@ def test_of_two_equally_small_the_more_like_the_original_is_picked() -> None:
         row("quantize:rtn", str(n) * 16, metrics={"weight_bytes": 5.0, "top1_agreement": 0.5 + n / 10}) for n in (1, 2)
     ]
     assert smallest_within(twins, []).row is twins[1]
+
+
+WORDED = [
+    row(recipe, trial * 16, metrics=dict(zip(METRICS, values, strict=True)))
+    for recipe, trial, values in (
+        ("dense", "a", (9e7, 1.0, 1.0, 4e8)),
+        ("quantize:rtn,bits=8", "b", (5e7, 0.978, 1.46, 3e8)),
+        ("quantize:rtn,bits=4", "c", (3e7, 0.9, 1.2, 3.6e8)),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("limit", "asked", "fails", "loosened"),
+    [
+        (
+            Limit("top1_agreement", 0.95),
+            "with the original's next word at least 95% of the time",
+            "keeps only 90.0% of the next words",
+            "the share of next words to 90%",
+        ),
+        (
+            Limit("decode_speedup", 1.4),
+            "at least 1.4x as fast as the original",
+            "may be only 1.2x as fast",
+            "the speed to 1.20x",
+        ),
+        (
+            Limit("peak_memory_bytes", 3.5e8),
+            "with peak memory at most 350 MB",
+            "has peak memory 360 MB",
+            "peak memory to 360 MB",
+        ),
+    ],
+)
+def test_every_limit_has_its_words(limit: Limit, asked: str, fails: str, loosened: str) -> None:
+    assert explain(smallest_within(WORDED, [limit])) == (
+        f"8-bit (50.0 MB) is the smallest result {asked}; the next smaller, 4-bit (30.0 MB), {fails}."
+    )
+    assert explain(smallest_within(WORDED, [limit, Limit("weight_bytes", 4e7)])) == (
+        f"There is no result {asked} and of at most 40.0 MB: loosen {loosened}, for 4-bit (30.0 MB) or the size to "
+        "50 MB, for 8-bit (50.0 MB)."
+    )
 
 
 def test_nothing_measured_is_said() -> None:

@@ -8,6 +8,7 @@ from engine.spec import MEASURES
 
 def test_every_metric_is_whole() -> None:
     for one in METRICS.values():
+        assert one.label
         assert one.definition.endswith(".")
         assert one.measure in MEASURES
 

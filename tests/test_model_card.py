@@ -18,8 +18,7 @@ def front_matter(card: str) -> dict[str, object]:
     return yaml.safe_load(card.split("---\n")[1])
 
 
-def test_it_names_base_licence_recipe_and_results_with_their_intervals(tmp_path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+def test_it_names_base_licence_recipe_and_results_with_their_intervals(store: Store) -> None:
     filling.fill(store, TRIALS)
     rows = analyse(store.rows(), store.items)
     dense = next(row for row in rows if is_dense(row))
@@ -31,7 +30,6 @@ def test_it_names_base_licence_recipe_and_results_with_their_intervals(tmp_path)
     held = model_card(TRIALS[2], "packed", next(row for row in rows if row.simulated), dense)
     assert "Simulated" in held
     assert "engine.checkpoint.load" in held
-    store.close()
 
 
 def test_what_was_not_measured_is_not_claimed() -> None:

@@ -43,6 +43,7 @@ def test_a_text_that_ended_parts_from_one_that_goes_on() -> None:
     [
         (("The", " sea"), SKY, Parting(1, 1), "Parts from A at token 2: “sea”, not “sky”."),
         (("The", "\n"), SKY, Parting(1, 1), "Parts from A at token 2: a new line, not “sky”."),
+        (("The", " "), SKY, Parting(1, 1), "Parts from A at token 2: a space, not “sky”."),
         (SKY[:1], SKY, Parting(1, 1), "Parts from A at token 2: it ends, A writes “sky”."),
         (SKY, SKY[:1], Parting(1, 1), "Parts from A at token 2: it writes “sky”, A ends."),
     ],

@@ -4,12 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from engine.formats import formats
 from engine.machine import Limits
-from engine.parts import PartRun, parts_run
 from engine.passes import Pass, passes, running
 from engine.roofline import LeastTime, Work
-from engine.spec import parse
 from tests.made_rows import ENVIRONMENT, row
 
 LIMITS = Limits("Test CPU", 2, 20e9, {"float32": 100e9, "bfloat16": 30e9}, 0.0, "2026-11-21T00:00:00+00:00", "2.13.0")
@@ -98,52 +95,3 @@ def test_without_fitting_limits_or_a_time_nothing_is_split() -> None:
 def test_dense_has_nothing_beside_it_and_without_a_size_there_is_nothing() -> None:
     assert passes(DENSE, DENSE, LIMITS)["decode"].original is None
     assert passes(made(parameters=None), DENSE, LIMITS) == {}
-
-
-@pytest.mark.parametrize(
-    ("recipe", "metrics", "lines"),
-    [
-        (
-            "quantize:rtn,bits=4",
-            PACKED,
-            [
-                PartRun("Linears", "4 bits, groups of 64, 40.0 MB", "packed 4-bit kernel", "expanded to fp32"),
-                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
-            ],
-        ),
-        (
-            "quantize:rtn,bits=3,group_size=-1",
-            PACKED,
-            [
-                PartRun("Linears", "3 bits, one scale a row, 40.0 MB", *["no kernel: a 16-bit copy"] * 2),
-                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
-            ],
-        ),
-        (
-            "prune:magnitude,sparsity=0.5",
-            {"nonzero_parameters": 60e6},
-            [
-                PartRun("Linears", "16 bits, 160 MB", "bf16, zeros multiplied too", "fp32, zeros multiplied too"),
-                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
-            ],
-        ),
-        (
-            "slice:slicegpt,fraction=0.1",
-            {"head_bytes": 1e6},
-            [
-                PartRun("Linears", "16 bits, 160 MB", "bf16", "fp32"),
-                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
-                PartRun("Matrix before the head", "16 bits, 1.00 MB", "bf16", "fp32"),
-            ],
-        ),
-    ],
-)
-def test_every_part_says_how_it_is_stored_and_what_ran_it(recipe, metrics, lines) -> None:
-    ran = {"compressed_decode_dtype": "bfloat16", "compressed_prefill_dtype": "float32"}
-    assert parts_run(made(recipe, ran, **metrics), formats(parse(recipe), tied=True)) == lines
-
-
-def test_an_untied_embedding_is_looked_up_and_formats_that_were_not_noted_stay_open() -> None:
-    lines = parts_run(made(head_bytes=40e6), formats(parse("dense"), tied=False))
-    assert lines[1] == PartRun("Embedding", "16 bits, 40.0 MB", "rows looked up", "rows looked up")
-    assert lines[2] == PartRun("Head", "16 bits, 40.0 MB", "fp32 or bf16", "fp32 or bf16")

@@ -7,7 +7,7 @@ import pytest
 from engine.front import Front, find_front
 from engine.picks import Choice, Terms, choose, fits, recommended, within
 from engine.row import Row
-from tests.made_rows import row
+from tests.made_rows import row, sweep
 
 GUESS = {"accuracy_chance": 0.2, "accuracy_low": 0.45}
 
@@ -62,16 +62,43 @@ def test_next_words_are_held_against_the_margin_where_the_front_shows_them() -> 
 def test_one_result_under_two_picks_stands_once(front: Front) -> None:
     choices = choose(front, Terms(("within", "fits", "original"), memory_gb=1))
     assert [choice.name for choice in choices] == ["Smallest within 2 points, best that fits 1 GB", "The original"]
+    assert choices[0].why == (
+        "The smallest that is shown to stay within 2 points of the original's accuracy, at 95% confidence. "
+        "The best that was measured to run in 1 GB."
+    )
     assert recommended(choices) is choices[0]
 
 
 def test_a_pick_that_is_not_there_says_why_and_is_not_recommended(front: Front) -> None:
     choices = choose(front, Terms(("fits", "f" * 16, ROWS[4].trial_id), memory_gb=0.01))
     assert [choice.row for choice in choices] == [None, None, ROWS[4]]
-    assert choices[0].why == "Nothing was measured to run in 0.01 GB."
+    assert [choice.why for choice in choices[:2]] == [
+        "Nothing was measured to run in 0.01 GB.",
+        "It is not on these axes.",
+    ]
     assert recommended(choices) == Choice("Chosen", ROWS[4], "Chosen by hand.")
 
 
 def test_where_only_the_original_is_within_that_is_said(front: Front) -> None:
     said = choose(front, Terms(("within",), points=1))[0].why
     assert said == "No smaller result is shown to stay within 1 point of the original's accuracy, at 95% confidence."
+
+
+def test_a_quality_without_points_keeps_only_the_original_within_and_the_best_by_its_own_direction() -> None:
+    rows = [
+        replace(one, metrics={**one.metrics, "perplexity": perplexity})
+        for one, perplexity in zip(ROWS, (22.0, 21.0, 30.0, 20.0, 50.0), strict=True)
+    ]
+    front = find_front(rows, "weight_bytes", "perplexity")
+    assert within(front, 50.0) is rows[0]
+    assert fits(front, 1e9) is rows[1]
+
+
+def test_the_knee_is_a_pick_where_there_is_one(front: Front) -> None:
+    assert choose(front, Terms(("knee",))) == [
+        Choice("The knee", None, "No knee: a front needs at least three results that differ.")
+    ]
+    rows = sweep()[0]
+    knee = find_front(rows).knee
+    assert knee is not None
+    assert choose(find_front(rows), Terms(("knee",)))[0].row is knee.row

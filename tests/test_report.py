@@ -53,6 +53,10 @@ def written(rows: list[Row], **more: str) -> str:
     return report.write(rows, "size-quality", Terms(), Origin(report.OWN, **more), NOW)
 
 
+def drawn(page: str) -> list[str]:
+    return re.findall(r'class="chart" id="chart-(\w+)"', page)
+
+
 @pytest.fixture(scope="module")
 def page() -> str:
     return written(sweep()[0], weights_sha256="ab" * 32)
@@ -69,7 +73,8 @@ def test_plotly_is_inside_and_every_chart_has_its_data(page: str) -> None:
     found = Reader(page)
     assert len(page) > 3e6
     charts = [json.loads(text) for text in found.texts["json"]]
-    assert len(charts) >= 1
+    assert drawn(page) == ["front", "tasks"]
+    assert len(charts) == 2
     for wide, narrow in charts:
         assert wide["data"]
         assert narrow["layout"]["height"] > 0
@@ -77,13 +82,23 @@ def test_plotly_is_inside_and_every_chart_has_its_data(page: str) -> None:
     assert len(set(ids)) == len(sweep()[0])
 
 
+def test_the_bytes_are_drawn_where_they_are_known_and_the_tasks_where_they_were_scored() -> None:
+    kept = ("weight_bytes", "accuracy", "accuracy_chance")
+    rows = [
+        replace(row, metrics={**{name: row.metrics[name] for name in kept}, "linears_bytes": 5e7}) for row in sweep()[0]
+    ]
+    assert drawn(written(rows)) == ["front", "bytes"]
+
+
 def test_it_holds_question_picks_table_protocol_and_provenance(page: str) -> None:
     said = Reader(page).text("h1", "h2", "h3", "p", "td", "th", "dt", "dd", "small", "footer")
     for part in (
         "get before it breaks?", "Recommendation", "The picks", "The knee", "All results", "How it was measured",
+        "PIQA, OpenBookQA", "A: Original. B: 4-bit. C: 8-bit.",
         "Where it comes from", "ab" * 32, report.OWN, "2 January 2026", "A million tokens at 0.10 an hour",
     ):  # fmt: skip
         assert part in said
+    assert "2025-11-21" in Reader(page).texts["dd"]  # one day, not a span of days
     assert all(row.label in said for row in sweep()[0])
     assert all(row.trial_id in said for row in sweep()[0])
 

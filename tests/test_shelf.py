@@ -11,13 +11,10 @@ from tests.pages import filling
 
 
 @pytest.fixture
-def content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+def content(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
-    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
     filling.fill(store, filling.make_trials(("dense", "quantize:rtn,bits=8")))
-    found = saved.content(store)
-    store.close()
-    return found
+    return saved.content(store)
 
 
 def test_a_file_is_opened_once_and_can_be_closed(content: bytes) -> None:

@@ -1,9 +1,5 @@
 """Anytime sweeps through the store: trials answer shares of their questions until the front is settled."""
 
-import itertools
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -19,20 +15,6 @@ ITEMS = 600
 DENSE, GOOD, BAD, SAME = made(), made(4), made(5), made(8)
 SIZE = {DENSE.id: 400.0, SAME.id: 300.0, BAD.id: 200.0, GOOD.id: 100.0}
 SHARE_RIGHT = {GOOD.id: 0.7, BAD.id: 0.4}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    ticks = itertools.count(1000)
-    opened = Store(f"sqlite:///{tmp_path / 'store.db'}", clock=lambda: float(next(ticks)))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def queue(store: Store) -> Iterator[Queue]:
-    with Queue(store) as opened:
-        yield opened
 
 
 def is_right(trial: Trial) -> np.ndarray:
@@ -158,8 +140,9 @@ def test_a_cancelled_sweep_is_settled_as_it_stands(store: Store, queue: Queue) -
         assert job is not None
         answer(store, queue, job)
     store.request_cancel(sweep_id=sweep)
-    queue.honour_cancels()
+    assert len(queue.honour_cancels()) == 2
     assert run(store, queue) == ({}, [])
+    assert store.sweeps()[0].settled
 
 
 def test_a_retried_trial_is_decided_upon_again(store: Store, queue: Queue) -> None:

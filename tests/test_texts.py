@@ -17,7 +17,10 @@ def test_a_text_comes_back_from_its_dict() -> None:
     assert Text.from_dict(BASE.to_dict()) == BASE
 
 
-@pytest.mark.parametrize("changes", [{"ends": [5, 4, 12]}, {"ends": [5, 7, 13]}, {"ends": [12]}, {"prompt": 3}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"ends": [5, 4, 12]}, {"ends": [5, 7, 13]}, {"ends": [-1, 7, 12]}, {"ends": [12]}, {"prompt": 3}, {"text": 3}],
+)
 def test_what_is_no_text_is_refused(changes: dict) -> None:
     with pytest.raises((TypeError, ValueError), match="must be"):
         Text.from_dict({**BASE.to_dict(), **changes})

@@ -24,9 +24,9 @@ from tests.processes import PATIENCE_S, wait_until, wait_until_gone
 
 
 @pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def url(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
-    return f"sqlite:///{tmp_path / 'store.db'}"
+    return url
 
 
 @pytest.fixture

@@ -32,11 +32,11 @@ def trials(tiny_folder: Callable[[str], Path]) -> list[Trial]:
 
 
 @pytest.fixture
-def generations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generations:
+def generations(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generations:
     """An empty store, with compressed models of its own that are made in this process."""
     monkeypatch.setattr(compressed, "cache_dir", lambda: tmp_path)
     monkeypatch.setattr(compressed, "run_in_child", compress_here)
-    return Generations(Store(f"sqlite:///{tmp_path / 'store.db'}"))
+    return Generations(Store(url))
 
 
 def compress_here(job, on_event, cancelled, command) -> Outcome:

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -21,9 +20,8 @@ SWEEP = "/new_sweep?recipe=quantize:rtn,bits%3D4&limit=5"
 
 
 @pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def url(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A store of its own; the worker that the dashboard starts for it is stopped at the end."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
     monkeypatch.setenv("KNEEPOINT_STORE", url)
     yield url
     worker = holder(url)

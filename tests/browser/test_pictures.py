@@ -1,7 +1,6 @@
 """The pictures in a real Chromium: their numbers are the engine's, and they move before the reader lets go."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,9 +96,9 @@ def test_a_slices_bytes_are_those_that_were_measured(page: Page) -> None:
 
 
 def test_a_picture_moves_while_dragging_and_settles_on_release(
-    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Page, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("KNEEPOINT_STORE", f"sqlite:///{tmp_path / 'store.db'}")
+    monkeypatch.setenv("KNEEPOINT_STORE", url)
     with serving() as address:
         page.goto(f"{address}/quantize")
         bits = page.get_by_role("slider", name="Bits a weight")

@@ -16,9 +16,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def lessons(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def lessons(page: Page, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     """The page on a store of invented results and a machine of invented limits."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
     monkeypatch.setenv("KNEEPOINT_STORE", url)
     monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
     machine.write(LIMITS, machine.kept_path())

@@ -1,13 +1,17 @@
 """A store of its own for every page test, and the app as a browser would run it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from engine.results import analyse
+from engine.row import Row
 from engine.store import Store
+from tests.pages import filling
 from tests.processes import PATIENCE_S
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -15,14 +19,14 @@ Open = Callable[..., AppTest]
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """An empty store that the pages use; no worker is ever started, and nothing is recorded."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
     monkeypatch.setenv("KNEEPOINT_STORE", url)
     monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("engine.worker.ensure_running", lambda url: True)
     monkeypatch.setattr("engine.lane.ensure_running", lambda url: True)
     monkeypatch.setattr("pages.shared.stored.recorded", list)
+    monkeypatch.setattr("engine.machine.recorded", lambda: None)
     st.cache_resource.clear()
     st.cache_data.clear()
     opened = Store(url)
@@ -41,6 +45,28 @@ def open_page(store: Store) -> Open:
         return run_at(app, **query)
 
     return open_
+
+
+@pytest.fixture
+def open_result(open_page: Open, store: Store) -> Open:
+    """Open Result at the trial of a recipe, with more query parameters where they are given."""
+
+    def open_(recipe: str, **query: str) -> AppTest:
+        return open_page("result", trial=filling.trial_of(store, recipe), **query)
+
+    return open_
+
+
+@pytest.fixture
+def record(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Row]]:
+    """Have the store's results be the recorded ones as well; gives them."""
+
+    def record_() -> list[Row]:
+        rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
+        monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+        return rows
+
+    return record_
 
 
 def run_at(app: AppTest, **query: str | list[str]) -> AppTest:

@@ -92,6 +92,11 @@ def fail_one(store: Store, reason: str) -> str:
     return job.trial.id
 
 
+def trial_of(store: Store, recipe: str) -> str:
+    """The id of the recipe's trial."""
+    return next(row.trial_id for row in store.rows() if row.recipe == parse(recipe).text)
+
+
 def write(trial: Trial) -> list[Text]:
     """Two invented texts: one that every model writes, and one whose second word is the recipe's own."""
     own = f" {trial.recipe.text}"

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from engine import tasks
-from engine.results import analyse
 from tests.pages import filling
 from tests.pages.conftest import said
 
@@ -105,9 +104,8 @@ def test_results_of_another_comparison_stand_without_intervals_and_it_is_said(op
     assert words.count("points against A") == 2
 
 
-def test_recorded_results_are_paired_with_the_original_and_keep_no_answers(open_page, store, ids, monkeypatch):
-    rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
-    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+def test_recorded_results_are_paired_with_the_original_and_keep_no_answers(open_page, ids, record):
+    record()
     app = open_page("compare", trials=f"recorded-{ids['quantize:rtn,bits=8']},recorded-{ids['prune:layers,count=6']}")
     words = said(app)
     assert "A is 1.6x smaller than the original" in words

@@ -1,13 +1,7 @@
-"""Explore: empty, filled, filtered, and restored from its address."""
+"""Explore: filled, filtered, and restored from its address."""
 
 from tests.pages import filling
 from tests.pages.conftest import said
-
-
-def test_an_empty_store_says_what_to_do(open_page):
-    app = open_page("explore")
-    assert "no results yet" in said(app)
-    assert app.button(key="explore:new_sweep").label == "New sweep"
 
 
 def test_the_knee_stands_in_words_beside_the_front(open_page, store):
@@ -20,7 +14,7 @@ def test_the_knee_stands_in_words_beside_the_front(open_page, store):
 
 def test_what_can_not_be_told_from_the_original_says_so_and_what_would_tell(open_page, store):
     filling.fill(store, filling.make_trials())
-    trial = next(row.trial_id for row in store.rows() if row.recipe.startswith("quantize:rtn,bits=8"))
+    trial = filling.trial_of(store, "quantize:rtn,bits=8")
     app = open_page("explore", trial=trial)
     assert ">Not distinguishable</span>" in said(app)
     assert "questions of this kind would settle a difference of 2 points" in said(app)
@@ -56,14 +50,9 @@ def test_filters_keep_the_original(open_page, store):
     assert all("sliced" in name or "Original" in name for name in table["Result"])
 
 
-def test_recorded_and_own_results_are_never_mixed(open_page, store, monkeypatch):
-    from dataclasses import replace
-
-    from engine.results import analyse
-
+def test_recorded_and_own_results_are_never_mixed(open_page, store, record):
     filling.fill(store, filling.make_trials())
-    rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
-    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+    record()
     app = open_page("explore")
     options = app.selectbox(key="explore:of").options
     assert len(options) == 2

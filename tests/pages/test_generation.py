@@ -1,12 +1,10 @@
 """Compare's live texts: every state a text can be in, where texts part, and what pressing the buttons asks for."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
 from engine.errors import InputError
-from engine.results import analyse
 from engine.spec import Protocol, parse
 from engine.store import Generation, Generations, Store
 from engine.trials import unmeasured
@@ -178,9 +176,8 @@ def test_the_base_answers_first_where_it_is_not_in_the_tray(open_page, store, id
     assert "Parts from the original at token 2: it ends, the original writes “sky”." in words
 
 
-def test_recorded_results_are_compressed_from_their_recipe(open_page, store, ids, woken, monkeypatch):
-    rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
-    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+def test_recorded_results_are_compressed_from_their_recipe(open_page, store, ids, woken, record, monkeypatch):
+    rows = record()
     asked = []
 
     def make(model, recipe, protocol):
@@ -197,9 +194,8 @@ def test_recorded_results_are_compressed_from_their_recipe(open_page, store, ids
     assert newest(store, names).unfinished
 
 
-def test_a_model_that_is_not_here_is_said_in_a_sentence(open_page, store, ids, monkeypatch):
-    rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
-    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+def test_a_model_that_is_not_here_is_said_in_a_sentence(open_page, ids, record, monkeypatch):
+    record()
 
     def refuse(*_):
         raise InputError("the default model was not fetched; run `python -m engine fetch`")

@@ -27,8 +27,7 @@ print(json.dumps({"heavy": heavy, "bytes": psutil.Process().memory_info().rss}))
 """
 
 
-def test_no_page_imports_torch_and_memory_stays_small(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
+def test_no_page_imports_torch_and_memory_stays_small(url: str, tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "KNEEPOINT_STORE": url,

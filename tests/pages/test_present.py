@@ -1,12 +1,9 @@
-"""Present: empty, filled, with its choices, restored from its address, and with a saved sweep."""
-
-from dataclasses import replace
+"""Present: filled, with its choices, restored from its address, and with a saved sweep."""
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine import shelf
-from engine.results import analyse
 from engine.store import saved
 from tests.pages import filling
 from tests.pages.conftest import said
@@ -14,12 +11,6 @@ from tests.pages.conftest import said
 
 def downloads(app: AppTest) -> list[str]:
     return [block.proto.label for block in app.get("download_button")]
-
-
-def test_nothing_to_present_says_what_to_do(open_page):
-    app = open_page("present")
-    assert "Nothing to present yet" in said(app)
-    assert app.button(key="present:new_sweep").label == "New sweep"
 
 
 def test_a_sweep_without_its_original_is_nothing_to_present(open_page, store):
@@ -90,10 +81,9 @@ def test_two_results_have_no_knee_and_the_page_says_so(open_page, store):
     assert "No knee" in said(app)
 
 
-def test_recorded_results_say_so(open_page, store, monkeypatch: pytest.MonkeyPatch):
+def test_recorded_results_say_so(open_page, store, record):
     filling.fill(store, filling.make_trials())
-    rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
-    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+    rows = record()
     app = open_page("present", of=f"recorded-{rows[0].comparison_id}")
     assert "Recorded on Test CPU, 2 January 2026" in said(app)
     assert "Save these results to a file" not in downloads(app)

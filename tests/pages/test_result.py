@@ -23,14 +23,12 @@ def fill_with_questions(store: Store, folder: Path) -> str:
     data = (("piqa", tasks.task_sha256("piqa", folder)), ("text", "1"))
     made = filling.make_trials(["dense", LAYERS])
     filling.fill(store, [replace(trial, data_sha256=data, data_dir=str(folder)) for trial in made])
-    return next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
+    return filling.trial_of(store, LAYERS)
 
 
-def test_a_finished_result_shows_bytes_metrics_and_definitions(open_page, store):
+def test_a_finished_result_shows_bytes_metrics_and_definitions(open_result, store):
     filling.fill(store, filling.make_trials())
-    trial = next(row.trial_id for row in store.rows() if row.recipe.startswith("quantize:rtn,bits=4,group_size=64"))
-    app = open_page("result", trial=trial)
-    words = said(app)
+    words = said(open_result("quantize:rtn,bits=4"))
     assert "4-bit, round to nearest, groups of 64" in words
     assert "Where the bytes are" in words
     assert "Bytes of the packed tensors" in words
@@ -73,18 +71,17 @@ def test_an_unknown_result_says_where_links_work(open_page):
     assert "Choose a point" in said(open_page("result"))
 
 
-def test_a_result_is_judged_against_the_original_with_its_questions(open_page, store):
+def test_a_result_is_judged_against_the_original_with_its_questions(open_result, store):
     filling.fill(store, filling.make_trials())
-    ids = {row.recipe.partition(",group")[0]: row.trial_id for row in store.rows()}
-    alike = said(open_page("result", trial=ids["quantize:rtn,bits=8"]))
+    alike = said(open_result("quantize:rtn,bits=8"))
     assert "Not distinguishable from the original on 300 questions" in alike
     assert "To settle a difference of 5, 2 or 1 points takes about" in alike
-    worse = said(open_page("result", trial=ids["quantize:rtn,bits=2"]))
+    worse = said(open_result("quantize:rtn,bits=2"))
     assert "Worse than the original on 300 questions: by" in worse
-    assert "from the original on" not in said(open_page("result", trial=ids["dense"]))
+    assert "from the original on" not in said(open_result("dense"))
 
 
-def test_where_the_original_only_guesses_nothing_is_judged(open_page, store, monkeypatch):
+def test_where_the_original_only_guesses_nothing_is_judged(open_page, open_result, store, monkeypatch):
     measured = filling.invent
 
     def invent_guesses(trial):
@@ -93,18 +90,16 @@ def test_where_the_original_only_guesses_nothing_is_judged(open_page, store, mon
 
     monkeypatch.setattr(filling, "invent", invent_guesses)
     filling.fill(store, filling.make_trials(["dense", LAYERS]))
-    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
-    words = said(open_page("result", trial=trial))
+    words = said(open_result(LAYERS))
     assert ">Original guesses</span>" in words
     assert "no better than guessing" in words
     assert "from the original on" not in words
     assert set(open_page("explore").dataframe[0].value["Against the original"]) == {"", "original guesses"}
 
 
-def test_every_task_has_its_score_by_both_metrics_with_the_original_beside(open_page, store):
+def test_every_task_has_its_score_by_both_metrics_with_the_original_beside(open_result, store):
     filling.fill(store, filling.make_trials())
-    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
-    words = said(open_page("result", trial=trial))
+    words = said(open_result(LAYERS))
     for label in ("PIQA", "OpenBookQA", "CommonsenseQA"):
         assert words.count(f">{label}</span>") == 2
     assert words.count('class="kp-then"') == 8
@@ -147,22 +142,17 @@ def test_questions_that_are_gone_leave_ids_and_log_likelihoods(open_page, store,
     assert "onerror" not in words
 
 
-def test_a_recorded_result_says_that_it_keeps_no_answers(open_page, store, monkeypatch):
-    from engine.results import analyse
-
+def test_a_recorded_result_says_that_it_keeps_no_answers(open_result, store, record):
     filling.fill(store, filling.make_trials())
-    rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
-    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
-    trial = next(row.trial_id for row in rows if row.recipe == LAYERS)
-    words = said(open_page("result", trial=trial, **{"from": "recorded"}))
+    record()
+    words = said(open_result(LAYERS, **{"from": "recorded"}))
     assert "Recorded results keep no single answers" in words
     assert 'class="kp-flip"' not in words
 
 
-def test_what_it_writes_stands_beside_the_original_with_the_parting_marked_and_said(open_page, store):
+def test_what_it_writes_stands_beside_the_original_with_the_parting_marked_and_said(open_result, store):
     filling.fill(store, filling.make_trials(["dense", LAYERS]))
-    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
-    app = open_page("result", trial=trial)
+    app = open_result(LAYERS)
     words = said(app)
     assert "It goes on exactly as the original does for" in words
     assert "Of 2 texts of 2 tokens, 1 is the same to the end." in words
@@ -178,35 +168,33 @@ def test_what_it_writes_stands_beside_the_original_with_the_parting_marked_and_s
     assert ' ends <mark class="kp-part" title="Parts here">dense</mark>' in words
 
 
-def test_the_original_s_texts_stand_alone(open_page, store):
+def test_the_original_s_texts_stand_alone(open_result, store):
     filling.fill(store, filling.make_trials(["dense"]))
-    words = said(open_page("result", trial=store.rows()[0].trial_id))
+    words = said(open_result("dense"))
     assert "…</p>" in words
     assert words.count('class="kp-wrote"') == 1
     assert "goes on exactly" not in words
 
 
-def test_a_result_without_texts_says_why(open_page, store, monkeypatch):
+def test_a_result_without_texts_says_why(open_result, store, monkeypatch):
     monkeypatch.setattr(filling, "write", lambda trial: [])
     filling.fill(store, filling.make_trials(["dense", LAYERS]))
-    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
-    words = said(open_page("result", trial=trial))
+    words = said(open_result(LAYERS))
     assert "It goes on exactly as the original does for" in words
     assert words.count("Measured before texts were kept: measure it again") == 1
 
 
-def test_an_original_without_texts_says_why_in_its_place(open_page, store, monkeypatch):
+def test_an_original_without_texts_says_why_in_its_place(open_result, store, monkeypatch):
     wrote = filling.write
     monkeypatch.setattr(filling, "write", lambda trial: wrote(trial) if trial.recipe.steps else [])
     filling.fill(store, filling.make_trials(["dense", LAYERS]))
-    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
-    words = said(open_page("result", trial=trial))
+    words = said(open_result(LAYERS))
     assert "Measured before texts were kept" in words
     assert words.count('class="kp-wrote"') == 1
     assert "<mark" not in words
 
 
-def test_where_next_words_were_not_measured_nothing_was_written(open_page, store, monkeypatch):
+def test_where_next_words_were_not_measured_nothing_was_written(open_result, store, monkeypatch):
     measured = filling.invent
 
     def invent_answers_only(trial):
@@ -216,33 +204,27 @@ def test_where_next_words_were_not_measured_nothing_was_written(open_page, store
     monkeypatch.setattr(filling, "invent", invent_answers_only)
     monkeypatch.setattr(filling, "write", lambda trial: [])
     filling.fill(store, filling.make_trials(["dense", LAYERS]))
-    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
-    words = said(open_page("result", trial=trial))
+    words = said(open_result(LAYERS))
     assert "Nothing was written: next words were not measured for this result." in words
     assert "goes on exactly" not in words
 
 
-def test_a_recorded_result_shows_the_texts_that_were_recorded(open_page, store, monkeypatch):
-    from engine.results import analyse
-
+def test_a_recorded_result_shows_the_texts_that_were_recorded(open_result, store, record, monkeypatch):
     filling.fill(store, filling.make_trials(["dense", LAYERS]))
-    rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
-    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
-    trial = next(row.trial_id for row in rows if row.recipe == LAYERS)
-    address = {"trial": trial, "from": "recorded"}
-    assert "Recorded before texts were kept: measure it here" in said(open_page("result", **address))
+    rows = record()
+    recorded = {"from": "recorded"}
+    assert "Recorded before texts were kept: measure it here" in said(open_result(LAYERS, **recorded))
     st.cache_resource.clear()
     kept = {row.trial_id: tuple(store.texts(row.trial_id)) for row in rows}
     monkeypatch.setattr("pages.shared.stored.recorded_texts", lambda: kept)
-    words = said(open_page("result", **address))
+    words = said(open_result(LAYERS, **recorded))
     assert words.count('class="kp-wrote"') == 2
     assert "Recorded results keep a few of their texts" in words
 
 
-def test_ends_and_errors_stand_beside_a_metric_and_not_as_one(open_page, store):
+def test_ends_and_errors_stand_beside_a_metric_and_not_as_one(open_result, store):
     filling.fill(store, filling.make_trials())
-    trial = next(row.trial_id for row in store.rows() if row.recipe == LAYERS)
-    words = said(open_page("result", trial=trial))
+    words = said(open_result(LAYERS))
     assert "McNemar&#x27;s exact p" in words
     assert "Standard error" in words  # on the hovers
     assert ", standard error" not in words

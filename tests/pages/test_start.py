@@ -1,19 +1,9 @@
-"""Start in all its states: nothing measured, results of one's own, recorded results."""
-
-from dataclasses import replace
+"""Start: results of one's own, recorded results."""
 
 import pytest
 
-from engine.results import analyse
 from tests.pages import filling
 from tests.pages.conftest import said
-
-
-def test_an_empty_store_says_what_to_do(open_page):
-    app = open_page("start")
-    assert "Nothing has been measured" in said(app)
-    assert app.button(key="start:first_look").label == "Set up a first look"
-    assert not app.get("plotly_chart")
 
 
 def test_own_results_answer_with_numbers_before_the_chart(open_page, store):
@@ -35,10 +25,9 @@ def test_the_budget_rewrites_the_sentence(open_page, store):
     assert app.query_params["budget"] == f"{slider.max:.0f}"
 
 
-def test_recorded_results_come_first_until_own_ones_make_a_front(open_page, store, monkeypatch: pytest.MonkeyPatch):
+def test_recorded_results_come_first_until_own_ones_make_a_front(open_page, store, record):
     filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=4"]))
-    rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
-    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+    record()
     app = open_page("start")
     assert "Recorded on Test CPU, 2 January 2026" in said(app)
     own = next(key for key in app.selectbox(key="start:of").options if key.startswith("Measured here"))

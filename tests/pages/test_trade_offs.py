@@ -1,35 +1,19 @@
-"""Trade-offs: empty, one result, a sweep with and without the machine's limits, other machines, the address."""
+"""Trade-offs: one result, a sweep with and without the machine's limits, other machines, the address."""
 
 import json
 from dataclasses import replace
 
-import pytest
-
 from engine import machine
 from engine.errors import InputError
-from engine.machine import Limits
-from engine.results import analyse
 from tests.pages import filling
 from tests.pages.conftest import said
-
-LIMITS = Limits("Test CPU", 2, 32e9, {"float32": 140e9, "bfloat16": 35e9}, 0.0, "2026-11-21T00:00:00+00:00", "2.13.0")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.machine.recorded", lambda: None)
+from tests.test_machine import LIMITS
 
 
 def pictures(app) -> dict[str, dict[str, object]]:
     """What the moving pictures were sent, by their names."""
     blocks = {block.proto.component_name: json.loads(block.proto.json) for block in app.get("bidi_component")}
     return {name.removeprefix("kneepoint_trade_offs_"): content for name, content in blocks.items() if "offs" in name}
-
-
-def test_an_empty_store_says_what_to_do(open_page):
-    app = open_page("trade_offs")
-    assert "There are none yet" in said(app)
-    assert app.button(key="trade_offs:new_sweep").label == "Set up a first look"
 
 
 def test_one_result_has_no_front_and_no_machine(open_page, store):
@@ -71,10 +55,9 @@ def test_times_of_another_machine_are_not_set_beside(open_page, store):
     assert "8.41 ms, by memory" in words
 
 
-def test_recorded_results_have_their_own_machine_and_the_reader_may_choose(open_page, store, monkeypatch):
+def test_recorded_results_have_their_own_machine_and_the_reader_may_choose(open_page, store, record, monkeypatch):
     filling.fill(store, filling.make_trials())
-    rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
-    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+    rows = record()
     monkeypatch.setattr("engine.machine.recorded", lambda: LIMITS)
     machine.write(replace(LIMITS, read_bytes_per_s=10e9), machine.kept_path())
     of = next(f"recorded-{row.comparison_id}" for row in rows)

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import zlib
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,8 @@ def test_what_is_opened_elsewhere_is_what_was_saved(file: Path, store: Store, tm
     ours = store.rows(states=["done"])
     for one, other in zip(ours, theirs.rows(), strict=True):
         assert other == one
-        assert theirs.items(one.trial_id) == store.items(one.trial_id)
+        assert theirs.items(one.trial_id) == store.items(one.trial_id) != {}
+        assert theirs.texts(one.trial_id) == store.texts(one.trial_id) != []
     assert [sweep.name for sweep in theirs.sweeps()] == ["First look"]
     theirs.close()
 
@@ -72,12 +74,14 @@ def test_nothing_finished_is_nothing_to_save(store: Store, tmp_path: Path) -> No
 
 
 def test_paths_logs_and_owners_stay_at_home(store: Store, tmp_path: Path) -> None:
-    filling.fill(store, filling.make_trials(("dense",)), finish=0)
+    trials = [replace(trial, data_dir="/home/someone/data") for trial in filling.make_trials(("dense",))]
+    filling.fill(store, trials, finish=0)
     filling.fail_one(store, "ran out of memory")
     saved.save(store, tmp_path / "failed.kneepoint")
     content = (tmp_path / "failed.kneepoint").read_bytes()
     assert b"ran out of memory" in content
     assert b"Traceback" not in content
+    assert b"/home/someone" not in content
     assert not list(tmp_path.glob("*.partial*"))
     with closing(sqlite3.connect(tmp_path / "failed.kneepoint")) as connection:
         assert connection.execute("SELECT owner FROM trials").fetchall() == [(None,)]

@@ -15,14 +15,13 @@ RECIPES = ("dense", "quantize:rtn,bits=8,group_size=32")
 
 
 @pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def url(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A store whose lane is a thread, that compresses in this process."""
     monkeypatch.setattr(compressed, "cache_dir", lambda: tmp_path)
     monkeypatch.setattr(compressed, "run_in_child", compress_here)
     monkeypatch.setattr(lane, "ensure_running", serve)
-    made = f"sqlite:///{tmp_path / 'store.db'}"
-    Store(made).close()
-    return made
+    Store(url).close()
+    return url
 
 
 def serve(url: str) -> bool:

@@ -1,0 +1,86 @@
+"""What ran each part of a model, on the hand-computed model of `test_passes`."""
+
+from dataclasses import replace
+
+import pytest
+
+from engine.formats import formats
+from engine.parts import PartRun, parts_run
+from engine.spec import parse
+from tests.test_passes import FOUR, PACKED, made
+
+
+@pytest.mark.parametrize(
+    ("recipe", "metrics", "lines"),
+    [
+        (
+            "quantize:rtn,bits=4",
+            PACKED,
+            [
+                PartRun("Linears", "4 bits, groups of 64, 40.0 MB", "packed 4-bit kernel", "expanded to fp32"),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
+            ],
+        ),
+        (
+            "quantize:rtn,bits=8,targets=embedding",
+            {"embedding_bytes": 20e6},
+            [
+                PartRun("Linears", "16 bits, 160 MB", "bf16", "fp32"),
+                PartRun("Embedding and head", "8 bits, groups of 64, 20.0 MB", *["packed 8-bit kernel"] * 2),
+            ],
+        ),
+        (
+            "quantize:rtn,bits=3,group_size=-1",
+            PACKED,
+            [
+                PartRun("Linears", "3 bits, one scale a row, 40.0 MB", *["no kernel: a 16-bit copy"] * 2),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
+            ],
+        ),
+        (
+            "prune:magnitude,sparsity=0.5",
+            {"nonzero_parameters": 60e6},
+            [
+                PartRun("Linears", "16 bits, 160 MB", "bf16, zeros multiplied too", "fp32, zeros multiplied too"),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
+            ],
+        ),
+        (
+            "slice:slicegpt,fraction=0.1",
+            {"head_bytes": 1e6},
+            [
+                PartRun("Linears", "16 bits, 160 MB", "bf16", "fp32"),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
+                PartRun("Matrix before the head", "16 bits, 1.00 MB", "bf16", "fp32"),
+            ],
+        ),
+    ],
+)
+def test_every_part_says_how_it_is_stored_and_what_ran_it(recipe, metrics, lines) -> None:
+    ran = {"compressed_decode_dtype": "bfloat16", "compressed_prefill_dtype": "float32"}
+    assert parts_run(made(recipe, ran, **metrics), formats(parse(recipe), tied=True)) == lines
+
+
+def test_an_untied_embedding_is_looked_up_and_formats_that_were_not_noted_stay_open() -> None:
+    lines = parts_run(made(head_bytes=40e6), formats(parse("dense"), tied=False))
+    assert lines[1] == PartRun("Embedding", "16 bits, 40.0 MB", "rows looked up", "rows looked up")
+    assert lines[2] == PartRun("Head", "16 bits, 40.0 MB", "fp32 or bf16", "fp32 or bf16")
+
+
+@pytest.mark.parametrize(
+    ("device", "ran_in", "said"),
+    [
+        ("cpu", "bfloat16", "expanded to fp32"),
+        ("cuda", "bfloat16", "expanded to bf16"),
+        ("cuda", None, "expanded"),
+    ],
+)
+def test_a_prompt_expands_to_fp32_on_a_cpu_and_to_the_timed_format_on_a_gpu(device, ran_in, said) -> None:
+    environment = {**FOUR.environment, "compressed_prefill_dtype": ran_in}
+    found = replace(FOUR, protocol={**FOUR.protocol, "device": device}, environment=environment)
+    assert parts_run(found, formats(parse(FOUR.recipe), tied=True))[0].prompt == said
+
+
+def test_a_word_for_many_sequences_expands_as_a_prompt_does() -> None:
+    many = replace(FOUR, protocol={**FOUR.protocol, "batch_size": 17})
+    assert parts_run(many, formats(parse(FOUR.recipe), tied=True))[0].word == "expanded to fp32"
