@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.__main__ import main
@@ -191,8 +193,27 @@ def test_sweep_interrupted_keeps_its_place(tmp_path: Path, prepared: str, capsys
     assert "1 of 3 trials done; the same command goes on from here" in capsys.readouterr().err
 
 
-def test_sweep_watches_the_worker_that_runs(tmp_path: Path, serving, monkeypatch) -> None:
-    serving.send_signal(signal.SIGSTOP)  # so that it has not done all before it is seen
+def stop_outside_writes(process: "subprocess.Popen[bytes]", url: str) -> None:
+    """Suspend a process where it does not keep others from writing to the store."""
+    database = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=0.0, isolation_level=None)
+
+    def stopped() -> bool:
+        process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            process.send_signal(signal.SIGCONT)
+            return False
+        database.execute("ROLLBACK")
+        return True
+
+    wait_until(stopped)
+    database.close()
+
+
+def test_sweep_watches_the_worker_that_runs(tmp_path: Path, prepared: str, serving, monkeypatch) -> None:
+    stop_outside_writes(serving, prepared)  # so that it has not done all before it is seen
     watched = f"The worker (process {serving.pid}) runs these trials"
     when_said(monkeypatch, watched, lambda: serving.send_signal(signal.SIGCONT))
     assert main(["sweep", sweep_file(tmp_path, fake_trial.WORKS)]) == 0
