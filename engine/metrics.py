@@ -83,6 +83,11 @@ _ALL = (
 
 ASIDE = ("_low", "_high", "_stderr")  # ends of names that belong beside a metric: its interval, its standard error
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+PRESETS = {  # the axes of the fronts that are looked at most
+    "size-quality": ("weight_bytes", "accuracy"),
+    "speed-quality": ("decode_speedup", "accuracy"),
+    "memory-quality": ("peak_memory_bytes", "accuracy"),
+}
 
 
 def metric(name: str) -> Metric:

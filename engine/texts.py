@@ -6,6 +6,8 @@ A text is decoded when it is written, token by token, so that whoever shows it n
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+MOST_TOKENS = 512  # of an answer to a prompt that a reader gives
+
 
 class Text(NamedTuple):
     """One greedy continuation.

@@ -5,7 +5,7 @@ import pytest
 from engine.costs import cost_per_million, gigabytes, memory_bytes, money, tokens_per_second
 from engine.decision import decide, units
 from engine.front import find_front
-from engine.picks import Terms
+from engine.terms import Terms
 from tests.made_rows import row, sweep
 
 DENSE = row("dense", "0" * 16, metrics={"decode_tokens_per_s": 20.0, "peak_memory_bytes": 4e8})

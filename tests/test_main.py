@@ -15,7 +15,9 @@ import pytest
 from engine import worker
 from engine.__main__ import main
 from engine.cli import choosing, measuring
-from engine.cli.terminal import ProgressLine
+from engine.cli.arguments import command as command_of
+from engine.cli.arguments import parser
+from engine.cli.progress_line import ProgressLine
 from engine.front import FLATTERED_NOTE
 from engine.lock import holder
 from engine.metrics import METRICS
@@ -398,6 +400,26 @@ def test_every_command_has_help(command: str, capsys) -> None:
             main(arguments)
         assert ended.value.code == 0
     assert command in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "fetch", "models", "methods", "tasks", "run dense", "sweep FILE", "worker", "front", "export dense DIR",
+        "generate PROMPT dense", "report FILE", "save FILE",
+    ],
+)  # fmt: skip
+def test_every_command_has_its_function(arguments: str) -> None:
+    assert callable(command_of(parser().parse_args(arguments.split()).command))
+
+
+def test_fetch_which_stands_before_every_start_imports_little() -> None:
+    probe = (
+        "import sys, engine.__main__; from engine.cli.arguments import command; command('catalog:fetch'); "
+        "print(*{'numpy', 'plotly', 'sqlalchemy', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
