@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from engine.cli.arguments import parser
+from engine.cli.arguments import command, parser
 from engine.errors import InputError
 
 WRONG = 2  # exit status for what the user gave wrong
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status, with one sentence on stderr where something the user gave is wrong."""
     try:
         args = parser().parse_args(arguments)
-        return int(args.command(args))
+        return command(args.command)(args)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from engine import words
 from engine.costs import cost_per_million, gigabytes, memory_bytes, money, tokens_per_second
 from engine.front import FLATTERED_NOTE, Front, flattered, guesses, is_dense
-from engine.picks import Terms
 from engine.row import Row
+from engine.terms import Terms
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,6 @@ from engine.row import Row
 from engine.spec import DEFAULT_MODEL, parse
 from engine.stats import Interval
 
-PRESETS = {
-    "size-quality": ("weight_bytes", "accuracy"),
-    "speed-quality": ("decode_speedup", "accuracy"),
-    "memory-quality": ("peak_memory_bytes", "accuracy"),
-}
 DECIDED_ON = ("weight_bytes", "accuracy")  # the axes by which an anytime sweep leaves trials out
 FLATTERED_NOTE = (
     "† The default model is a dequantized 4-bit release in asymmetric groups of 32: this recipe finds that grid again, "

@@ -94,6 +94,11 @@ SUMMARY = (  # what a result is summed up by, in the order of tables
 
 ASIDE = ("_low", "_high", "_stderr")  # ends of names that belong beside a metric: its interval, its standard error
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+PRESETS = {  # the axes of the fronts that are looked at most
+    "size-quality": ("weight_bytes", "accuracy"),
+    "speed-quality": ("decode_speedup", "accuracy"),
+    "memory-quality": ("peak_memory_bytes", "accuracy"),
+}
 
 
 def metric(name: str) -> Metric:

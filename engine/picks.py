@@ -13,6 +13,7 @@ from engine.front import Front, best_of, is_dense, may_be_picked
 from engine.limits import Limit, smallest_within
 from engine.metrics import METRICS
 from engine.row import Row
+from engine.terms import Terms
 
 KINDS = {
     "knee": "The knee",
@@ -20,20 +21,6 @@ KINDS = {
     "fits": "Best that fits the memory",
     "original": "The original",
 }
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What picks and costs are made for; the picks are kinds or trial ids, the first is the recommendation."""
-
-    picks: tuple[str, ...] = ("knee", "within")
-    points: float = 2.0  # how far below the original the quality may lie
-    memory_gb: float = 1.0  # 10^9 bytes
-    price_per_hour: float = 0.1  # of the machine, in any currency
-
-    @property
-    def memory_bytes(self) -> float:
-        return self.memory_gb * 1e9
 
 
 @dataclass(frozen=True)

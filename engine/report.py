@@ -21,14 +21,15 @@ from engine import assets, words
 from engine.costs import HOW, money
 from engine.decision import decide, units
 from engine.errors import InputError
-from engine.front import FLATTERED_NOTE, PRESETS, Front, find_front, flattered, telling_quality
-from engine.metrics import metric
-from engine.picks import Choice, Terms, choose, recommended
+from engine.front import FLATTERED_NOTE, Front, find_front, flattered, telling_quality
+from engine.metrics import PRESETS, metric
+from engine.picks import Choice, choose, recommended
 from engine.plots import front_figure
 from engine.plots.compare import bytes_figure, task_data, task_figure
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL
 from engine.tasks import TASKS
+from engine.terms import Terms
 
 TEMPLATE = "report.html"
 SHORT_NAMES = {DEFAULT_MODEL: "SmolLM2-135M"}
@@ -77,7 +78,7 @@ def write(
 ) -> str:
     """The report of one comparison's results (the largest unless named) as HTML.
 
-    axes: a name of front.PRESETS. Raises InputError where no result is finished.
+    axes: a name of metrics.PRESETS. Raises InputError where no result is finished.
     """
     x = PRESETS[axes][0]
     front = find_front(rows, x, telling_quality(rows, comparison), comparison)

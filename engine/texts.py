@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+MOST_TOKENS = 512  # of an answer to a prompt that a reader gives
+
 
 class Text(NamedTuple):
     """One greedy continuation.

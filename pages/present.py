@@ -9,11 +9,13 @@ import streamlit as st
 from engine import assets, report, words
 from engine.costs import HOW, money
 from engine.decision import decide, units
-from engine.front import PRESETS, Front, telling_quality
-from engine.picks import KINDS, Choice, Terms, choose, recommended
+from engine.front import Front, telling_quality
+from engine.metrics import PRESETS
+from engine.picks import KINDS, Choice, choose, recommended
 from engine.report import Origin
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL
+from engine.terms import Terms
 from pages.shared import chart, frame, link, markup, saved_sweeps, stage, stored, take_along, view
 from pages.shared.markup import Figure
 from pages.shared.result_words import group_name

@@ -6,8 +6,8 @@ import pytest
 
 from engine.decision import Decision, Units, decide, units
 from engine.front import FLATTERED_NOTE, find_front
-from engine.picks import Terms
 from engine.row import Row
+from engine.terms import Terms
 from tests.made_rows import row, sweep
 
 ROWS = sweep()[0]

@@ -26,3 +26,12 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("dense")
     assert done.stderr == ""
+
+
+def test_fetch_which_stands_before_every_start_imports_little() -> None:
+    probe = (
+        "import sys, engine.__main__; from engine.cli.arguments import command; command('catalog:fetch'); "
+        "print(*{'numpy', 'plotly', 'sqlalchemy', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from engine.front import Front, find_front
-from engine.picks import Choice, Terms, choose, fits, recommended, within
+from engine.picks import Choice, choose, fits, recommended, within
 from engine.row import Row
+from engine.terms import Terms
 from tests.made_rows import row, sweep
 
 GUESS = {"accuracy_chance": 0.2, "accuracy_low": 0.45}

@@ -10,9 +10,9 @@ import pytest
 
 from engine import report
 from engine.errors import InputError
-from engine.picks import Terms
 from engine.report import Origin
 from engine.row import Row
+from engine.terms import Terms
 from tests.made_rows import sweep
 
 NOW = datetime(2026, 1, 2)

@@ -1,14 +1,19 @@
-"""The commands and their arguments, as `python -m engine --help` shows them."""
+"""The commands and their arguments, as `python -m engine --help` shows them.
+
+A command is named "module:function" of engine/cli, and its module is imported when it is called: `fetch` stands before
+every start of the dashboard, and needs neither the store nor the plots.
+"""
 
 import argparse
+from collections.abc import Callable
+from importlib import import_module
 from typing import NoReturn
 
-from engine.cli import catalog, choosing, generating, keeping, measuring
 from engine.errors import InputError
-from engine.front import PRESETS
-from engine.picks import Terms
+from engine.metrics import PRESETS
 from engine.spec import DEFAULT_MODEL, MEASURES
-from engine.store.generations import MOST_TOKENS
+from engine.terms import Terms
+from engine.texts import MOST_TOKENS
 
 _STORE = "database URL of the store (default: KNEEPOINT_STORE, or a file in the user's data folder)"
 _TASKS = "zero-shot tasks, joined by commas; five is a group, lm_eval:<name> one of an installed lm-eval's"
@@ -26,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> Parser:
-    """The parser of the whole command line; each command's function is in `command`."""
+    """The parser of the whole command line; what it finds in `command` names the command's function."""
     top = Parser("python -m engine", description="Compress a language model for real, and measure what it costs.")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_catalog(commands)
@@ -36,16 +41,23 @@ def parser() -> Parser:
     return top
 
 
+def command(name: str) -> Callable[[argparse.Namespace], int]:
+    """The function that the parser named; it returns the exit status."""
+    module, function = name.split(":")
+    found: Callable[[argparse.Namespace], int] = getattr(import_module(f"engine.cli.{module}"), function)
+    return found
+
+
 def _add_catalog(commands: "argparse._SubParsersAction[Parser]") -> None:
     for name, help, command in (
-        ("fetch", "get and verify the default model and data", catalog.fetch),
-        ("models", "list the models that need no network", catalog.models),
-        ("methods", "list the methods with their settings", catalog.methods),
+        ("fetch", "get and verify the default model and data", "catalog:fetch"),
+        ("models", "list the models that need no network", "catalog:models"),
+        ("methods", "list the methods with their settings", "catalog:methods"),
     ):
         commands.add_parser(name, help=help, description=help).set_defaults(command=command)
     tasks = commands.add_parser("tasks", help="list the zero-shot tasks")
     tasks.add_argument("--data", metavar="DIR", help=_DATA)
-    tasks.set_defaults(command=catalog.tasks)
+    tasks.set_defaults(command="catalog:tasks")
 
 
 def _add_measuring(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -58,16 +70,16 @@ def _add_measuring(commands: "argparse._SubParsersAction[Parser]") -> None:
     run.add_argument("--only", metavar="WHAT", help=_ONLY)
     run.add_argument("--store", metavar="URL", help=_STORE)
     run.add_argument("--json", metavar="FILE", help="write the result with every answer to this file")
-    run.set_defaults(command=measuring.run)
+    run.set_defaults(command="measuring:run")
     sweep = commands.add_parser("sweep", help="measure a list or grid of recipes; goes on where it stopped")
     sweep.add_argument("file", metavar="FILE.yaml", help="model, protocol, recipes and grid")
     sweep.add_argument("--data", metavar="DIR", help=_DATA)
     sweep.add_argument("--only", metavar="WHAT", help=_ONLY)
     sweep.add_argument("--store", metavar="URL", help=_STORE)
-    sweep.set_defaults(command=measuring.sweep)
+    sweep.set_defaults(command="measuring:sweep")
     worker = commands.add_parser("worker", help="run what pages submit, until stopped")
     worker.add_argument("--store", metavar="URL", help=_STORE)
-    worker.set_defaults(command=measuring.serve)
+    worker.set_defaults(command="measuring:serve")
 
 
 def _add_choosing(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -78,14 +90,14 @@ def _add_choosing(commands: "argparse._SubParsersAction[Parser]") -> None:
     front.add_argument("--x", metavar="METRIC", default="weight_bytes", help="(default: weight_bytes)")
     front.add_argument("--y", metavar="METRIC", default="accuracy", help="(default: accuracy)")
     front.add_argument("--json", metavar="FILE", help="write every finished trial, each with on_front, to this file")
-    front.set_defaults(command=choosing.front)
+    front.set_defaults(command="choosing:front")
     export = commands.add_parser("export", help="write a compressed model to a folder")
     export.add_argument("trial_or_recipe", metavar="TRIAL_OR_RECIPE", help="a trial's id, or a recipe")
     export.add_argument("folder", metavar="DIR", help="folder to make; it must be empty or not there yet")
     export.add_argument("--format", choices=("plain", "packed"), default="plain", help="(default: plain)")
     export.add_argument("--model", metavar="M", default=DEFAULT_MODEL, help=f"of a recipe: {_MODEL}")
     export.add_argument("--store", metavar="URL", help=_STORE)
-    export.set_defaults(command=choosing.export)
+    export.set_defaults(command="choosing:export")
     generate = commands.add_parser("generate", help="have models answer one prompt, and see where they part")
     generate.add_argument("prompt", metavar="PROMPT", help="what each model answers")
     generate.add_argument(
@@ -98,7 +110,7 @@ def _add_choosing(commands: "argparse._SubParsersAction[Parser]") -> None:
     generate.add_argument("--plain", action="store_true", help="the prompt as it is, without the chat template")
     generate.add_argument("--model", metavar="M", default=DEFAULT_MODEL, help=f"of recipes: {_MODEL}")
     generate.add_argument("--store", metavar="URL", help=_STORE)
-    generate.set_defaults(command=generating.generate)
+    generate.set_defaults(command="generating:generate")
 
 
 def _add_keeping(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -115,9 +127,9 @@ def _add_keeping(commands: "argparse._SubParsersAction[Parser]") -> None:
         ("price", usual.price_per_hour, "price of the machine for an hour, in any currency"),
     ):
         report.add_argument(f"--{name}", metavar="N", type=float, default=value, help=f"{help} (default: {value:g})")
-    report.set_defaults(command=keeping.report)
+    report.set_defaults(command="keeping:report")
     save = commands.add_parser("save", help="write a sweep to one file that opens elsewhere, read-only")
     save.add_argument("file", metavar="FILE.kneepoint", help="file to write")
     save.add_argument("--sweep", metavar="N", type=int, help="number of the sweep (default: all finished trials)")
     save.add_argument("--store", metavar="URL", help=_STORE)
-    save.set_defaults(command=keeping.save)
+    save.set_defaults(command="keeping:save")

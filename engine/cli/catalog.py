@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine import assets, paths, sources
 from engine import tasks as all_tasks
-from engine.cli.terminal import ProgressLine
+from engine.cli.progress_line import ProgressLine
 from engine.errors import InputError
 from engine.spec import DENSE, METHODS, TASK_GROUPS, Settings
 from engine.spec.setting import write

@@ -14,7 +14,8 @@ from sqlalchemy.exc import ArgumentError
 from engine import paths, results, sources, words, worker
 from engine.child import EXPORT, Event, run_in_child
 from engine.cli.measuring import writable, write_json
-from engine.cli.terminal import ProgressLine, table
+from engine.cli.progress_line import ProgressLine
+from engine.cli.terminal import table
 from engine.errors import InputError
 from engine.front import FLATTERED_NOTE, Front, find_front, flattered
 from engine.model_card import model_card

@@ -6,7 +6,7 @@ import time
 
 from engine import lane, paths, words, worker
 from engine.cli.choosing import find_trial
-from engine.cli.terminal import ProgressLine
+from engine.cli.progress_line import ProgressLine
 from engine.errors import InputError
 from engine.lock import holder
 from engine.parting import describe, parting

@@ -8,12 +8,12 @@ from engine import report as reports
 from engine.cli.choosing import opened
 from engine.cli.measuring import writable_file, write_text
 from engine.front import comparisons
-from engine.picks import Terms
 from engine.recorded import recorded
 from engine.report import Origin
 from engine.results import analyse
 from engine.row import Row
 from engine.store import Store, saved
+from engine.terms import Terms
 
 
 def report(args: argparse.Namespace) -> int:

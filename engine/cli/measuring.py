@@ -12,7 +12,8 @@ from pathlib import Path
 
 from engine import paths, results, worker
 from engine.cli.catalog import data_folder
-from engine.cli.terminal import ProgressLine, result, table
+from engine.cli.progress_line import ProgressLine
+from engine.cli.terminal import result, table
 from engine.errors import InputError
 from engine.lock import LockHeldError, hold, holder
 from engine.nursery import Nursery

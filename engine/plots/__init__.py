@@ -1,6 +1,5 @@
 """Rows to figures, in two steps: what is drawn where (`front_data`), then plotly (`front_figure`)."""
 
-from engine.front import PRESETS
 from engine.plots.figure import front_figure
 from engine.plots.marks import PLAIN, Extras, FrontData, Mark, front_data
 from engine.plots.palette import FAMILIES, THEMES
@@ -10,7 +9,6 @@ Y_CHOICES = ("accuracy", "top1_agreement", "perplexity")
 __all__ = [
     "FAMILIES",
     "PLAIN",
-    "PRESETS",
     "THEMES",
     "Y_CHOICES",
     "Extras",

@@ -16,13 +16,13 @@ from engine.errors import InputError
 from engine.spec import Trial
 from engine.store.schema import completions, generations
 from engine.store.store import Store
+from engine.texts import MOST_TOKENS
 
 CompletionState = Literal["waiting", "compressing", "loading", "writing", "done", "failed", "stopped"]
 STATES: tuple[CompletionState, ...] = get_args(CompletionState)
 ENDED = ("done", "failed", "stopped")
 KEPT = 50
 LONGEST_PROMPT = 2000  # characters
-MOST_TOKENS = 512
 
 
 @dataclass(frozen=True)

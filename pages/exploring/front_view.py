@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import streamlit as st
 
-from engine.front import PRESETS, Front, telling_quality
-from engine.metrics import METRICS
+from engine.front import Front, telling_quality
+from engine.metrics import METRICS, PRESETS
 from engine.plots import Y_CHOICES, Extras
 from engine.relative import RELATIVE, TOGETHER, together
 from engine.row import Row

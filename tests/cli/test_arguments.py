@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from engine.__main__ import main
+from engine.cli.arguments import command as command_of
+from engine.cli.arguments import parser
 from tests.cli.conftest import states
 
 pytestmark = pytest.mark.usefixtures("prepared")
@@ -83,3 +85,14 @@ def test_every_command_has_help(command: str, capsys) -> None:
             main(arguments)
         assert ended.value.code == 0
     assert command in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "fetch", "models", "methods", "tasks", "run dense", "sweep FILE", "worker", "front", "export dense DIR",
+        "generate PROMPT dense", "report FILE", "save FILE",
+    ],
+)  # fmt: skip
+def test_every_command_has_its_function(arguments: str) -> None:
+    assert callable(command_of(parser().parse_args(arguments.split()).command))

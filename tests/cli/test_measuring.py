@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from engine.__main__ import main
-from engine.cli.terminal import ProgressLine
+from engine.cli.progress_line import ProgressLine
 from engine.lock import holder
 from engine.spec import Protocol, parse
 from engine.store import Queue, Store, StoreError

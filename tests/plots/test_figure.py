@@ -6,7 +6,8 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from engine.plots import FAMILIES, PRESETS, Y_CHOICES, front_data, front_figure
+from engine.metrics import PRESETS
+from engine.plots import FAMILIES, Y_CHOICES, front_data, front_figure
 from engine.plots.axes import Canvas, log_ticks
 from engine.plots.labels import place_labels
 from engine.row import Row
