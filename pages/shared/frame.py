@@ -3,19 +3,20 @@
 Streamlit discovers `pages/` by itself until some session has called `st.navigation`. A deep link that is the first
 request to a fresh server therefore runs a page without its frame; `guard`, the first line of every page, notices and
 runs the app again, this time through app.py, with the address untouched.
+
+A fresh server's first page waits for its imports. So the frame is sent before anything imports the store or the plots,
+and with it the request that the browser meanwhile reads the script that charts are drawn with, its largest by far.
 """
 
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from engine.plots.palette import ThemeName
-from pages.shared import stored
-
 _HERE = Path(__file__).parent
 _FRAMED = "frame:drawn"
-_VIEWPORT = "frame:viewport"
+_WINDOW = "frame:window"
 ICON = str(_HERE / "icon.svg")
 
 
@@ -48,11 +49,20 @@ def sections() -> dict[str, list[Page]]:
 def dress() -> None:
     """Put the style and the name on the page, and note that this session has its frame; trials left waiting go on."""
     st.session_state[_FRAMED] = True
-    stored.resume()
     st.html(_HERE / "style.css")
+    _window(
+        key=_WINDOW,
+        data={"plotScript": PLOT_SCRIPT},
+        default={"narrow": False},
+        on_narrow_change=lambda: None,
+        height="content",
+    )
     ink = "#f2f3f5" if theme() == "dark" else "#1a1c23"
-    _viewport(key=_VIEWPORT, default={"narrow": False}, on_narrow_change=lambda: None, height="content")
     st.logo((_HERE / "logo.svg").read_text().replace("currentColor", ink), size="large")
+
+    from pages.shared import stored  # a second's imports, while the browser draws all this
+
+    stored.resume()
 
 
 def guard() -> None:
@@ -64,18 +74,27 @@ def guard() -> None:
     st.rerun()
 
 
-def theme() -> ThemeName:
+def theme() -> Literal["light", "dark"]:
     """The reader's theme."""
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
 def narrow() -> bool:
     """Whether the reader's window is a phone's; False until the browser has said so."""
-    return bool(st.session_state.get(_VIEWPORT, {}).get("narrow", False))
+    return bool(st.session_state.get(_WINDOW, {}).get("narrow", False))
 
 
+def _plot_script() -> str:
+    """Where a server has the script that Streamlit draws charts with; empty where this release has it elsewhere."""
+    static = Path(st.__file__).parent / "static"
+    found = next(static.glob("static/js/PlotlyChart.*.js"), None)
+    return found.relative_to(static).as_posix() if found else ""
+
+
+PLOT_SCRIPT = _plot_script()
 _JS = """
-export default function ({ setStateValue }) {
+export default function ({ data, setStateValue }) {
+  if (data.plotScript) import(new URL(data.plotScript, document.baseURI).href);
   const phone = window.matchMedia("(max-width: 640px)");
   const report = () => setStateValue("narrow", phone.matches);
   phone.addEventListener("change", report);
@@ -83,4 +102,4 @@ export default function ({ setStateValue }) {
   return () => phone.removeEventListener("change", report);
 }
 """
-_viewport = st.components.v2.component("kneepoint_viewport", html="<span hidden></span>", js=_JS)
+_window = st.components.v2.component("kneepoint_window", html="<span hidden></span>", js=_JS)
