@@ -18,8 +18,9 @@ from engine.measure import greedy_match
 from engine.measure.logits import Logits
 from engine.measure.next_words import RAN_AGAIN, NextWords
 from engine.models import LanguageModel
+from engine.parting import agreement
 from engine.spec import Protocol, Trial, parse
-from engine.texts import Text, agreement
+from engine.texts import Text
 
 PROTOCOL = Protocol(sequence_length=40, perplexity_windows=3)
 PASSAGES = [f"Passage {n} tells at some length of the {noun}." for n in range(30) for noun in ("mill", "river")]
