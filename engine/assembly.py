@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from engine.errors import InputError
+from engine.layers.bnb_linear import BnbLinear
+from engine.layers.bnb_matrix import BnbMatrix, FourBitMatrix, Int8Matrix
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.layers.packed_matrix import PackedMatrix
@@ -40,14 +42,19 @@ def assemble(
     return network
 
 
-def packing_of(matrix: PackedMatrix) -> dict[str, Any]:
-    """What kneepoint.json says of a packed matrix."""
+def packing_of(matrix: PackedMatrix | BnbMatrix) -> dict[str, Any]:
+    """What kneepoint.json says of a packed matrix; of its zero points only where they have a fraction."""
+    if isinstance(matrix, BnbMatrix):
+        blocks = {"block_size": matrix.block_size, "double": matrix.nested} if isinstance(matrix, FourBitMatrix) else {}
+        return {"format": matrix.format, "rows": matrix.rows, "columns": matrix.columns, **blocks}
+    fraction = {"zero_bits": matrix.zero_bits} if matrix.zero_bits != matrix.bits else {}
     return {
         "bits": matrix.bits,
         "group_size": matrix.group_size,
         "rows": matrix.rows,
         "columns": matrix.columns,
         "symmetric": matrix.symmetric,
+        **fraction,
     }
 
 
@@ -71,11 +78,10 @@ class _Tensors:
             raise InputError(f"the checkpoint {str(self.folder)!r} lacks the tensor {name!r}")
         return self.left.pop(name)
 
-    def matrix(self, name: str, packing: dict[str, Any]) -> PackedMatrix:
-        codes, scales = self.take(f"{name}.matrix.codes"), self.take(f"{name}.matrix.scales")
-        zeros = self.take(f"{name}.matrix.zeros") if not packing.get("symmetric") else None
+    def matrix(self, name: str, packing: dict[str, Any]) -> PackedMatrix | BnbMatrix:
+        tensors = {part: self.take(f"{name}.matrix.{part}") for part in _matrix_tensors(packing)}
         try:
-            matrix = PackedMatrix(codes, scales, zeros, packing["columns"], packing["bits"])
+            matrix = (_bnb_matrix if "format" in packing else _packed_matrix)(tensors, packing)
             fits = packing_of(matrix) == packing
         except (ArithmeticError, IndexError, KeyError, TypeError, ValueError):
             fits = False
@@ -93,7 +99,35 @@ class _Tensors:
             )
 
 
-def _place_packed(anatomy: Anatomy, name: str, matrix: PackedMatrix, parts: _Tensors, dtype: torch.dtype) -> None:
+def _matrix_tensors(packing: dict[str, Any]) -> list[str]:
+    """The tensors that a checkpoint holds of a packed matrix."""
+    if "format" in packing:
+        return ["codes", "scales", *(["nested_scales", "offset"] if packing.get("double") else [])]
+    return ["codes", "scales", *([] if packing.get("symmetric") else ["zeros"])]
+
+
+def _packed_matrix(tensors: dict[str, Tensor], packing: dict[str, Any]) -> PackedMatrix:
+    return PackedMatrix(
+        tensors["codes"],
+        tensors["scales"],
+        tensors.get("zeros"),
+        packing["columns"],
+        packing["bits"],
+        packing.get("zero_bits"),
+    )
+
+
+def _bnb_matrix(tensors: dict[str, Tensor], packing: dict[str, Any]) -> BnbMatrix:
+    codes, scales, shape = tensors["codes"], tensors["scales"], (packing["rows"], packing["columns"])
+    if packing["format"] == Int8Matrix.format:
+        return Int8Matrix(codes, scales, shape)
+    nested = (tensors["nested_scales"], tensors["offset"]) if packing["double"] else None
+    return FourBitMatrix(codes, scales, nested, shape, packing["format"], packing["block_size"])
+
+
+def _place_packed(
+    anatomy: Anatomy, name: str, matrix: PackedMatrix | BnbMatrix, parts: _Tensors, dtype: torch.dtype
+) -> None:
     """Put a packed matrix where its layer stood; one without a kernel becomes a dequantized copy."""
     try:
         layer = anatomy.network.get_submodule(name)
@@ -103,9 +137,10 @@ def _place_packed(anatomy: Anatomy, name: str, matrix: PackedMatrix, parts: _Ten
         raise parts.misfit(name)
     bias = parts.take(f"{name}.bias").to(dtype) if getattr(layer, "bias", None) is not None else None
     if name != anatomy.layout.embedding:
-        linear = PackedLinear(matrix, bias) if has_kernel(matrix) else plain_linear(matrix.dequantize(dtype), bias)
-        anatomy.replace(name, linear)
+        anatomy.replace(name, _linear(matrix, bias, dtype))
         return
+    if not isinstance(matrix, PackedMatrix):
+        raise parts.misfit(name)
     tied = anatomy.tied
     if tied and not has_kernel(matrix):  # the head needs the copy, and a copy serves the lookup as well
         anatomy.set_embedding(plain_embedding(matrix.dequantize(dtype)))
@@ -113,6 +148,12 @@ def _place_packed(anatomy: Anatomy, name: str, matrix: PackedMatrix, parts: _Ten
     anatomy.set_embedding(PackedEmbedding(matrix, dtype))
     if tied:
         anatomy.set_projection(PackedLinear(matrix, bias))
+
+
+def _linear(matrix: PackedMatrix | BnbMatrix, bias: Tensor | None, dtype: torch.dtype) -> nn.Module:
+    if isinstance(matrix, BnbMatrix):
+        return BnbLinear(matrix, bias)
+    return PackedLinear(matrix, bias) if has_kernel(matrix) else plain_linear(matrix.dequantize(dtype), bias)
 
 
 def _place_plain(anatomy: Anatomy, parts: _Tensors, dtype: torch.dtype, shared: bool) -> None:

@@ -5,13 +5,14 @@
     kneepoint.json      which layers are packed and how, and what the head is
     tokenizer files
 
-`load` gives the running model, on packed kernels where they exist. `dequantized` gives the fp32 network that accuracy
-and perplexity are evaluated with. `export_plain` writes a folder for AutoModelForCausalLM. Nothing is ever unpickled,
+`load` gives the running model, on packed kernels where they exist. `evaluated` gives the fp32 network that accuracy
+and perplexity are measured with. `export_plain` writes a folder for AutoModelForCausalLM. Nothing is ever unpickled,
 and the same model gives the same bytes.
 """
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from transformers import (
 
 from engine.assembly import assemble, packing_of, retie
 from engine.errors import InputError
+from engine.layers.bnb_matrix import BnbMatrix, Int8Matrix
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.sliced_head import SlicedHead
@@ -109,8 +111,18 @@ def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu")
     return LanguageModel(network.to(device).eval(), tokenizer, source, layout["masked_zeros"])
 
 
+def evaluated(model: LanguageModel) -> PreTrainedModel:
+    """The fp32 network that quality is measured with: dequantized, but for layers that round their inputs as well."""
+    return _fp32(model, keep=lambda layer: isinstance(layer.matrix, Int8Matrix))
+
+
 def dequantized(model: LanguageModel) -> PreTrainedModel:
-    """The fp32 network that stands for the model in evaluation: packed layers as plain ones, the rest shared with it.
+    """The model as an fp32 network of plain layers."""
+    return _fp32(model, keep=lambda layer: False)
+
+
+def _fp32(model: LanguageModel, keep: Callable[[PackedLayer], bool]) -> PreTrainedModel:
+    """The model in fp32: packed layers as plain ones, but for those to keep; the rest shared with it.
 
     Packed tensors have exactly their stored values; tensors that no step packed keep the precision the model holds.
     """
@@ -120,6 +132,8 @@ def dequantized(model: LanguageModel) -> PreTrainedModel:
     network = copy.deepcopy(model.network, memo=shared)
     plain: dict[int, Tensor] = {}  # by matrix, so that what was shared stays shared
     for name, layer in _packed_layers(network).items():
+        if keep(layer):
+            continue
         if id(layer.matrix) not in plain:
             plain[id(layer.matrix)] = layer.matrix.dequantize()
         network.set_submodule(name, _plain_layer(layer, plain[id(layer.matrix)]))
@@ -129,6 +143,7 @@ def dequantized(model: LanguageModel) -> PreTrainedModel:
 
 def stored_tensors(network: nn.Module) -> dict[str, Tensor]:
     """Every tensor of a checkpoint by name, each once however many layers share it, as it is stored."""
+    layers = _packed_layers(network)
     seen: set[tuple[int, tuple[int, ...]]] = set()
     tensors = {}
     for name, tensor in network.state_dict().items():
@@ -136,7 +151,7 @@ def stored_tensors(network: nn.Module) -> dict[str, Tensor]:
         if place in seen:
             continue
         seen.add(place)
-        packed = tensor.dtype in (torch.uint8, torch.float16)
+        packed = name.rpartition(".matrix.")[0] in layers
         tensors[name] = (tensor if packed else tensor.to(torch.bfloat16)).contiguous().cpu()
     return tensors
 
@@ -179,9 +194,9 @@ def _packed_layers(network: nn.Module) -> dict[str, PackedLayer]:
     return {name: layer for name, layer in network.named_modules() if isinstance(layer, PackedLayer)}
 
 
-def _matrices(network: nn.Module) -> dict[str, PackedMatrix]:
+def _matrices(network: nn.Module) -> dict[str, PackedMatrix | BnbMatrix]:
     """Packed matrices by the name of the first layer that holds each."""
-    first: dict[int, tuple[str, PackedMatrix]] = {}
+    first: dict[int, tuple[str, PackedMatrix | BnbMatrix]] = {}
     for name, layer in _packed_layers(network).items():
         first.setdefault(id(layer.matrix), (name, layer.matrix))
     return dict(first.values())

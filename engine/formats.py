@@ -12,7 +12,7 @@ from engine.spec.quantize import PER_CHANNEL
 
 Part = Literal["linears", "embedding", "head"]
 PARTS: tuple[Part, ...] = ("linears", "embedding", "head")
-Way = Literal["plain", "packed", "expanded", "copied"]
+Way = Literal["plain", "packed", "expanded", "copied", "library"]
 
 KERNEL_BITS = (8, 4)
 KERNEL_ROWS = 16  # tokens at once up to which the kernel beats dequantizing block by block
@@ -20,15 +20,17 @@ STORED_BITS = 16  # of a part that no step packed
 
 
 class Packing(NamedTuple):
-    """How a part is packed."""
+    """How a part is packed; library: what packed and runs it, where that is not ours."""
 
     bits: int
     group_size: int
     symmetric: bool
+    library: str = ""
 
     @property
     def has_kernel(self) -> bool:
-        return has_kernel(self.bits, self.group_size)
+        """Whether it runs as it is packed."""
+        return bool(self.library) or has_kernel(self.bits, self.group_size)
 
 
 class Formats(NamedTuple):
@@ -69,10 +71,13 @@ def way(packing: Packing | None, tokens: int, device: str) -> Way:
     """What multiplies a part with so many tokens at once.
 
     plain: torch's own product; packed: a kernel that reads the codes as stored; expanded: some rows at a time are
-    dequantized, multiplied and dropped; copied: no kernel runs it, so a dequantized copy stands for it (simulated).
+    dequantized, multiplied and dropped; copied: no kernel runs it, so a dequantized copy stands for it (simulated);
+    library: whatever the library that packed it has for the device.
     """
     if packing is None:
         return "plain"
+    if packing.library:
+        return "library"
     if not packing.has_kernel:
         return "copied"
     return "packed" if device == "cpu" and tokens <= KERNEL_ROWS else "expanded"
@@ -87,4 +92,5 @@ def _targets(step: object, tied: bool) -> tuple[Part, ...]:
 
 
 def _packing(step: object) -> Packing:
-    return Packing(*(getattr(step, name) for name in Packing._fields))
+    known = {name: getattr(step, name) for name in Packing._fields if hasattr(step, name)}
+    return Packing(**known)

@@ -69,6 +69,9 @@ def _how(row: Row, found: Formats, part: Part, phase: str, tokens: int) -> str:
             return "expanded to fp32" if device == "cpu" else f"expanded{f' to {ran_in}' if ran_in else ''}"
         case "copied":
             return "no kernel: a 16-bit copy"
+        case "library":
+            assert packing is not None
+            return f"{packing.library}, {packing.bits}-bit"
         case "plain":
             zeros = ", zeros multiplied too" if part == "linears" and words.zeros(row, None) else ""
             return f"{ran_in or 'fp32 or bf16'}{zeros}"

@@ -76,7 +76,7 @@ def run(job: Job, events: Events) -> None:
     words = next_words(job, source, model, events)
     compress_model(job, model, events)
     no_kernel = measure_size(job, model, events)
-    network = checkpoint.dequantized(model)
+    network = checkpoint.evaluated(model)
     if words is not None:
         measure_perplexity(job, network, words, events)
     if "accuracy" in job.measures:

@@ -210,6 +210,17 @@ def expanded(found: Case) -> str:
     return f"{said}."
 
 
+def library(found: Case) -> str:
+    """Weights that a library's kernels multiply on a CPU."""
+    packing, ratio = found.formats.packed.get("linears"), found.row.value("decode_speedup")
+    if packing is None or not packing.library or _device(found.row) != "cpu" or ratio is None or ratio >= 1:
+        return ""
+    return (
+        f"{packing.library} expands each matrix anew at every use on a CPU: that saves memory, and a word took "
+        f"{words.times(1 / ratio)} as long as the original's."
+    )
+
+
 def prompt(found: Case) -> str:
     """A prompt waits for arithmetic."""
     pair = found.passes.get("prefill")
@@ -239,6 +250,7 @@ RULES: tuple[Callable[[Case], str], ...] = (
     narrower,
     parted_head,
     no_kernel,
+    library,
     zeros_multiplied,
     bytes_moved,
     wide_numbers,

@@ -62,7 +62,7 @@ def prefill() -> None:
 def draw_methods() -> tuple[list[Recipe], bool]:
     """The recipes chosen, and whether all that was typed can be read."""
     markup.head("Methods")
-    st.session_state.setdefault("sweep:methods", list(METHODS))
+    st.session_state.setdefault("sweep:methods", [name for name, method in METHODS.items() if method.starter])
     chosen = st.pills(
         "Methods", list(METHODS), selection_mode="multi", key="sweep:methods",
         format_func=method_name, label_visibility="collapsed", persist_state="session", wrap=True,

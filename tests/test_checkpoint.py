@@ -123,6 +123,43 @@ def test_a_tensor_of_another_shape_or_type_is_refused(saved: Path, name: str, te
         checkpoint.load(saved)
 
 
+@pytest.fixture
+def saved_by_the_library(tiny_llama: LanguageModel, tmp_path: Path) -> Path:
+    compress(tiny_llama, parse("quantize:bnb,format=nf4,double=true"), None, lambda *_: None)
+    checkpoint.save(tiny_llama, tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("part", ["codes", "scales", "nested_scales", "offset"])
+def test_a_missing_tensor_of_bitsandbytes_is_refused(saved_by_the_library: Path, part: str) -> None:
+    name = f"model.layers.0.mlp.up_proj.matrix.{part}"
+    _edit_tensors(saved_by_the_library, **{name: None})
+    with pytest.raises(InputError, match=f"lacks the tensor '{name}'"):
+        checkpoint.load(saved_by_the_library)
+
+
+@pytest.mark.parametrize(
+    ("part", "tensor"),
+    [("codes", torch.zeros(9, dtype=torch.uint8)), ("scales", torch.zeros(192)), ("offset", torch.zeros(1).half())],
+)
+def test_a_tensor_of_bitsandbytes_that_does_not_fit_is_refused(
+    saved_by_the_library: Path, part: str, tensor: Tensor
+) -> None:
+    _edit_tensors(saved_by_the_library, **{f"model.layers.0.mlp.up_proj.matrix.{part}": tensor})
+    with pytest.raises(InputError, match="not of the shape it should be"):
+        checkpoint.load(saved_by_the_library)
+
+
+@pytest.mark.parametrize("changes", [{"format": "int2"}, {"block_size": 0}, {"rows": 96}, {"block_size": None}])
+def test_a_layout_of_bitsandbytes_that_does_not_fit_is_refused(saved_by_the_library: Path, changes: dict) -> None:
+    path = saved_by_the_library / checkpoint.LAYOUT
+    layout = json.loads(path.read_text())
+    layout["packed"]["model.layers.0.mlp.up_proj"] |= changes
+    path.write_text(json.dumps(layout))
+    with pytest.raises(InputError, match="not of the shape it should be"):
+        checkpoint.load(saved_by_the_library)
+
+
 def _edit_layout(folder: Path, **changes: object) -> None:
     path = folder / checkpoint.LAYOUT
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))

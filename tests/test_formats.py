@@ -23,6 +23,13 @@ def test_a_quantizer_packs_what_it_targets_and_a_later_one_decides() -> None:
     assert packed(again) == {"linears": EIGHT, "embedding": FOUR}
 
 
+def test_every_quantizer_says_how_it_packs() -> None:
+    assert packed("quantize:hqq,bits=3") == {"linears": Packing(3, 64, False)}
+    assert packed("quantize:ternary,targets=head") == {"embedding": Packing(2, 64, True)}
+    assert packed("quantize:bnb") == {"linears": Packing(4, 64, True, "bitsandbytes")}
+    assert packed("quantize:bnb,format=int8") == {"linears": Packing(8, -1, True, "bitsandbytes")}
+
+
 def test_of_a_tied_pair_naming_either_packs_the_one_matrix() -> None:
     assert packed("quantize:rtn,bits=4,targets=head") == {"embedding": FOUR}
     assert packed("quantize:rtn,bits=4,targets=head", tied=False) == {"head": FOUR}
@@ -44,6 +51,7 @@ def test_a_slice_takes_matrices_off_their_grid_and_may_part_the_head() -> None:
         (FOUR, 17, "cpu", "expanded"),
         (FOUR, 1, "cuda", "expanded"),
         (Packing(3, 64, True), 1, "cpu", "copied"),
+        (Packing(4, 64, True, "bitsandbytes"), 1, "cpu", "library"),
     ],
 )
 def test_a_kernel_runs_packed_weights_for_a_few_tokens(packing, tokens, device, said) -> None:

@@ -38,6 +38,22 @@ from tests.test_passes import FOUR, PACKED, made
             ],
         ),
         (
+            "quantize:bnb,format=nf4",
+            PACKED,
+            [
+                PartRun("Linears", "4 bits, groups of 64, 40.0 MB", *["bitsandbytes, 4-bit"] * 2),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
+            ],
+        ),
+        (
+            "quantize:bnb,format=int8",
+            PACKED | {"linears_bytes": 80e6},
+            [
+                PartRun("Linears", "8 bits, one scale a row, 80.0 MB", *["bitsandbytes, 8-bit"] * 2),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
+            ],
+        ),
+        (
             "prune:magnitude,sparsity=0.5",
             {"nonzero_parameters": 60e6},
             [

@@ -74,6 +74,17 @@ def test_fewer_bits_do_not_shrink_what_was_left_wider(found, said) -> None:
     assert why.packed(of(found)) == said
 
 
+def test_a_library_that_expands_at_every_use_is_named_with_what_a_word_took() -> None:
+    slower = made("quantize:bnb", **PACKED, **TIMES | {"decode_speedup": 0.05})
+    assert why.library(of(slower)) == (
+        "bitsandbytes expands each matrix anew at every use on a CPU: that saves memory, and a word took 20x as long "
+        "as the original's."
+    )
+    assert why.no_kernel(of(slower)) == ""
+    on_gpu = replace(slower, protocol={**slower.protocol, "device": "cuda"})
+    assert why.library(of(on_gpu)) == why.library(of(FOUR)) == ""
+
+
 def test_a_slice_after_rounding_is_said() -> None:
     undone = made("quantize:rtn,bits=4 | slice:slicegpt,fraction=0.2", **SLICED)
     assert "took the matrices off their grid: they are stored in 16 bits again" in why.unpacked(of(undone))

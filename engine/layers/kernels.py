@@ -5,6 +5,8 @@ kernels read codes, scales and zero points as they are stored and accumulate in 
 
     y[r] = sum over groups of  scale * (sum of code * x - zero * sum of x)
 
+A zero point is a whole number in as many bits as a code or, at 4 bits, 8 bits of which 4 are its fraction.
+
 At 4 bits a byte holds an even and an odd neighbour, so x is split into its even and its odd half once a call; the odd
 code is used where it stands, 16 times too large, against a sixteenth of x, which saves a shift and is exact. Prefill
 asks for `blocks` instead: the weights some rows at a time in fp32.
@@ -67,7 +69,7 @@ def blocks(matrix: PackedMatrix) -> Iterator[tuple[slice, Tensor]]:
         yield rows, buffer[: rows.stop - start]
 
 
-_Numbers = ctypes.c_int64 * 10  # what a kernel is called with
+_Numbers = ctypes.c_int64 * 11  # what a kernel is called with
 
 
 class _Known(NamedTuple):
@@ -78,7 +80,7 @@ class _Known(NamedTuple):
 
     multiply: int  # addresses of the kernels
     expand: int
-    numbers: tuple[int, ...]  # addresses of codes, scales, zeros (0 for none); rows, columns, group size
+    numbers: tuple[int, ...]  # addresses of codes, scales, zeros; bits of a zero, 0 for none; rows, columns, group size
     rows: int
     columns: int
     tensors: tuple[Tensor, Tensor, Tensor | None]
@@ -90,7 +92,8 @@ _known: WeakKeyDictionary[PackedMatrix, _Known] = WeakKeyDictionary()
 def _remember(matrix: PackedMatrix) -> _Known:
     codes, scales, zeros = tensors = matrix.codes, matrix.scales, matrix.zeros
     addresses = codes.data_ptr(), scales.data_ptr(), 0 if zeros is None else zeros.data_ptr()
-    numbers = (*addresses, matrix.rows, matrix.columns, matrix.group_size)
+    zero_bits = 0 if zeros is None else matrix.zero_bits
+    numbers = (*addresses, zero_bits, matrix.rows, matrix.columns, matrix.group_size)
     multiply, expand = (_multiply8, _expand8) if matrix.bits == 8 else (_multiply4, _expand4)
     _known[matrix] = _Known(multiply.address, expand.address, numbers, matrix.rows, matrix.columns, tensors)
     return _known[matrix]
@@ -107,19 +110,34 @@ def _pointer(typing_context: Any, address: Any) -> Any:
 
 
 @njit
-def _numbers(arguments):  # type: ignore[no-untyped-def]
+def _given(arguments):  # type: ignore[no-untyped-def]
     """What the kernel was called with."""
-    n = carray(arguments, (10,), np.int64)
-    return n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9]
+    n = carray(arguments, (11,), np.int64)
+    return n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10]
 
 
 @njit
-def _stored(codes_at, scales_at, zeros_at, rows, columns, groups, a_byte):  # type: ignore[no-untyped-def]
-    """The matrix at three addresses: codes and zero points, so many a byte, and the scales' bits."""
+def _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, groups, a_byte):  # type: ignore[no-untyped-def]
+    """The matrix at three addresses: codes, so many a byte, the scales' bits and zero points."""
+    zeros_width = (groups + 1) // 2 if zero_bits == 4 else groups
     codes = carray(_pointer(codes_at), (rows, columns // a_byte), np.uint8)
     scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
-    zeros = carray(_pointer(zeros_at), (rows, (groups + a_byte - 1) // a_byte), np.uint8)
+    zeros = carray(_pointer(zeros_at), (rows, zeros_width), np.uint8)
     return codes, scales, zeros
+
+
+@njit
+def _zero8(zeros, zero_bits, r, g):  # type: ignore[no-untyped-def]
+    return np.float32(128) if zero_bits == 0 else np.float32(zeros[r, g])
+
+
+@njit
+def _zero4(zeros, zero_bits, r, g):  # type: ignore[no-untyped-def]
+    if zero_bits == 0:
+        return np.float32(8)
+    if zero_bits == 8:
+        return np.float32(zeros[r, g]) * np.float32(1 / 16)
+    return np.float32((zeros[r, g >> 1] >> (4 * (g & 1))) & 15)
 
 
 @njit
@@ -196,9 +214,9 @@ def _group_sums(x, group_size):  # type: ignore[no-untyped-def]
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _multiply8(arguments):  # type: ignore[no-untyped-def]
     """codes [rows, columns], scales and zeros [rows, groups], x [tokens, columns], out [tokens, rows]."""
-    codes_at, scales_at, zeros_at, rows, columns, group_size, x_at, out_at, tokens, bf16 = _numbers(arguments)
+    codes_at, scales_at, zeros_at, zero_bits, rows, columns, group_size, x_at, out_at, tokens, bf16 = _given(arguments)
     groups = columns // group_size
-    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, rows, columns, groups, 1)
+    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, groups, 1)
     x = _read(x_at, tokens, columns, bf16)
     sums = _group_sums(x, group_size)
     out, out16 = _out(out_at, tokens, rows)
@@ -209,7 +227,7 @@ def _multiply8(arguments):  # type: ignore[no-untyped-def]
             for g in range(groups):
                 start = g * group_size
                 dot = _dot8(codes[r, start : start + group_size], x[t, start : start + group_size], group_size)
-                zero = np.float32(128) if zeros_at == 0 else np.float32(zeros[r, g])
+                zero = _zero8(zeros, zero_bits, r, g)
                 total += _from_half(scales[r, g]) * (dot - zero * sums[t, g])
             if bf16:
                 out16[t, r] = _to_bf16(total)
@@ -220,9 +238,9 @@ def _multiply8(arguments):  # type: ignore[no-untyped-def]
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _multiply4(arguments):  # type: ignore[no-untyped-def]
     """As _multiply8, with two codes and two zero points a byte."""
-    codes_at, scales_at, zeros_at, rows, columns, group_size, x_at, out_at, tokens, bf16 = _numbers(arguments)
+    codes_at, scales_at, zeros_at, zero_bits, rows, columns, group_size, x_at, out_at, tokens, bf16 = _given(arguments)
     groups, half = columns // group_size, group_size // 2
-    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, rows, columns, groups, 2)
+    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, groups, 2)
     x = _read(x_at, tokens, columns, bf16)
     sums = _group_sums(x, group_size)
     even, odd = x[:, ::2].copy(), x[:, 1::2] * np.float32(1 / 16)
@@ -235,7 +253,7 @@ def _multiply4(arguments):  # type: ignore[no-untyped-def]
                 start = g * half
                 stop = start + half
                 dot = _dot4(codes[r, start:stop], even[t, start:stop], odd[t, start:stop], half)
-                zero = np.float32(8) if zeros_at == 0 else np.float32((zeros[r, g >> 1] >> (4 * (g & 1))) & 15)
+                zero = _zero4(zeros, zero_bits, r, g)
                 total += _from_half(scales[r, g]) * (dot - zero * sums[t, g])
             if bf16:
                 out16[t, r] = _to_bf16(total)
@@ -246,16 +264,16 @@ def _multiply4(arguments):  # type: ignore[no-untyped-def]
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _expand8(arguments):  # type: ignore[no-untyped-def]
     """out [count, columns] gets the weights of the rows from `begin` on."""
-    codes_at, scales_at, zeros_at, rows, columns, group_size, begin, out_at, count, _ = _numbers(arguments)
+    codes_at, scales_at, zeros_at, zero_bits, rows, columns, group_size, begin, out_at, count, _ = _given(arguments)
     groups = columns // group_size
-    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, rows, columns, groups, 1)
+    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, groups, 1)
     out = carray(_pointer(out_at), (count, columns), np.float32)
     first, last = _share(count)
     for o in range(first, last):
         r = begin + o
         for g in range(groups):
             scale = _from_half(scales[r, g])
-            zero = np.float32(128) if zeros_at == 0 else np.float32(zeros[r, g])
+            zero = _zero8(zeros, zero_bits, r, g)
             for i in range(g * group_size, (g + 1) * group_size):
                 out[o, i] = (np.float32(codes[r, i]) - zero) * scale
 
@@ -263,16 +281,16 @@ def _expand8(arguments):  # type: ignore[no-untyped-def]
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _expand4(arguments):  # type: ignore[no-untyped-def]
     """As _expand8, with two codes and two zero points a byte."""
-    codes_at, scales_at, zeros_at, rows, columns, group_size, begin, out_at, count, _ = _numbers(arguments)
+    codes_at, scales_at, zeros_at, zero_bits, rows, columns, group_size, begin, out_at, count, _ = _given(arguments)
     groups, half = columns // group_size, group_size // 2
-    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, rows, columns, groups, 2)
+    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, groups, 2)
     out = carray(_pointer(out_at), (count, columns), np.float32)
     first, last = _share(count)
     for o in range(first, last):
         r = begin + o
         for g in range(groups):
             scale = _from_half(scales[r, g])
-            zero = np.float32(8) if zeros_at == 0 else np.float32((zeros[r, g >> 1] >> (4 * (g & 1))) & 15)
+            zero = _zero4(zeros, zero_bits, r, g)
             for i in range(g * half, (g + 1) * half):
                 pair = np.int32(codes[r, i])
                 out[o, 2 * i] = (np.float32(pair & 15) - zero) * scale

@@ -2,8 +2,9 @@
 
     weight[r, c] = (code[r, c] - zero[r, c // group_size]) * scale[r, c // group_size]
 
-Codes are unsigned. A symmetric grid is centred on 2**(bits - 1) and stores no zero points. One matrix may be shared by
-an embedding and the head tied to it.
+Codes are unsigned. A symmetric grid is centred on 2**(bits - 1) and stores no zero points. Zero points are whole
+numbers in as many bits as a code, or have a fraction: then they take 8 bits, of which the first `bits` are whole. One
+matrix may be shared by an embedding and the head tied to it.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,16 +20,20 @@ _ELEMENTS_AT_ONCE = 2**21  # weights unpacked at a time, which bounds the memory
 class PackedMatrix(nn.Module):
     """Packed weights [rows, columns] in groups of `group_size` neighbours along the columns.
 
-    Buffers: codes uint8 [rows, bytes], scales float16 [rows, groups], zeros uint8 [rows, bytes] or None.
+    Buffers: codes uint8 [rows, bytes], scales float16 [rows, groups], zeros uint8 [rows, bytes] or None. zero_bits:
+    that a stored zero point takes, `bits` or 8.
     """
 
     codes: Tensor
     scales: Tensor
     zeros: Tensor | None
 
-    def __init__(self, codes: Tensor, scales: Tensor, zeros: Tensor | None, columns: int, bits: int) -> None:
+    def __init__(
+        self, codes: Tensor, scales: Tensor, zeros: Tensor | None, columns: int, bits: int, zero_bits: int | None = None
+    ) -> None:
         super().__init__()
         self.rows, self.columns, self.bits = codes.shape[0], columns, bits
+        self.zero_bits = bits if zero_bits is None else zero_bits
         self.groups = scales.shape[1]
         self.group_size = columns // self.groups
         self.register_buffer("codes", codes)
@@ -38,10 +43,15 @@ class PackedMatrix(nn.Module):
             raise ValueError(f"codes {tuple(codes.shape)} and scales {tuple(scales.shape)} are no {bits}-bit matrix")
 
     @classmethod
-    def from_codes(cls, codes: Tensor, scales: Tensor, zeros: Tensor | None, bits: int) -> "PackedMatrix":
-        """Pack codes uint8 [rows, columns], scales float16 [rows, groups] and zeros uint8 [rows, groups] or None."""
-        packed_zeros = None if zeros is None else pack(zeros, bits)
-        return cls(pack(codes, bits), scales.contiguous(), packed_zeros, codes.shape[1], bits)
+    def from_codes(
+        cls, codes: Tensor, scales: Tensor, zeros: Tensor | None, bits: int, zero_bits: int | None = None
+    ) -> "PackedMatrix":
+        """Pack codes uint8 [rows, columns], scales float16 [rows, groups] and zeros uint8 [rows, groups] or None.
+
+        zeros: as they are stored, in units of 2**(bits - zero_bits).
+        """
+        packed_zeros = None if zeros is None else pack(zeros, zero_bits or bits)
+        return cls(pack(codes, bits), scales.contiguous(), packed_zeros, codes.shape[1], bits, zero_bits)
 
     @classmethod
     def stacked(cls, parts: "list[PackedMatrix]") -> "PackedMatrix":
@@ -49,7 +59,7 @@ class PackedMatrix(nn.Module):
         first = parts[0]
         zeros = [part.zeros for part in parts if part.zeros is not None]
         codes, scales = torch.cat([part.codes for part in parts]), torch.cat([part.scales for part in parts])
-        return cls(codes, scales, torch.cat(zeros) if zeros else None, first.columns, first.bits)
+        return cls(codes, scales, torch.cat(zeros) if zeros else None, first.columns, first.bits, first.zero_bits)
 
     @property
     def symmetric(self) -> bool:
@@ -64,20 +74,19 @@ class PackedMatrix(nn.Module):
         wanted = [(self.codes, torch.uint8, (self.rows, packed_width(self.columns, self.bits)))]
         wanted.append((self.scales, torch.float16, (self.rows, self.groups)))
         if self.zeros is not None:
-            wanted.append((self.zeros, torch.uint8, (self.rows, packed_width(self.groups, self.bits))))
-        return self.columns == self.groups * self.group_size and all(
-            tensor.dtype == dtype and tuple(tensor.shape) == shape for tensor, dtype, shape in wanted
-        )
+            wanted.append((self.zeros, torch.uint8, (self.rows, packed_width(self.groups, self.zero_bits))))
+        whole = self.columns == self.groups * self.group_size and self.zero_bits in (self.bits, 8)
+        return whole and all(tensor.dtype == dtype and tuple(tensor.shape) == shape for tensor, dtype, shape in wanted)
 
     def unpacked_codes(self) -> Tensor:
         """The codes, uint8 [rows, columns]."""
         return unpack(self.codes, self.bits, self.columns)
 
     def unpacked_zeros(self) -> Tensor:
-        """The zero points, uint8 [rows, groups]; a symmetric grid's are all 2**(bits - 1)."""
+        """The zero points as stored, uint8 [rows, groups]; a symmetric grid's are all 2**(bits - 1)."""
         if self.zeros is None:
             return torch.full_like(self.scales, 2 ** (self.bits - 1), dtype=torch.uint8)
-        return unpack(self.zeros, self.bits, self.groups)
+        return unpack(self.zeros, self.zero_bits, self.groups)
 
     def dequantize(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """The whole matrix [rows, columns], computed in fp32 and rounded to `dtype`."""
@@ -104,7 +113,8 @@ class PackedMatrix(nn.Module):
         if self.zeros is None:
             centred = grouped - 2 ** (self.bits - 1)
         else:
-            centred = grouped - unpack(self.zeros[rows], self.bits, self.groups).float().unsqueeze(-1)
+            zeros = unpack(self.zeros[rows], self.zero_bits, self.groups).float() * 2.0 ** (self.bits - self.zero_bits)
+            centred = grouped - zeros.unsqueeze(-1)
         weights: Tensor = (centred * scales).view(-1, self.columns)
         return weights
 

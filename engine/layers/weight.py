@@ -2,10 +2,11 @@
 
 from torch import Tensor, nn
 
+from engine.layers.bnb_linear import BnbLinear
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear
 
-PackedLayer = PackedLinear | PackedEmbedding
+PackedLayer = PackedLinear | PackedEmbedding | BnbLinear
 
 
 def weight_of(layer: nn.Module) -> Tensor:
@@ -46,6 +47,6 @@ def unpacked(layer: nn.Module) -> nn.Module:
     """A packed layer as a plain fp32 one; a plain layer as it is."""
     if isinstance(layer, PackedEmbedding):
         return plain_embedding(layer.matrix.dequantize())
-    if isinstance(layer, PackedLinear):
+    if isinstance(layer, PackedLinear | BnbLinear):
         return plain_linear(layer.matrix.dequantize(), None if layer.bias is None else layer.bias.detach().float())
     return layer

@@ -18,6 +18,7 @@ import torch
 from engine import checkpoint
 from engine.child import explain_exit, leave
 from engine.formats import KERNEL_BITS, KERNEL_ROWS
+from engine.layers.bnb_matrix import quantized
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.packed_matrix import PackedMatrix
 from engine.measure.latency import greedy, prompt_tokens
@@ -48,7 +49,9 @@ def load_kernels(folder: Path) -> None:
     """Bring the kernels of a checkpoint's packed layers into this process, compiling those never used before."""
     layout = folder / checkpoint.LAYOUT
     packed = json.loads(layout.read_text(encoding="utf-8"))["packed"] if layout.exists() else {}
-    for bits in sorted({packing["bits"] for packing in packed.values()} & set(KERNEL_BITS)):
+    for format in sorted({packing["format"] for packing in packed.values() if "format" in packing}):
+        quantized(torch.ones(8, 8), format).multiply(torch.ones(1, 8, dtype=torch.bfloat16), None)
+    for bits in sorted({packing.get("bits") for packing in packed.values()} & set(KERNEL_BITS)):
         codes, scales = torch.zeros(2, 8, dtype=torch.uint8), torch.ones(2, 1, dtype=torch.float16)
         layer = PackedLinear(PackedMatrix.from_codes(codes, scales, None, bits))
         for tokens in (1, KERNEL_ROWS + 1):

@@ -97,7 +97,7 @@ def _tables(network: nn.Module) -> dict[str, str]:
 
 def _part(network: nn.Module, name: str, tables: dict[str, str]) -> str:
     owner, _, attribute = name.rpartition(".")
-    if attribute in ("scales", "zeros") and owner.endswith("matrix"):
+    if attribute != "codes" and owner.endswith(".matrix"):
         return "scales_zeros"
     for table, part in tables.items():
         if name.startswith(f"{table}."):

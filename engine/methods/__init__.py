@@ -1,4 +1,4 @@
-"""Compression methods, one a file. Each module has one function:
+"""Compression methods, one a file. Each method's module has one function:
 
     compress(model, settings, windows, report) -> None
 

@@ -7,18 +7,13 @@ the numbers stored.
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engine.layers.packed_embedding import PackedEmbedding
-from engine.layers.packed_linear import PackedLinear
 from engine.layers.packed_matrix import PackedMatrix
-from engine.layers.weight import bias_of, inputs_of, weight_of
-from engine.methods import Report
-from engine.models import Anatomy, LanguageModel
-from engine.spec.fit import refuse_group_size
+from engine.methods import Report, targets
+from engine.models import LanguageModel
 from engine.spec.quantize import PER_CHANNEL, Rtn
 
-_ROWS_AT_ONCE = 4096  # of an embedding: bounds the memory of rounding it
 _SMALLEST_SCALE = 2.0**-24  # of float16; a smaller step would be stored as zero
 
 
@@ -33,30 +28,17 @@ class Codes(NamedTuple):
 def compress(model: LanguageModel, settings: Rtn, windows: Tensor | None, report: Report) -> None:
     """Pack the targeted matrices, each weight rounded to the nearest point of its group's grid.
 
-    A matrix that is packed already is dequantized first, so that the later step decides. Naming either the embedding or
-    the head quantizes the one matrix of a tied pair, once. Changes `model` in place; reads no data.
-    Raises InputError, before any tensor is changed, where the group size does not divide a matrix's inputs.
+    Changes `model` in place; reads no data. Raises InputError, before any tensor is changed, where the group size does
+    not divide a matrix's inputs.
     """
-    anatomy = model.anatomy
-    linears = list(anatomy.linears()) if "linears" in settings.targets else []
-    tables = _tables(anatomy, settings)
-    refuse_group_size(settings.group_size, [(name, inputs_of(layer)) for name, layer in (*linears, *tables)])
-    total = len(linears) + len(tables)
-    for done, (name, layer) in enumerate(linears):
-        report("round the linears", done, total)
-        anatomy.replace(name, PackedLinear(quantize(weight_of(layer), settings), bias_of(layer)))
-    for done, (name, layer) in enumerate(tables, start=len(linears)):
-        report(f"round the {name}", done, total)
-        _set_table(anatomy, name, quantize(weight_of(layer), settings))
-    report("round", total, total)
+    targets.pack(model, settings, lambda weight: quantize(weight, settings), report)
 
 
 def quantize(weight: Tensor, settings: Rtn) -> PackedMatrix:
-    """A weight [rows, columns] as a packed matrix, rounded and packed a block of rows at a time."""
+    """A weight [rows, columns] as a packed matrix."""
     group_size = weight.shape[1] if settings.group_size == PER_CHANNEL else settings.group_size
     round_rows = round_symmetric if settings.symmetric else round_asymmetric
-    blocks = (round_rows(rows, settings.bits, group_size) for rows in torch.split(weight, _ROWS_AT_ONCE))
-    return PackedMatrix.stacked([PackedMatrix.from_codes(*block, bits=settings.bits) for block in blocks])
+    return PackedMatrix.from_codes(*round_rows(weight, settings.bits, group_size), bits=settings.bits)
 
 
 def round_symmetric(weight: Tensor, bits: int, group_size: int) -> Codes:
@@ -70,8 +52,8 @@ def round_symmetric(weight: Tensor, bits: int, group_size: int) -> Codes:
     middle = 2 ** (bits - 1)
     groups = weight.view(len(weight), -1, group_size)  # [rows, groups, group_size]
     largest = groups.gather(-1, groups.abs().argmax(-1, keepdim=True)).squeeze(-1)
-    scales = _stored(-largest / middle)
-    steps = (groups / _divisor(scales)).round().clamp(-middle, middle - 1)
+    scales = stored_scales(-largest / middle)
+    steps = (groups / divisors(scales)).round().clamp(-middle, middle - 1)
     return Codes((steps + middle).to(torch.uint8).view_as(weight), scales, None)
 
 
@@ -84,13 +66,13 @@ def round_asymmetric(weight: Tensor, bits: int, group_size: int) -> Codes:
     top = 2**bits - 1
     groups = weight.view(len(weight), -1, group_size)
     low, high = groups.amin(-1).clamp(max=0), groups.amax(-1).clamp(min=0)  # [rows, groups]
-    scales = _stored((high - low) / top)
-    zeros = (-low.unsqueeze(-1) / _divisor(scales)).round().clamp(0, top)  # [rows, groups, 1]
-    codes = ((groups / _divisor(scales)).round() + zeros).clamp(0, top)
+    scales = stored_scales((high - low) / top)
+    zeros = (-low.unsqueeze(-1) / divisors(scales)).round().clamp(0, top)  # [rows, groups, 1]
+    codes = ((groups / divisors(scales)).round() + zeros).clamp(0, top)
     return Codes(codes.to(torch.uint8).view_as(weight), scales, zeros.squeeze(-1).to(torch.uint8))
 
 
-def _stored(scales: Tensor) -> Tensor:
+def stored_scales(scales: Tensor) -> Tensor:
     """Scales as the float16 that is stored: never zero for a group that is not all zeros, never infinite."""
     limit = torch.finfo(torch.float16).max
     rounded = scales.clamp(-limit, limit).half()
@@ -98,22 +80,6 @@ def _stored(scales: Tensor) -> Tensor:
     return torch.where((rounded == 0) & (scales != 0), smallest, rounded)
 
 
-def _divisor(scales: Tensor) -> Tensor:
+def divisors(scales: Tensor) -> Tensor:
     """The stored scales in fp32 [rows, groups, 1], with 1 for groups of zeros, which divide to zero by anything."""
     return torch.where(scales == 0, 1.0, scales.float()).unsqueeze(-1)
-
-
-def _tables(anatomy: Anatomy, settings: Rtn) -> list[tuple[str, nn.Module]]:
-    """The vocabulary-sized matrices that the settings name, a tied one once."""
-    if anatomy.tied:
-        return [("embedding", anatomy.embedding)] if {"embedding", "head"} & set(settings.targets) else []
-    layers = {"embedding": anatomy.embedding, "head": anatomy.projection}
-    return [(name, layer) for name, layer in layers.items() if name in settings.targets]
-
-
-def _set_table(anatomy: Anatomy, name: str, matrix: PackedMatrix) -> None:
-    tied, bias = anatomy.tied, bias_of(anatomy.projection)
-    if name == "embedding":
-        anatomy.set_embedding(PackedEmbedding(matrix))
-    if name == "head" or tied:
-        anatomy.set_projection(PackedLinear(matrix, bias))

@@ -23,7 +23,7 @@ from engine.calibration import walk
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.sliced_head import SlicedHead
-from engine.layers.weight import bias_of, plain_embedding, plain_linear, unpacked, weight_of
+from engine.layers.weight import PackedLayer, bias_of, plain_embedding, plain_linear, unpacked, weight_of
 from engine.methods import Report
 from engine.models import Anatomy, LanguageModel
 from engine.spec.fit import refuse_width
@@ -141,7 +141,7 @@ def _unpack(model: LanguageModel) -> None:
     anatomy, count = model.anatomy, 0
     tied = anatomy.tied
     for name, layer in list(anatomy.linears()):
-        if isinstance(layer, PackedLinear):
+        if isinstance(layer, PackedLayer):
             anatomy.replace(name, unpacked(layer))
             count += 1
     if isinstance(anatomy.embedding, PackedEmbedding):

@@ -75,8 +75,9 @@ def _phase(phase: Phase, row: Row, dense: Row, limits: Limits) -> dict[str, Any]
 
 
 def _bits(row: Row) -> int | None:
-    """The width of a result that was only quantized, once, and only its linears; None of any other."""
+    """The width of a result that was only quantized, once, only its linears, and runs on our kernels; or None."""
     steps = parse(row.recipe).steps
     if is_dense(row) or row.state != "done" or len(steps) != 1 or steps[0].family != "quantize":
         return None
-    return getattr(steps[0], "bits", None) if getattr(steps[0], "targets", ()) == ("linears",) else None
+    ours = getattr(steps[0], "targets", ()) == ("linears",) and not hasattr(steps[0], "library")
+    return getattr(steps[0], "bits", None) if ours else None

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.errors import InputError
 from engine.spec.prune import Layers, Magnitude
-from engine.spec.quantize import PER_CHANNEL, Rtn
+from engine.spec.quantize import PER_CHANNEL, Bnb, Hqq, Rtn, Ternary
 from engine.spec.recipe import Recipe
 from engine.spec.slicing import SliceGpt
 
@@ -67,9 +67,24 @@ def refuse_misfits(recipe: Recipe, config: Mapping[str, Any]) -> None:
     """
     if not recipe.steps:
         return
+    refuse_zeroing(recipe)
     shape = Shape.of(config)
     for step in recipe.steps:
         shape = _after(step, shape, str(config.get("model_type", "")))
+
+
+def refuse_zeroing(recipe: Recipe) -> None:
+    """Raise InputError where weights are to be zeroed in matrices whose packed form we can't give a zero."""
+    packed: Any = None
+    for step in recipe.steps:
+        if isinstance(step, Magnitude) and isinstance(packed, Hqq | Bnb):
+            raise InputError(
+                f"prune:{step.method} can't zero weights that quantize:{packed.method} has packed; prune first"
+            )
+        if step.family == "quantize" and "linears" in getattr(step, "targets", ()):
+            packed = step
+        elif step.family == "slice":
+            packed = None
 
 
 def refuse_group_size(group_size: int, widths: Iterable[tuple[str, int]]) -> None:
@@ -114,7 +129,7 @@ def _after(step: Any, shape: Shape, model_type: str) -> Shape:
     """The shape that a step leaves; raises InputError where it does not fit."""
     widths = shape.widths()
     match step:
-        case Rtn():
+        case Rtn() | Hqq() | Ternary():
             inputs = widths if "linears" in step.targets else {}
             tables = {target: shape.hidden for target in step.targets if target != "linears"}
             refuse_group_size(step.group_size, [*inputs.items(), *tables.items()])

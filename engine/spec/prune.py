@@ -20,6 +20,7 @@ class Magnitude(Settings):
     paper: ClassVar[str] = "Han et al. 2015, arXiv:1506.02626"
     real: ClassVar[str] = "the zeros; dense kernels still store and multiply them, so neither bytes nor time fall"
     families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
+    starter: ClassVar[bool] = True
 
     sparsity: float | None = setting(
         None,
@@ -86,6 +87,7 @@ class Layers(Settings):
     real: ClassVar[str] = "smaller and faster on any kernel"
     calibrated: ClassVar[bool] = True
     families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
+    starter: ClassVar[bool] = True
 
     count: int = setting(
         3, "How many blocks to remove.", kind=int, range=Range(0, 1000), shown=True, sweep=(1, 2, 3, 6, 9, 12)

@@ -1,13 +1,39 @@
 """Settings of the quantizers."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from engine.errors import InputError
 from engine.spec.setting import Range, Settings, setting
 
 LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3")
 TARGETS = ("linears", "embedding", "head")
 PER_CHANNEL = -1
+
+
+def _bits() -> Any:
+    return setting(4, "Bits for each weight.", kind=int, range=Range(2, 8), shown=True, sweep=(8, 6, 5, 4, 3, 2))
+
+
+def _group_size() -> Any:
+    return setting(
+        64,
+        "Weights that share one scale; -1 gives each output channel one scale.",
+        kind=int,
+        range=Range(8, 4096, extra=(PER_CHANNEL,)),
+        shown=True,
+        sweep=(PER_CHANNEL, 32, 64, 192),
+    )
+
+
+def _targets() -> Any:
+    return setting(
+        ("linears",),
+        "What to quantize: the blocks' linears, the embedding, the head. A tied embedding and head are one matrix.",
+        kind=str,
+        range=Range(choices=TARGETS),
+        many=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -21,29 +47,139 @@ class Rtn(Settings):
     paper: ClassVar[str] = "baseline of GPTQ (Frantar et al. 2022, arXiv:2210.17323)"
     real: ClassVar[str] = "bytes at every width; 8 and 4 bits run packed, other widths run simulated"
     families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
+    starter: ClassVar[bool] = True
 
-    bits: int = setting(4, "Bits for each weight.", kind=int, range=Range(2, 8), shown=True, sweep=(8, 6, 5, 4, 3, 2))
-    group_size: int = setting(
-        64,
-        "Weights that share one scale; -1 gives each output channel one scale.",
-        kind=int,
-        range=Range(8, 4096, extra=(PER_CHANNEL,)),
-        shown=True,
-        sweep=(PER_CHANNEL, 32, 64, 192),
-    )
+    bits: int = _bits()
+    group_size: int = _group_size()
     symmetric: bool = setting(
         True, "Centre the grid on zero (no zero point to store); otherwise fit it to each group's range.", kind=bool
     )
-    targets: tuple[str, ...] = setting(
-        ("linears",),
-        "What to quantize: the blocks' linears, the embedding, the head. A tied embedding and head are one matrix.",
-        kind=str,
-        range=Range(choices=TARGETS),
-        many=True,
-    )
+    targets: tuple[str, ...] = _targets()
 
     def describe(self) -> str:
-        grain = "one scale a channel" if self.group_size == PER_CHANNEL else f"groups of {self.group_size}"
         grid = "" if self.symmetric else ", asymmetric"
-        where = "" if self.targets == ("linears",) else f" ({', '.join(self.targets)})"
-        return f"{self.bits}-bit, round to nearest, {grain}{grid}{where}"
+        return f"{self.bits}-bit, round to nearest, {_grain(self.group_size)}{grid}{_where(self.targets)}"
+
+
+@dataclass(frozen=True)
+class Hqq(Settings):
+    """Half-quadratic quantization: the grid of every group is fitted so that most errors become small."""
+
+    family: ClassVar[str] = "quantize"
+    method: ClassVar[str] = "hqq"
+    label: ClassVar[str] = "half-quadratic"
+    summary: ClassVar[str] = (
+        "Weights to b bits, the grid of each group fitted to them, outliers counting less; no data needed."
+    )
+    paper: ClassVar[str] = "Badri and Shaji 2023, Half-Quadratic Quantization of Large Machine Learning Models"
+    real: ClassVar[str] = "bytes at every width; 8 and 4 bits run packed, other widths run simulated"
+    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
+    symmetric: ClassVar[bool] = False  # the grid has zero points, stored in 8 bits
+
+    bits: int = _bits()
+    group_size: int = _group_size()
+    norm: float = setting(
+        0.7,
+        "Power of the errors whose sum is kept small; below 1 a few outliers may be missed for the sake of the rest.",
+        kind=float,
+        range=Range(0.1, 1.0),
+    )
+    iterations: int = setting(20, "Rounds of fitting.", kind=int, range=Range(1, 100))
+    scales: bool = setting(
+        True, "Fit the scales too; false keeps those of round to nearest, as the paper does.", kind=bool
+    )
+    targets: tuple[str, ...] = _targets()
+
+    def describe(self) -> str:
+        fitted = "" if self.scales else ", zero points only"
+        return f"{self.bits}-bit, half-quadratic, {_grain(self.group_size)}{fitted}{_where(self.targets)}"
+
+
+@dataclass(frozen=True)
+class Ternary(Settings):
+    """Ternary weights: minus one, zero or one, times the scale of their group."""
+
+    family: ClassVar[str] = "quantize"
+    method: ClassVar[str] = "ternary"
+    label: ClassVar[str] = "ternary"
+    summary: ClassVar[str] = (
+        "Weights to -1, 0 or 1 times their group's scale, in the least-squares sense; no data needed. Ruinous without "
+        "training: a measure of what is lost, not a choice."
+    )
+    paper: ClassVar[str] = "Li and Liu 2016, arXiv:1605.04711"
+    real: ClassVar[str] = "bytes, at 2 bits a weight of which three in four codes are used; runs simulated"
+    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
+    bits: ClassVar[int] = 2  # as stored
+    symmetric: ClassVar[bool] = True
+
+    group_size: int = _group_size()
+    targets: tuple[str, ...] = _targets()
+
+    def describe(self) -> str:
+        return f"Ternary, {_grain(self.group_size)}{_where(self.targets)}"
+
+
+@dataclass(frozen=True)
+class Bnb(Settings):
+    """bitsandbytes: its LLM.int8(), nf4 and fp4."""
+
+    family: ClassVar[str] = "quantize"
+    method: ClassVar[str] = "bnb"
+    label: ClassVar[str] = "bitsandbytes"
+    summary: ClassVar[str] = "The linears packed and run by bitsandbytes: LLM.int8(), nf4 or fp4; no data needed."
+    paper: ClassVar[str] = "LLM.int8(), Dettmers et al. 2022, arXiv:2208.07339; QLoRA, 2023, arXiv:2305.14314"
+    real: ClassVar[str] = "bytes, memory and time, by the library's kernels; on a CPU these expand a matrix at each use"
+    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
+    targets: ClassVar[tuple[str, ...]] = ("linears",)
+    symmetric: ClassVar[bool] = True
+    library: ClassVar[str] = "bitsandbytes"
+
+    format: str = setting(
+        "nf4",
+        "int8 rounds activations too, but for outliers; nf4 has points for normal weights, fp4 those of small floats.",
+        kind=str,
+        range=Range(choices=("int8", "nf4", "fp4")),
+        shown=True,
+        sweep=("int8", "nf4", "fp4"),
+    )
+    block_size: int = setting(
+        64,
+        "Neighbours in the flattened matrix that share one scale, in nf4 and fp4; int8 has one scale a row.",
+        kind=int,
+        range=Range(choices=(32, 64, 128, 256, 512, 1024, 2048, 4096)),
+    )
+    double: bool = setting(False, "Round the scales of nf4 and fp4 to 8 bits too (double quantization).", kind=bool)
+
+    def check_together(self) -> None:
+        if self.format != "int8":
+            return
+        if self.double:
+            raise InputError("double=true contradicts format=int8, whose scales stay in fp32; leave it out")
+        if self.block_size != 64:
+            raise InputError(f"block_size={self.block_size} contradicts format=int8, which has one scale a row")
+
+    @property
+    def bits(self) -> int:
+        """Of one stored number."""
+        return 8 if self.format == "int8" else 4
+
+    @property
+    def group_size(self) -> int:
+        """Weights that share one scale; blocks run on where a row ends."""
+        return PER_CHANNEL if self.format == "int8" else self.block_size
+
+    def describe(self) -> str:
+        double = ", scales rounded too" if self.double else ""
+        return f"{self.bits}-bit, bitsandbytes {self.format}, {_grain(self.group_size)}{double}"
+
+
+Grouped = Rtn | Hqq | Ternary  # what rounds groups of weights of the matrices that it names
+
+
+def _grain(group_size: int) -> str:
+    return "one scale a channel" if group_size == PER_CHANNEL else f"groups of {group_size}"
+
+
+def _where(targets: tuple[str, ...]) -> str:
+    """What else than the linears is quantized, in brackets."""
+    return "" if targets == ("linears",) else f" ({', '.join(targets)})"

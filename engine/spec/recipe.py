@@ -10,11 +10,13 @@ from typing import Any
 
 from engine.errors import InputError, unknown
 from engine.spec.prune import Layers, Magnitude
-from engine.spec.quantize import Rtn
+from engine.spec.quantize import Bnb, Hqq, Rtn, Ternary
 from engine.spec.setting import Settings, read
 from engine.spec.slicing import SliceGpt
 
-METHODS: dict[str, type[Settings]] = {f"{m.family}:{m.method}": m for m in (Rtn, Magnitude, Layers, SliceGpt)}
+METHODS: dict[str, type[Settings]] = {
+    f"{m.family}:{m.method}": m for m in (Rtn, Hqq, Ternary, Bnb, Magnitude, Layers, SliceGpt)
+}
 FAMILIES = tuple(dict.fromkeys(m.family for m in METHODS.values()))
 DENSE = "dense"
 LONGEST = 2000

@@ -84,6 +84,7 @@ class Settings:
     real: ClassVar[str]  # what is real about the result, and what is simulated
     version: ClassVar[int] = 1  # raised when the same settings would give another result
     calibrated: ClassVar[bool] = False  # True when it reads calibration tokens
+    starter: ClassVar[bool] = False  # whether a new sweep begins with it; every other method can be added
     families: ClassVar[tuple[str, ...]] = ()  # transformers model types it knows
 
     def __post_init__(self) -> None:

@@ -23,6 +23,7 @@ class SliceGpt(Settings):
     real: ClassVar[str] = "smaller and faster on any kernel"
     calibrated: ClassVar[bool] = True
     families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
+    starter: ClassVar[bool] = True
 
     fraction: float = setting(
         0.2,

@@ -9,22 +9,24 @@ from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.layers.packed_matrix import PackedMatrix
 
 
-def _layer(bits: int, group_size: int, symmetric: bool, bias: bool = False) -> PackedLinear:
+def _layer(bits: int, group_size: int, zeros: str, bias: bool = False) -> PackedLinear:
+    """zeros: none, whole or fraction."""
     rows, columns = 40, 48
     generator = torch.Generator().manual_seed(7)
     codes = torch.randint(0, 2**bits, (rows, columns), generator=generator, dtype=torch.uint8)
     scales = (torch.randn(rows, columns // group_size, generator=generator) * 0.1).half()  # of either sign
-    zeros = torch.randint(0, 2**bits, scales.shape, generator=generator, dtype=torch.uint8)
-    matrix = PackedMatrix.from_codes(codes, scales, None if symmetric else zeros, bits)
+    zero_bits = 8 if zeros == "fraction" else bits
+    points = torch.randint(0, 2**zero_bits, scales.shape, generator=generator, dtype=torch.uint8)
+    matrix = PackedMatrix.from_codes(codes, scales, None if zeros == "none" else points, bits, zero_bits)
     return PackedLinear(matrix, torch.randn(rows, generator=generator) if bias else None)
 
 
 @pytest.mark.parametrize("tokens", [1, KERNEL_ROWS, KERNEL_ROWS + 1])
-@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("zeros", ["none", "whole", "fraction"])
 @pytest.mark.parametrize("group_size", [2, 3, 8, 16, 24, 48])
 @pytest.mark.parametrize("bits", [8, 6, 4, 3])
-def test_equals_the_dequantized_product(bits: int, group_size: int, symmetric: bool, tokens: int) -> None:
-    layer = _layer(bits, group_size, symmetric, bias=True)
+def test_equals_the_dequantized_product(bits: int, group_size: int, zeros: str, tokens: int) -> None:
+    layer = _layer(bits, group_size, zeros, bias=True)
     x = torch.randn(2, tokens, 48, generator=torch.Generator().manual_seed(1))[:, :tokens]
     expected = functional.linear(x.double(), layer.matrix.dequantize().double(), layer.bias.double())
     torch.testing.assert_close(layer(x).double(), expected, rtol=1e-5, atol=1e-4)
@@ -32,7 +34,7 @@ def test_equals_the_dequantized_product(bits: int, group_size: int, symmetric: b
 
 @pytest.mark.parametrize("bits", [8, 4])
 def test_bf16_activations_lose_only_their_own_rounding(bits: int) -> None:
-    layer = _layer(bits, 16, True)
+    layer = _layer(bits, 16, "none")
     x = torch.randn(1, 48, generator=torch.Generator().manual_seed(1)).bfloat16()
     expected = functional.linear(x.float(), layer.matrix.dequantize()).bfloat16()
     assert layer(x).dtype == torch.bfloat16
@@ -46,14 +48,14 @@ def test_scales_below_the_normal_numbers_of_float16_are_exact() -> None:
 
 
 def test_widths_with_a_kernel() -> None:
-    assert [bits for bits in range(2, 9) if has_kernel(_layer(bits, 16, True).matrix)] == [4, 8]
-    assert not has_kernel(_layer(4, 3, True).matrix)  # an odd group would share a byte with its neighbour
+    assert [bits for bits in range(2, 9) if has_kernel(_layer(bits, 16, "none").matrix)] == [4, 8]
+    assert not has_kernel(_layer(4, 3, "none").matrix)  # an odd group would share a byte with its neighbour
 
 
 @pytest.mark.parametrize("bits", [8, 4])
 def test_massive_activations_do_not_overflow(bits: int) -> None:
     """Language models have a few activations in the thousands; sums of unscaled codes times them stay finite."""
-    layer = _layer(bits, 16, True)
+    layer = _layer(bits, 16, "none")
     x = torch.full((1, 48), 1e6)
     expected = functional.linear(x.double(), layer.matrix.dequantize().double())
     torch.testing.assert_close(layer(x).double(), expected, rtol=1e-4, atol=100)

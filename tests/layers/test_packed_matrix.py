@@ -21,6 +21,13 @@ def test_weight_by_hand() -> None:
     assert PackedMatrix.from_codes(codes, scales, zeros, 4).dequantize().tolist() == [[-1.5, 6.0, -2.0, 0.0]]
 
 
+def test_zero_points_may_have_a_fraction() -> None:
+    codes, zeros = torch.tensor([[0, 15, 8, 9]], dtype=torch.uint8), torch.tensor([[24, 141]], dtype=torch.uint8)
+    matrix = PackedMatrix.from_codes(codes, torch.tensor([[0.5, 2.0]]).half(), zeros, 4, zero_bits=8)
+    assert matrix.dequantize().tolist() == [[-0.75, 6.75, -1.625, 0.375]]  # 24 / 16 and 141 / 16
+    assert PackedMatrix.stacked([matrix, matrix]).dequantize().tolist() == matrix.dequantize().tolist() * 2
+
+
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_gathered_rows_are_rows_of_the_whole(bits: int, symmetric: bool) -> None:

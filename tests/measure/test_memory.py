@@ -1,5 +1,6 @@
 """Peak memory of a fresh process that loads a checkpoint and generates."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,20 @@ def test_the_weights_are_counted_once_and_the_libraries_are_not(packed: Path) ->
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="is no packed checkpoint"):
         memory.measure(tmp_path, PROTOCOL, threads=1)
+
+
+def test_what_a_checkpoint_runs_on_is_loaded_before_the_peak_is_read(tmp_path: Path, monkeypatch) -> None:
+    packed = {
+        "a": {"format": "nf4"},
+        "b": {"format": "int8"},
+        "c": {"format": "nf4"},
+        "d": {"bits": 4},
+        "e": {"bits": 3},
+    }
+    (tmp_path / checkpoint.LAYOUT).write_text(json.dumps({"packed": packed}))
+    loaded: list[str] = []
+    quantized, linear = memory.quantized, memory.PackedLinear
+    monkeypatch.setattr(memory, "quantized", lambda weight, format: loaded.append(format) or quantized(weight, format))
+    monkeypatch.setattr(memory, "PackedLinear", lambda matrix: loaded.append(str(matrix.bits)) or linear(matrix))
+    memory.load_kernels(tmp_path)
+    assert loaded == ["int8", "nf4", "4"]

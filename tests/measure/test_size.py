@@ -54,6 +54,31 @@ def test_zero_points_count_at_their_bits(tiny_llama: LanguageModel, tmp_path: Pa
     assert metrics["scales_zeros_bytes"] == 4 * LINEAR // 32 * 2 + 4 * LINEAR // 32 // 2
 
 
+def test_zero_points_with_a_fraction_count_a_byte(tiny_llama: LanguageModel, tmp_path: Path) -> None:
+    metrics = _measured(tiny_llama, tmp_path, "quantize:hqq,bits=4,group_size=32").metrics
+    assert metrics["scales_zeros_bytes"] == 4 * LINEAR // 32 * (2 + 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "bits", "scales"),
+    [
+        ("format=int8", 8, 4 * 4 * (128 + 32 + 32 + 64 + 192 + 192 + 64)),
+        ("format=nf4", 4, 4 * LINEAR // 64 * 4),
+        ("format=fp4,block_size=32", 4, 4 * LINEAR // 32 * 4),
+        ("format=nf4,double=true", 4, 4 * LINEAR // 64 + 4 * 7 * (4 + 4)),  # one scale of scales and a mean a matrix
+    ],
+)
+def test_what_bitsandbytes_packs_is_counted_and_runs_as_it_is(
+    tiny_llama: LanguageModel, tmp_path: Path, settings: str, bits: int, scales: int
+) -> None:
+    metrics, simulated, _ = _measured(tiny_llama, tmp_path, f"quantize:bnb,{settings}")
+    assert metrics["linears_bytes"] == 4 * LINEAR * bits // 8
+    assert metrics["scales_zeros_bytes"] == scales
+    assert metrics["parameters"] == tiny_llama.source.parameters
+    assert not simulated
+    assert metrics["resident_weight_bytes"] == pytest.approx(metrics["weight_bytes"], abs=64)  # and the rotary table
+
+
 def test_a_tied_table_is_counted_once(tiny_llama: LanguageModel, tmp_path: Path) -> None:
     metrics, simulated, _ = _measured(tiny_llama, tmp_path, "quantize:rtn,bits=8,targets=embedding+head")
     assert metrics["embedding_bytes"] == VOCABULARY * WIDTH

@@ -16,6 +16,9 @@ from engine.spec import METHODS, parse
 
 RECIPES = {
     "quantize:rtn": ("bits=4,group_size=32", "bits=3,symmetric=false,targets=linears+embedding+head"),
+    "quantize:hqq": ("bits=4,group_size=32", "bits=3,group_size=-1,scales=false,targets=linears+embedding+head"),
+    "quantize:ternary": ("group_size=32", "group_size=-1,targets=linears+embedding+head"),
+    "quantize:bnb": ("format=int8", "format=nf4", "format=fp4,block_size=32,double=true"),
     "prune:magnitude": ("sparsity=0.5", "pattern=2:4", "sparsity=0.3,scope=global"),
     "prune:layers": ("count=1",),
     "slice:slicegpt": ("fraction=0.1", "fraction=0.25,head=untied"),
@@ -29,6 +32,10 @@ COMBINED = (
     "quantize:rtn,bits=4,group_size=64 | quantize:rtn,bits=8,group_size=-1,targets=head",
     "slice:slicegpt,fraction=0.1 | slice:slicegpt,fraction=0.1",
     "quantize:rtn,bits=8,group_size=32 | quantize:rtn,bits=6,group_size=-1",
+    "quantize:bnb,format=nf4 | quantize:hqq,bits=3,group_size=16",
+    "slice:slicegpt,fraction=0.1 | quantize:bnb,format=nf4,double=true",
+    "quantize:bnb,format=int8 | slice:slicegpt,fraction=0.25",
+    "quantize:hqq,bits=4,group_size=32 | prune:layers,count=1 | quantize:bnb,format=int8",
 )
 EVERY = [f"{method},{settings}" for method, group in RECIPES.items() for settings in group] + list(COMBINED)
 

@@ -39,7 +39,10 @@ def _prepared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_form_shows_every_method_with_its_summary(open_page):
-    words = said(open_page("new_sweep"))
+    app = open_page("new_sweep")
+    app.pills(key="sweep:methods").set_value(list(METHODS)).run()
+    words = said(app)
+    assert not app.error
     for method in METHODS.values():
         assert method.summary.split(";")[0].replace("'", "&#x27;") in words
 

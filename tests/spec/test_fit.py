@@ -31,6 +31,10 @@ def test_an_unknown_family_is_named_with_the_known_ones() -> None:
         ("slice:slicegpt,fraction=0.25 | quantize:rtn,bits=4", "group_size=64 does not divide the 432 inputs"),
         ("quantize:rtn,group_size=1024,targets=embedding", "does not divide the 576 inputs of embedding"),
         ("prune:magnitude,pattern=3:5", "pattern=3:5 needs inputs in whole groups of 5; self_attn.q_proj has 576"),
+        ("quantize:hqq,group_size=128", "128 does not divide the 576 inputs of self_attn.q_proj"),
+        ("quantize:hqq | prune:magnitude", "prune:magnitude can't zero weights that quantize:hqq has packed"),
+        ("quantize:ternary,group_size=128", "128 does not divide the 576 inputs of self_attn.q_proj"),
+        ("quantize:bnb | prune:magnitude,pattern=2:4", "can't zero weights that quantize:bnb has packed; prune first"),
         ("prune:layers,count=30", "count must be less than the model's 30 blocks, got 30"),
         ("prune:layers,count=20 | prune:layers,count=10", "the model's 10 blocks, got 10"),
         ("slice:slicegpt,fraction=0.99", "fraction=0.99 leaves less than 8 of the model's 576 dimensions"),
@@ -43,7 +47,16 @@ def test_what_does_not_fit_is_refused_before_any_work(recipe: str, message: str)
 
 @pytest.mark.parametrize(
     "recipe",
-    ["dense", "quantize:rtn,bits=4", "slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4", "quantize:rtn,group_size=-1"],
+    [
+        "dense",
+        "quantize:rtn,bits=4",
+        "slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4",
+        "quantize:rtn,group_size=-1",
+        "prune:magnitude | quantize:hqq",
+        "quantize:hqq | slice:slicegpt,fraction=0.1 | prune:magnitude",
+        "quantize:hqq | quantize:rtn | prune:magnitude",
+        "quantize:hqq,targets=embedding | prune:magnitude",
+    ],
 )
 def test_what_fits_passes(recipe: str) -> None:
     refuse_misfits(parse(recipe), CONFIG)

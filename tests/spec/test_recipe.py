@@ -61,7 +61,7 @@ def test_dense_is_the_recipe_without_steps() -> None:
         ("prune:magnitude,pattern=2:4,sparsity=0.3", ["contradicts", "0.5"]),
         ("prune:magnitude,pattern=2:4,scope=global", ["scope=global", "contradicts"]),
         ("prune:layers,count=-1", ["count", "-1"]),
-        ("quantize", ["available: rtn"]),
+        ("quantize", ["available: ", "rtn"]),
         ("", ["empty"]),
         ("quantize:rtn |", ["empty step"]),
         ("dense | quantize:rtn", ["'dense'"]),

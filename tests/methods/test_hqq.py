@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from engine.methods import hqq, rtn
+from engine.methods.hqq import as_stored, quantize, shrink
+from engine.spec.quantize import Hqq, Rtn
+
+
+def test_shrink_by_hand() -> None:
+    errors = torch.tensor([0.0, 0.1, -0.25, 1.0])  # |e|^(0.5 - 1) / 4 is inf, 0.79, 0.5, 0.25
+    assert shrink(errors, beta=4.0, norm=0.5).tolist() == [0.0, 0.0, -0.0, 0.75]
+
+
+def test_zero_points_are_rounded_to_eight_bits_of_which_so_many_are_whole() -> None:
+    zeros = torch.tensor([-1.0, 1.03, 2.6, 99.0])
+    assert as_stored(zeros, 4).tolist() == [0.0, 1.0, 2.625, 15.9375]  # sixteenths
+    assert as_stored(zeros, 8).tolist() == [0.0, 1.0, 3.0, 99.0]
+
+
+def test_one_round_by_hand() -> None:
+    """Six weights lie 0.3 below their points: an error of which E is 0.3 - 0.3**-0.5 / 10, so 0.1826 is left."""
+    weight = torch.tensor([[0.0, 0.7, 0.7, 0.7, 1.7, 1.7, 1.7, 3.0]])
+    matrix = quantize(weight, Hqq(bits=2, group_size=8, norm=0.5, iterations=1, scales=False))
+    assert matrix.scales.tolist() == [[1.0]]  # round to nearest's
+    assert matrix.unpacked_zeros().tolist() == [[9]]  # 6 * 0.1826 / 8 steps, in 64ths
+    assert matrix.unpacked_codes().tolist() == [[0, 1, 1, 1, 2, 2, 2, 3]]
+
+
+@pytest.mark.parametrize("scales", [False, True])
+@pytest.mark.parametrize("bits", [8, 5, 4, 3, 2])
+def test_equals_a_plain_loop_over_the_papers_equations(bits: int, scales: bool) -> None:
+    weight, settings = _weights(bits), Hqq(bits=bits, group_size=16, norm=0.6, iterations=7, scales=scales)
+    ours, starts = quantize(weight, settings).dequantize(), rtn.round_asymmetric(weight, bits, 16).scales
+    off = 0
+    for row in range(len(weight)):
+        for group in range(weight.shape[1] // 16):
+            columns = slice(group * 16, group * 16 + 16)
+            expected = _fitted(weight[row, columns].double().numpy(), float(starts[row, group]), settings)
+            off += not np.allclose(ours[row, columns].numpy(), expected, atol=1e-6)
+    assert off <= 1  # of 32 groups: one may lie on the edge between two codes, where fp32 and fp64 part
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_never_costs_more_than_round_to_nearest(bits: int) -> None:
+    weight = _weights(bits)
+    nearest = rtn.quantize(weight, Rtn(bits=bits, group_size=16, symmetric=False)).dequantize()
+    zeros = quantize(weight, Hqq(bits=bits, group_size=16, scales=False)).dequantize()
+    both = quantize(weight, Hqq(bits=bits, group_size=16)).dequantize()
+
+    def cost(restored: Tensor) -> Tensor:
+        return (weight - restored).abs().pow(0.7).view(len(weight), -1, 16).sum(-1)
+
+    assert (cost(zeros) <= cost(nearest) * (1 + 1e-5)).all()
+    assert (cost(both) <= cost(nearest) * (1 + 1e-5)).all()
+    if bits <= 4:  # finer grids leave a group's zero point nothing to gain
+        assert cost(both).mean() < 0.99 * cost(zeros).mean() < 0.97 * cost(nearest).mean()
+
+
+def test_groups_of_zeros_and_of_tiny_weights_are_safe() -> None:
+    weight = torch.cat([torch.zeros(4, 16), torch.full((4, 16), 1e-12), torch.full((4, 16), 1e-6)])
+    restored = quantize(weight, Hqq(bits=4, group_size=16)).dequantize()
+    assert torch.isfinite(restored).all()
+    assert restored[:4].abs().max() == 0
+
+
+def _weights(seed: int) -> Tensor:
+    """Normal weights with a few outliers."""
+    weight = torch.randn(8, 64, generator=torch.Generator().manual_seed(seed))
+    weight[::3, ::16] *= 5
+    return weight
+
+
+def _fitted(W: np.ndarray, scale: float, settings: Hqq) -> np.ndarray:
+    """One group's weights on their grid, fitted in fp64 by the equations, weight by weight."""
+    top, unit = 2**settings.bits - 1, 2.0 ** (settings.bits - 8)
+    zero = min(max(round(-min(W.min(), 0) / scale), 0), top)
+    beta, tried = 10.0, []
+    for _ in range(settings.iterations + 1):
+        codes = [min(max(round(w / scale + zero), 0), top) for w in W]
+        restored = np.array([(q - zero) * scale for q in codes])
+        tried.append((sum(abs(w - r) ** settings.norm for w, r in zip(W, restored, strict=True)), restored))
+        aims = []
+        for w, q in zip(W, codes, strict=True):
+            error = w / scale - (q - zero)
+            size = max(0.0, abs(error) - abs(error) ** (settings.norm - 1) / beta) if error else 0.0
+            aims.append(w / scale - (size if error > 0 else -size))
+        zero = min(max(round(sum(q - a for q, a in zip(codes, aims, strict=True)) / len(W) / unit), 0), 255) * unit
+        if settings.scales:
+            points = [q - zero for q in codes]
+            scale *= sum(a * p for a, p in zip(aims, points, strict=True)) / sum(p * p for p in points)
+            scale = float(np.float16(scale))
+        beta *= hqq._GROWTH
+    return min(tried, key=lambda one: one[0])[1]
