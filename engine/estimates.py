@@ -23,7 +23,6 @@ OTHER_TOKENS_PER_ITEM = 120
 START_SECONDS = 5.0  # process, imports
 LOAD_SECONDS = 1.0  # reading or writing the weights of the default model once
 DECODE_SECONDS = 0.026  # a token of the default model in bf16
-CALIBRATED_PASSES = 1.5  # forward passes over the calibration tokens that a calibrated step takes, statistics included
 KERNEL_PASSES = 8  # windows' worth of fp32 time for two windows on the packed kernels, which bf16 slows
 
 UNKNOWN = (0.5, 2.0)  # the range's factors before any trial has finished here
@@ -100,7 +99,7 @@ def counted_seconds(recipe: Recipe, protocol: Protocol, measures: Sequence[str],
     threads = protocol.threads or cpu_threads()
     scale = parameters / DEFAULT_PARAMETERS
     token = 2 * parameters / (FLOPS_PER_CORE * max(1, threads))
-    tokens = sum(CALIBRATED_PASSES for step in recipe.steps if step.calibrated) * _calibration_tokens(protocol)
+    tokens = recipe.calibration_passes * protocol.calibration_windows * protocol.sequence_length
     fixed = START_SECONDS + 2 * LOAD_SECONDS * scale  # the dense model is read, the packed one written
     if "perplexity" in measures:
         tokens += (COMPARED_TEXT * protocol.perplexity_windows + KERNEL_PASSES) * protocol.sequence_length
@@ -119,10 +118,6 @@ def counted_seconds(recipe: Recipe, protocol: Protocol, measures: Sequence[str],
 
 
 _UNITS = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
-
-
-def _calibration_tokens(protocol: Protocol) -> int:
-    return protocol.calibration_windows * protocol.sequence_length
 
 
 def _parameters_by_model(rows: Sequence[Row]) -> dict[str, int]:

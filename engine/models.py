@@ -87,8 +87,20 @@ class Block:
         """The linears whose outputs are added to the residual stream."""
         return self._named((self.layout.attention_out, self.layout.mlp_out))
 
+    @property
+    def head_dim(self) -> int:
+        return int(self._attention.head_dim)  # type: ignore[arg-type]
+
+    def set_queries_per_key(self, count: int) -> None:
+        """Say how many query heads share one key and value head."""
+        self._attention.num_key_value_groups = count  # type: ignore[assignment]
+
     def replace(self, name: str, layer: nn.Module) -> None:
         self.module.set_submodule(name, layer)
+
+    @property
+    def _attention(self) -> nn.Module:
+        return self.module.get_submodule(self.layout.attention)
 
     def _named(self, names: tuple[str, ...]) -> dict[str, nn.Module]:
         return {name: self.module.get_submodule(name) for name in names}

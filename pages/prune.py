@@ -5,8 +5,9 @@ import math
 import streamlit as st
 
 from engine import words
+from engine.errors import InputError
 from engine.row import Row
-from engine.spec import Recipe, Settings
+from engine.spec import Recipe, Settings, refuse_misfits
 from engine.teaching.pack import Pack, Tile
 from pages.pictures import picture
 from pages.shared import frame, markup, measured, teaching, view
@@ -26,7 +27,8 @@ HARDWARE = (
     "2:4: graphics cards with sparse tensor cores (NVIDIA's from Ampere on) skip two of every four, and store the "
     "other two with two bits each for their places. CPUs gain nothing.",
     "Neurons, heads and layers: everything gains, for what is left is a smaller dense model. Fewer layers also shrink "
-    "the memory that every word of the context takes, the KV cache.",
+    "the memory that every word of the context takes, the KV cache, and so do fewer heads, which go with all that "
+    "share their keys and values.",
 )
 
 
@@ -93,6 +95,11 @@ def kind_of(step: Settings, pack: Pack) -> tuple[str, float] | None:
     return None if sparsity is None else ("scattered", sparsity)
 
 
+def rule_of(step: Settings) -> str:
+    """What a pruning step goes by: the importance of its units, or the method itself; empty where it has no choice."""
+    return str(getattr(step, "importance", step.method if step.method in ("magnitude", "wanda") else ""))
+
+
 def time_of(row: Row, step: Settings, pack: Pack) -> dict[str, object] | None:
     """A measured time as the third bar shows it, or None where none was taken."""
     kind, speedup = kind_of(step, pack), row.value("decode_speedup")
@@ -103,7 +110,7 @@ def time_of(row: Row, step: Settings, pack: Pack) -> dict[str, object] | None:
     return {
         "kind": kind[0],
         "amount": kind[1],
-        "score": step.method if step.method in ("magnitude", "wanda") else "",
+        "score": rule_of(step),
         "share": 1 / speedup,
         "text": pace,
         "under": f"measured: {row.label}; {ratio} the original's speed",
@@ -122,7 +129,25 @@ def chosen_recipe(pack: Pack) -> Recipe | None:
     if kind == "layers":
         count = math.floor(amount * pack.shape.layers + 0.5)  # halves upwards, as the picture rounds them
         return measured.recipe(f"prune:layers,{count=}")
-    return measured.recipe(f"prune:{kind},fraction={amount:g}")
+    return fitting(pack, measured.recipe(f"prune:{kind},fraction={amount:g},importance={score}"))
+
+
+def fitting(pack: Pack, recipe: Recipe | None) -> Recipe | None:
+    """The recipe, or None where the model has too few neurons or groups of heads for so small or so large a share."""
+    shape = pack.shape
+    config = {
+        "hidden_size": shape.hidden,
+        "intermediate_size": shape.intermediate,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "head_dim": shape.head_dim,
+    }
+    try:
+        refuse_misfits(recipe or Recipe(), config)
+    except InputError:
+        return None
+    return recipe
 
 
 def distance(step: Settings, pack: Pack) -> tuple[float, ...] | None:
@@ -131,7 +156,7 @@ def distance(step: Settings, pack: Pack) -> tuple[float, ...] | None:
     found = kind_of(step, pack)
     if found is None or found[0] != kind:
         return None
-    by_rule = step.method in ("magnitude", "wanda") and step.method != score
+    by_rule = rule_of(step) not in ("", score)
     return 0.0 if kind == "2:4" else round(abs(found[1] - amount), 6), float(by_rule)
 
 
@@ -142,7 +167,14 @@ def draw_rules() -> None:
         "norm of its input over some calibration text, and compares within each output. Switch between the two above: "
         "the cells that change sides blink, mostly in columns whose input is much larger or smaller than the others'."
     )
-    markup.soft("Sun et al. 2023, arXiv:2306.11695; Han et al. 2015, arXiv:1506.02626.")
+    markup.text(
+        "A whole neuron or head counts by the weights that carry it on, to which Wanda's rule adds what they carry. "
+        "Two more ways look at data alone: how much the neuron or head gives, and how the loss would change without it."
+    )
+    markup.soft(
+        "Sun et al. 2023, arXiv:2306.11695; Han et al. 2015, arXiv:1506.02626; Muralidharan et al. 2024, "
+        "arXiv:2407.14679; Michel et al. 2019, arXiv:1905.10650."
+    )
 
 
 def draw_hardware() -> None:

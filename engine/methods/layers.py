@@ -7,40 +7,48 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.calibration import walk
+from engine.importance import largest
 from engine.methods import Report
 from engine.models import LanguageModel
+from engine.rounds import steps_down
 from engine.spec.fit import refuse_count
 from engine.spec.prune import Layers
 
 
 def compress(model: LanguageModel, settings: Layers, windows: Tensor | None, report: Report) -> None:
-    """Remove the `count` blocks with the lowest influence, measured once on the model as it comes.
+    """Remove the `count` blocks with the lowest influence, measured anew on the model that each round begins with.
 
     windows: calibration tokens [windows, tokens]. Changes `model` in place; same windows, same result; of equal
     influences the later block goes. Raises InputError unless at least one block stays.
-    Source: Men et al. 2024, arXiv:2403.03853, one-shot; angular distance as in Gromov et al. 2024, arXiv:2403.17887.
+    Source: Men et al. 2024, arXiv:2403.03853; angular distance as in Gromov et al. 2024, arXiv:2403.17887.
     """
-    anatomy = model.anatomy
-    blocks = anatomy.blocks
+    blocks = model.anatomy.blocks
     refuse_count(settings, len(blocks))
     if settings.count == 0:
         return
     if windows is None:
         raise ValueError("prune:layers needs calibration windows")
-    influence = block_influence(model, windows, report)
-    ranked = sorted(range(len(blocks)), key=lambda i: (influence[i], -i))
-    removed = sorted(ranked[: settings.count])
-    kept = [i for i in range(len(blocks)) if i not in removed]
+    stayed = list(range(len(blocks)))  # by their places in the model as it came
+    for left in steps_down(len(blocks), len(blocks) - settings.count, settings.rounds):
+        influence = torch.tensor(block_influence(model, windows, report), dtype=torch.float64)
+        kept = largest(influence, left).tolist()
+        keep_blocks(model, kept)
+        stayed = [stayed[i] for i in kept]
+    names = ", ".join(str(i + 1) for i in range(len(blocks)) if i not in stayed)
+    model.notes.append(
+        f"Removed blocks {names} of {len(blocks)}, whose outputs differ least in angle from their inputs."
+    )
+
+
+def keep_blocks(model: LanguageModel, kept: list[int]) -> None:
+    """Leave only the blocks at the places `kept`, ascending, and what the configuration says of each."""
+    anatomy, config = model.anatomy, model.network.config
+    blocks = anatomy.blocks
     anatomy.set_blocks([blocks[i].module for i in kept])
-    config = model.network.config
     if getattr(config, "layer_types", None) is not None:
         config.layer_types = [config.layer_types[i] for i in kept]
     if getattr(config, "max_window_layers", None) is not None:  # the blocks from this one on may use a sliding window
         config.max_window_layers = sum(i < config.max_window_layers for i in kept)
-    names = ", ".join(str(i + 1) for i in removed)
-    model.notes.append(
-        f"Removed blocks {names} of {len(blocks)}, whose outputs differ least in angle from their inputs."
-    )
 
 
 def block_influence(model: LanguageModel, windows: Tensor, report: Report) -> list[float]:

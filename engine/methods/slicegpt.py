@@ -51,7 +51,7 @@ def compress(model: LanguageModel, settings: SliceGpt, windows: Tensor | None, r
     report("rotate and slice", 0, 1)
     slice_by(anatomy, rotation, untie=settings.head == "untied")
     config = model.network.config
-    config.head_dim = anatomy.blocks[0].module.get_submodule(anatomy.layout.attention).head_dim
+    config.head_dim = anatomy.blocks[0].head_dim
     config.hidden_size = rotation.shape[1]
     report("rotate and slice", 1, 1)
 

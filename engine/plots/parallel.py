@@ -27,7 +27,7 @@ SETTINGS = {
     "group_size": "Group size",
     "sparsity": "Zeros (share)",
     "count": "Layers removed",
-    "fraction": "Width sliced (share)",
+    "fraction": "Cut away (share)",
 }
 FAMILY = "family"
 _SHORT = {"top1_agreement": "Same next word", "decode_speedup": "Speed-up"}  # metrics whose label is too long here

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.errors import InputError
-from engine.spec.prune import Layers, Magnitude
+from engine.spec.prune import Heads, Layers, Magnitude, Neurons
 from engine.spec.quantize import PER_CHANNEL, Bnb, Hqq, Rtn, Ternary
 from engine.spec.recipe import Recipe
 from engine.spec.slicing import SliceGpt
@@ -18,10 +18,11 @@ class Shape:
     """The sizes of a llama-like model that methods depend on."""
 
     hidden: int  # width of the residual stream
-    attention: int  # query heads x head size: the inputs of the attention's output projection
     intermediate: int
     blocks: int
-    heads: int
+    heads: int  # of the queries
+    kv_heads: int
+    head_dim: int
     biased: bool  # a llama whose linears have biases
 
     @staticmethod
@@ -31,10 +32,11 @@ class Shape:
             hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
             return Shape(
                 hidden=hidden,
-                attention=heads * int(config.get("head_dim") or hidden // heads),
                 intermediate=int(config["intermediate_size"]),
                 blocks=int(config["num_hidden_layers"]),
                 heads=heads,
+                kv_heads=int(config.get("num_key_value_heads") or heads),
+                head_dim=int(config.get("head_dim") or hidden // heads),
                 biased=bool(config.get("attention_bias") or config.get("mlp_bias")),
             )
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
@@ -44,7 +46,7 @@ class Shape:
         """Inputs of each matrix, by the name of one that has them."""
         return {
             "self_attn.q_proj": self.hidden,
-            "self_attn.o_proj": self.attention,
+            "self_attn.o_proj": self.heads * self.head_dim,
             "mlp.gate_proj": self.hidden,
             "mlp.down_proj": self.intermediate,
         }
@@ -119,6 +121,29 @@ def refuse_count(step: Layers, blocks: int) -> None:
         raise InputError(f"count must be less than the model's {blocks} blocks, got {step.count}")
 
 
+def refuse_neurons(step: Neurons, intermediate: int) -> None:
+    """Raise InputError where rounding to the multiple leaves no neuron, or all of them though some are to go."""
+    left = step.width(intermediate)
+    if left < 1 or (step.fraction > 0 and left == intermediate):
+        raise InputError(
+            f"fraction={step.fraction:g} leaves {'none' if left < 1 else 'all'} of the model's {intermediate} neurons "
+            f"a block, rounded to a multiple of {step.multiple}; change the fraction or the multiple"
+        )
+
+
+def refuse_heads(step: Heads, heads: int, kv_heads: int) -> None:
+    """Raise InputError where the nearest whole unit leaves no head, or all of them though some are to go."""
+    units, name = (
+        (kv_heads, "groups of heads") if step.unit == "groups" else (heads // kv_heads, "heads in every group")
+    )
+    left, _ = step.left(heads, kv_heads)
+    if left < 1 or (step.fraction > 0 and left == heads):
+        raise InputError(
+            f"fraction={step.fraction:g} leaves {'none' if left < 1 else 'all'} of the model's {units} {name}; "
+            f"each is {100 / units:.3g}% of them"
+        )
+
+
 def refuse_width(step: SliceGpt, hidden: int) -> None:
     """Raise InputError where slicing would leave no width."""
     if step.width(hidden) < 8:
@@ -138,13 +163,24 @@ def _after(step: Any, shape: Shape, model_type: str) -> Shape:
         case Layers():
             refuse_count(step, shape.blocks)
             return replace(shape, blocks=shape.blocks - step.count)
+        case Neurons():
+            refuse_neurons(step, shape.intermediate)
+            return replace(shape, intermediate=step.width(shape.intermediate))
+        case Heads():
+            refuse_heads(step, shape.heads, shape.kv_heads)
+            heads, kv_heads = step.left(shape.heads, shape.kv_heads)
+            return _expressible(replace(shape, heads=heads, kv_heads=kv_heads), step.fraction, model_type)
         case SliceGpt():
             refuse_width(step, shape.hidden)
-            sliced = replace(shape, hidden=step.width(shape.hidden))
-            if model_type == "llama" and shape.biased and sliced.hidden % shape.heads:
-                raise InputError(
-                    f"fraction={step.fraction:g} leaves a width of {sliced.hidden}; a llama with biases needs a "
-                    f"multiple of its {shape.heads} heads"
-                )
-            return sliced
+            return _expressible(replace(shape, hidden=step.width(shape.hidden)), step.fraction, model_type)
+    return shape
+
+
+def _expressible(shape: Shape, fraction: float, model_type: str) -> Shape:
+    """The shape as it is; raises InputError where no standard configuration has it."""
+    if model_type == "llama" and shape.biased and shape.hidden % shape.heads:
+        raise InputError(
+            f"fraction={fraction:g} leaves a width of {shape.hidden} and {shape.heads} heads; a llama with biases "
+            "needs a width that is a multiple of its heads"
+        )
     return shape

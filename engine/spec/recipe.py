@@ -9,14 +9,13 @@ from functools import lru_cache
 from typing import Any
 
 from engine.errors import InputError, unknown
-from engine.spec.prune import Layers, Magnitude
+from engine.spec.prune import Heads, Layers, Magnitude, Neurons
 from engine.spec.quantize import Bnb, Hqq, Rtn, Ternary
 from engine.spec.setting import Settings, read
 from engine.spec.slicing import SliceGpt
 
-METHODS: dict[str, type[Settings]] = {
-    f"{m.family}:{m.method}": m for m in (Rtn, Hqq, Ternary, Bnb, Magnitude, Layers, SliceGpt)
-}
+_SETTINGS: tuple[type[Settings], ...] = (Rtn, Hqq, Ternary, Bnb, Magnitude, Neurons, Heads, Layers, SliceGpt)
+METHODS = {f"{m.family}:{m.method}": m for m in _SETTINGS}
 FAMILIES = tuple(dict.fromkeys(m.family for m in METHODS.values()))
 DENSE = "dense"
 LONGEST = 2000
@@ -41,7 +40,12 @@ class Recipe:
 
     @property
     def calibrated(self) -> bool:
-        return any(step.calibrated for step in self.steps)
+        return self.calibration_passes > 0
+
+    @property
+    def calibration_passes(self) -> float:
+        """What the steps' reading of the calibration tokens costs, in forward passes over them."""
+        return sum(step.calibration_passes for step in self.steps)
 
     def describe(self) -> str:
         """The recipe in words: "10% of the width sliced, then 4-bit, round to nearest, groups of 64"."""

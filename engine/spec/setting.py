@@ -62,15 +62,17 @@ def setting(
     many: bool = False,
     shown: bool = False,
     sweep: tuple[Scalar, ...] = (),
+    later: bool = False,
 ) -> Any:
     """Declare a field of a settings class.
 
     kind: bool, int, float or str (of each element when `many`); range: what it may be; many: the value is a tuple,
-    written `a+b+c`; shown: written in the recipe's text even at its default; sweep: the values a grid proposes.
+    written `a+b+c`; shown: written in the recipe's text even at its default; sweep: the values a grid proposes;
+    later: the method had results before it had this setting, so that at its default it is left out of trials' ids.
     A default of None means "not given".
     """
-    metadata = {"help": help, "kind": kind, "range": range or Range(), "many": many, "shown": shown, "sweep": sweep}
-    return field(default=default, metadata=metadata)
+    about = {"help": help, "kind": kind, "range": range or Range(), "many": many, "shown": shown, "sweep": sweep}
+    return field(default=default, metadata={**about, "later": later})
 
 
 class Settings:
@@ -83,7 +85,7 @@ class Settings:
     paper: ClassVar[str] = ""
     real: ClassVar[str]  # what is real about the result, and what is simulated
     version: ClassVar[int] = 1  # raised when the same settings would give another result
-    calibrated: ClassVar[bool] = False  # True when it reads calibration tokens
+    calibrated: ClassVar[bool] = False  # True when it can read calibration tokens
     starter: ClassVar[bool] = False  # whether a new sweep begins with it; every other method can be added
     families: ClassVar[tuple[str, ...]] = ()  # transformers model types it knows
 
@@ -103,6 +105,11 @@ class Settings:
         return self.label
 
     @property
+    def calibration_passes(self) -> float:
+        """What reading the calibration tokens costs, in forward passes over them; 0 where the step reads none."""
+        return 1.5 if self.calibrated else 0.0
+
+    @property
     def text(self) -> str:
         """The step as recipe text, with every value that differs from its default and those always shown."""
         parts = [f"{self.family}:{self.method}"]
@@ -114,7 +121,8 @@ class Settings:
 
     def canonical(self) -> dict[str, Any]:
         """Every setting with its default filled in, and the method's version: what a trial's id covers."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        covered = [f for f in fields(self) if not f.metadata["later"] or getattr(self, f.name) != f.default]  # type: ignore[arg-type]
+        values = {f.name: getattr(self, f.name) for f in covered}
         return {"family": self.family, "method": self.method, "version": self.version, **values}
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from engine import assets, entry, models, sources
 from engine.calibration import windows_of
 from engine.events import Events
+from engine.importance import input_norms
 from engine.methods import Report
 from engine.methods.slicegpt import pooled_covariance
 from engine.models import LanguageModel
@@ -41,11 +42,10 @@ def extract(model: LanguageModel, windows: Tensor, heldout: Tensor, report: Repo
     Raises InputError where the parts of the model's family are not known.
     """
     anatomy, source = model.anatomy, model.source
-    tiled = {name: layer for _, name, layer in shown_weights.tiled(anatomy)}
     outputs = {f"{block.name}.{(name := block.layout.attention_out)}": block.linears[name] for block in anatomy.blocks}
-    norms = stream.input_norms(anatomy, {**tiled, **outputs}, windows, report)
+    norms = input_norms(anatomy, {**shown_weights.tile_layers(anatomy), **outputs}, windows, report)
     covariance = pooled_covariance(anatomy, windows, report)
-    rows = shown_weights.rows(anatomy, windows[0])
+    rows, tiles = shown_weights.rows(anatomy, windows[0]), shown_weights.tiles(anatomy, norms)
     return Pack(
         model=source.name,
         weights_sha256=source.weights_sha256,
@@ -53,8 +53,8 @@ def extract(model: LanguageModel, windows: Tensor, heldout: Tensor, report: Repo
         heldout=HELDOUT,
         shape=shape(model),
         rows=rows,
-        tiles=shown_weights.tiles(anatomy, norms),
-        histograms=shown_weights.histograms(anatomy, [*(row.tensor for row in rows), *tiled]),
+        tiles=tiles,
+        histograms=shown_weights.histograms(anatomy, [one.tensor for one in (*rows, *tiles)]),
         spectrum=stream.spectrum(covariance, 2 * len(anatomy.blocks) + 1),
         cloud=stream.cloud(anatomy, windows[:2], report),
         scores=stream.scores(model, norms, windows, report),

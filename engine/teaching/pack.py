@@ -15,7 +15,7 @@ from typing import Any
 from engine import weights
 from engine.errors import InputError
 
-VERSION = 1
+VERSION = 2
 MOST_BYTES = 5_000_000
 SIDE = 64  # weights in a row that is shown, and rows and columns of a tile
 
@@ -50,7 +50,7 @@ class WeightRow:
 
 @dataclass(frozen=True)
 class Tile:
-    """A square cut out of a linear, and how large what it multiplies is."""
+    """A square cut out of a linear whose rows are neurons, how large what it multiplies is, and what a neuron does."""
 
     tensor: str
     block: int  # from 0
@@ -60,6 +60,8 @@ class Tile:
     columns: int
     values: str  # float32 [rows * columns], row by row
     input_norms: str  # float32 [columns]: L2 norm of each input over the calibration tokens
+    neurons_magnitude: str  # float32 [rows]: norm of the weights that carry each neuron on
+    neurons_activated: str  # float32 [rows]: the same times the L2 norm of what the neuron gives over the tokens
 
 
 @dataclass(frozen=True)

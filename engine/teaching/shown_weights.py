@@ -1,6 +1,6 @@
 """The weights that pictures show: rows of 64, square tiles, histograms. Chosen by rules, never drawn."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -40,17 +40,22 @@ def tiles(anatomy: Anatomy, input_norms: Mapping[str, Tensor]) -> tuple[Tile, ..
     """A tile of the first linear into the MLP, from the first block, the middle one and the last.
 
     Its columns are those 64 neighbours whose inputs differ most in size, where magnitude and Wanda part.
-    input_norms: of each of these linears by name, [inputs].
+    input_norms: by name, [inputs], of each of these linears and of those that carry their neurons on.
     """
-    return tuple(_tile(block, name, layer, input_norms[name]) for block, name, layer in tiled(anatomy))
+    return tuple(_tile(anatomy, place, input_norms) for place in tiled(anatomy))
 
 
-def tiled(anatomy: Anatomy) -> Iterator[tuple[int, str, nn.Module]]:
-    """(block, name, linear) of the linears that tiles are cut from."""
-    blocks = anatomy.blocks
-    for place in sorted({0, len(blocks) // 2, len(blocks) - 1}):
-        part = blocks[place].layout.mlp_in[0]
-        yield place, f"{blocks[place].name}.{part}", blocks[place].linears[part]
+def tiled(anatomy: Anatomy) -> list[int]:
+    """The places of the blocks that tiles are cut from."""
+    count = len(anatomy.blocks)
+    return sorted({0, count // 2, count - 1})
+
+
+def tile_layers(anatomy: Anatomy) -> dict[str, nn.Module]:
+    """name -> every linear that tiles are made from."""
+    parts = (anatomy.layout.mlp_in[0], anatomy.layout.mlp_out)
+    blocks = [anatomy.blocks[place] for place in tiled(anatomy)]
+    return {f"{block.name}.{part}": block.linears[part] for part in parts for block in blocks}
 
 
 def histograms(anatomy: Anatomy, names: list[str]) -> tuple[Histogram, ...]:
@@ -114,14 +119,29 @@ def _gradient(anatomy: Anatomy, layer: nn.Module, window: Tensor) -> Tensor:
         weight.requires_grad_(False)
 
 
-def _tile(block: int, name: str, layer: nn.Module, norms: Tensor) -> Tile:
-    weight = weight_of(layer)
+def _tile(anatomy: Anatomy, place: int, input_norms: Mapping[str, Tensor]) -> Tile:
+    block, out = anatomy.blocks[place], anatomy.layout.mlp_out
+    part = anatomy.layout.mlp_in[0]
+    name, weight = f"{block.name}.{part}", weight_of(block.linears[part])
+    norms = input_norms[name]
     side = min(SIDE, weight.shape[1])
     windows = norms[: len(norms) // side * side].view(-1, side)
     column = int((windows.std(-1, correction=0) / windows.mean(-1).clamp(min=1e-30)).argmax()) * side
     cut = weight[:SIDE, column : column + side]
-    shown = numbers(cut.flatten().tolist()), numbers(norms[column : column + side].tolist())
-    return Tile(name, block, 0, column, cut.shape[0], cut.shape[1], *shown)
+    carried = weight_of(block.linears[out])[:, : len(cut)].norm(dim=0)
+    given = input_norms[f"{block.name}.{out}"][: len(cut)]
+    return Tile(
+        tensor=name,
+        block=place,
+        row=0,
+        column=column,
+        rows=cut.shape[0],
+        columns=cut.shape[1],
+        values=numbers(cut.flatten().tolist()),
+        input_norms=numbers(norms[column : column + side].tolist()),
+        neurons_magnitude=numbers(carried.tolist()),
+        neurons_activated=numbers((carried * given).tolist()),
+    )
 
 
 def _histogram(name: str, weight: Tensor) -> Histogram:

@@ -1,31 +1,18 @@
-"""What the pictures show of activations: input norms, a cloud, the spectrum, how much heads and blocks do."""
+"""What the pictures show of activations: a cloud, the spectrum, how much heads and blocks do."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from engine.calibration import walk
-from engine.layers.weight import inputs_of, weight_of
+from engine.layers.weight import weight_of
 from engine.methods import Report
 from engine.methods.layers import block_influence
 from engine.models import Anatomy, LanguageModel
 from engine.teaching.pack import Cloud, Scores, Spectrum, numbers
 
 POINTS = 300  # in the cloud, evenly spaced over the tokens
-
-
-def input_norms(anatomy: Anatomy, layers: dict[str, nn.Module], windows: Tensor, report: Report) -> dict[str, Tensor]:
-    """name -> L2 norm of each input of a linear over all tokens, [inputs]."""
-    squares = {name: torch.zeros(inputs_of(layer), dtype=torch.float64) for name, layer in layers.items()}
-    hooks = [layer.register_forward_pre_hook(_adding(squares[name])) for name, layer in layers.items()]
-    try:
-        walk(anatomy, windows, lambda done, total: report("measure the inputs", done, total))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {name: total.sqrt().float() for name, total in squares.items()}
 
 
 def cloud(anatomy: Anatomy, windows: Tensor, report: Report) -> Cloud:
@@ -92,13 +79,6 @@ def scores(model: LanguageModel, norms: dict[str, Tensor], windows: Tensor, repo
 def _by_head(weight: Tensor, heads: int) -> tuple[float, ...]:
     """The norm of each head's columns of [outputs, heads * head_dim]."""
     return tuple(_short(value) for value in weight.view(len(weight), heads, -1).norm(dim=(0, 2)).tolist())
-
-
-def _adding(total: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-    def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        total.add_(args[0].flatten(0, -2).double().pow(2).sum(0).cpu())
-
-    return hook
 
 
 def _shares(values: Tensor) -> tuple[float, ...]:

@@ -7,9 +7,11 @@ import pytest
 import torch
 from playwright.sync_api import Page, expect
 
+from engine.methods.heads import whole_groups
 from engine.methods.magnitude import smallest, smallest_in_groups
 from engine.methods.rtn import quantize
 from engine.spec import DEFAULT_MODEL
+from engine.spec.prune import Heads, Neurons
 from engine.spec.quantize import Rtn
 from engine.spec.slicing import SliceGpt
 from engine.teaching import packs
@@ -69,6 +71,7 @@ def test_masks_are_the_engines(page: Page) -> None:
         ("scattered", 0.5, 134_515_008),
         ("layers", 0.1, 134_515_008 - 3 * 3_540_096),
         ("neurons", 0.25, 134_515_008 - 30 * 3 * 576 * 384),
+        ("neurons", 0.2, 134_515_008 - 30 * 3 * 576 * 320),  # to the nearest multiple of 64
     ],
 )
 def test_stored_numbers_are_those_of_the_shape(page: Page, kind: str, share: float, numbers: int) -> None:
@@ -76,6 +79,24 @@ def test_stored_numbers_are_those_of_the_shape(page: Page, kind: str, share: flo
     assert made is not None
     found = run(page, "prune/numbers.js", "stored(size, kind, share)", size=vars(made.shape), kind=kind, share=share)
     assert found["numbers"] == numbers
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.65])
+def test_whole_units_are_the_engines(page: Page, share: float) -> None:
+    made = packs.shipped(DEFAULT_MODEL)
+    assert made is not None
+    size = vars(made.shape)
+    left = run(page, "prune/numbers.js", "neuronsLeft(size, share)", size=size, share=share)
+    assert left == Neurons(fraction=share).width(made.shape.intermediate)
+    scores = [score for layer in made.scores.heads_magnitude for score in layer]
+    gone = run(page, "prune/numbers.js", "[...headsGone(size, scores, share)]", size=size, scores=scores, share=share)
+    _, groups = Heads(fraction=share).left(made.shape.heads, made.shape.kv_heads)
+    kept = set()
+    for layer, heads in enumerate(made.scores.heads_magnitude):
+        norms = torch.tensor(heads).view(made.shape.kv_heads, -1).norm(dim=1)
+        queries, _ = whole_groups(norms, groups, made.shape.heads // made.shape.kv_heads)
+        kept |= {layer * made.shape.heads + head for head in queries.tolist()}
+    assert set(gone) == set(range(len(scores))) - kept
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.05, 0.1, 0.2, 0.25, 0.3])

@@ -15,6 +15,16 @@ from engine.models import LanguageModel
 from engine.spec import METHODS, parse
 
 RECIPES = {
+    "prune:neurons": (
+        "fraction=0.2",
+        "fraction=0.3,importance=magnitude,multiple=8",
+        "fraction=0.5,importance=taylor,rounds=2",
+    ),
+    "prune:heads": (
+        "fraction=0.25",
+        "fraction=0.5,unit=queries,importance=activation,rounds=2",
+        "fraction=0.5,importance=taylor",
+    ),
     "quantize:rtn": ("bits=4,group_size=32", "bits=3,symmetric=false,targets=linears+embedding+head"),
     "quantize:hqq": ("bits=4,group_size=32", "bits=3,group_size=-1,scales=false,targets=linears+embedding+head"),
     "quantize:ternary": ("group_size=32", "group_size=-1,targets=linears+embedding+head"),

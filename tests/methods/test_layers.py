@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,23 @@ def test_influence_is_measured_once_on_the_model_as_it_comes(tiny_llama: Languag
     lowest = sorted(sorted(range(4), key=lambda i: influence[i])[:2])
     compress(tiny_llama, Layers(count=2), windows, _silent)
     assert f"Removed blocks {lowest[0] + 1}, {lowest[1] + 1} of 4" in tiny_llama.notes[0]
+
+
+def test_a_round_measures_what_the_one_before_it_left(tiny_llama: LanguageModel, windows: Tensor) -> None:
+    influence = block_influence(tiny_llama, windows, _silent)
+    first = min(range(4), key=lambda i: (influence[i], -i))
+    once = copy.deepcopy(tiny_llama)
+    compress(once, Layers(count=1), windows, _silent)
+    again = block_influence(once, windows, _silent)
+    second = [i for i in range(4) if i != first][min(range(3), key=lambda i: (again[i], -i))]
+    compress(tiny_llama, Layers(count=2, rounds=2), windows, _silent)
+    lowest = sorted((first, second))
+    assert f"Removed blocks {lowest[0] + 1}, {lowest[1] + 1} of 4" in tiny_llama.notes[0]
+
+
+def test_a_round_removes_at_least_one_block() -> None:
+    with pytest.raises(InputError, match="rounds must be at most count=2, one block a round, got 3"):
+        Layers(count=2, rounds=3)
 
 
 @pytest.mark.parametrize("count", [4, 5])

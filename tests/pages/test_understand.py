@@ -76,14 +76,30 @@ def test_measured_times_reach_the_bars(open_page: Open, store) -> None:
         ({"kind": "layers", "amount": "0.15"}, "Try it: 5 layers removed"),
         ({"kind": "2:4"}, "Try it: 2:4 zeros by magnitude"),
         ({"amount": "0.3"}, "Try it: 30% zeros by magnitude"),
+        ({"kind": "neurons", "amount": "0.2"}, "Try it: 20% of the neurons removed by magnitude"),
+        ({"kind": "neurons", "amount": "0.3", "score": "wanda"}, "Try it: 30% of the neurons removed by Wanda's rule"),
+        ({"kind": "heads", "amount": "0.35", "score": "wanda"}, "Try it: 35% of the heads removed by Wanda's rule"),
     ],
 )
 def test_a_mask_can_be_tried(open_page: Open, query: dict[str, str], words: str) -> None:
     assert words in links(open_page("prune", **query))
 
 
-def test_nothing_pruned_is_nothing_to_try(open_page: Open) -> None:
-    assert not any(label.startswith("Try it") for label in links(open_page("prune", amount="0")))
+@pytest.mark.parametrize("query", [{"amount": "0"}, {"kind": "heads", "amount": "0.1"}])
+def test_nothing_pruned_is_nothing_to_try(open_page: Open, query: dict[str, str]) -> None:
+    assert not any(label.startswith("Try it") for label in links(open_page("prune", **query)))
+
+
+def test_whole_units_have_their_measured_result(open_page: Open, store) -> None:
+    kept = ("dense", "prune:neurons,fraction=0.2", "prune:neurons,fraction=0.2,importance=wanda", "prune:heads")
+    filling.fill(store, filling.make_trials(recipes=kept))
+    app = open_page("prune", kind="neurons", amount="0.2", score="wanda")
+    assert "Measured: 20% of the neurons removed by Wanda" in said(app)
+    assert "This setting" in said(app)
+    times = [(one["kind"], one["amount"], one["score"]) for one in drawn(app)["measured"]]
+    assert ("neurons", 0.2, "activation") in times
+    assert ("heads", 0.25, "activation") in times
+    assert "Measured: 25% of the heads removed" in said(open_page("prune", kind="heads", amount="0.3"))
 
 
 def test_the_cut_names_the_next_words(open_page: Open, store) -> None:

@@ -8,6 +8,7 @@ CONFIG = {
     "hidden_size": 576,
     "intermediate_size": 1536,
     "num_attention_heads": 9,
+    "num_key_value_heads": 3,
     "head_dim": 64,
     "num_hidden_layers": 30,
 }
@@ -37,6 +38,15 @@ def test_an_unknown_family_is_named_with_the_known_ones() -> None:
         ("quantize:bnb | prune:magnitude,pattern=2:4", "can't zero weights that quantize:bnb has packed; prune first"),
         ("prune:layers,count=30", "count must be less than the model's 30 blocks, got 30"),
         ("prune:layers,count=20 | prune:layers,count=10", "the model's 10 blocks, got 10"),
+        ("prune:neurons,fraction=0.01", "fraction=0.01 leaves all of the model's 1536 neurons a block"),
+        ("prune:neurons,fraction=0.99", "fraction=0.99 leaves none of the model's 1536 neurons a block"),
+        ("prune:heads,fraction=0.1", "fraction=0.1 leaves all of the model's 3 groups of heads; each is 33.3% of them"),
+        ("prune:neurons,fraction=0.2 | quantize:rtn,group_size=96", "96 does not divide the 1216 inputs of mlp.down"),
+        (
+            "prune:heads,fraction=0.25 | quantize:rtn,group_size=288",
+            "288 does not divide the 384 inputs of self_attn.o",
+        ),
+        ("prune:heads,fraction=0.5 | prune:heads,fraction=0.5", "leaves none of the model's 1 groups of heads"),
         ("slice:slicegpt,fraction=0.99", "fraction=0.99 leaves less than 8 of the model's 576 dimensions"),
     ],
 )
@@ -56,10 +66,19 @@ def test_what_does_not_fit_is_refused_before_any_work(recipe: str, message: str)
         "quantize:hqq | slice:slicegpt,fraction=0.1 | prune:magnitude",
         "quantize:hqq | quantize:rtn | prune:magnitude",
         "quantize:hqq,targets=embedding | prune:magnitude",
+        "prune:neurons,fraction=0.2 | prune:heads,fraction=0.25 | quantize:rtn,bits=4",
+        "prune:heads,fraction=0.25,unit=queries | prune:heads,fraction=0.5,unit=queries",
     ],
 )
 def test_what_fits_passes(recipe: str) -> None:
     refuse_misfits(parse(recipe), CONFIG)
+
+
+def test_a_llama_with_biases_keeps_a_width_that_its_heads_divide() -> None:
+    biased = {**CONFIG, "num_attention_heads": 18, "num_key_value_heads": 9, "head_dim": 32, "attention_bias": True}
+    with pytest.raises(InputError, match="a width of 576 and 14 heads; a llama with biases needs"):
+        refuse_misfits(parse("prune:heads,fraction=0.25"), biased)
+    refuse_misfits(parse("prune:heads,fraction=0.3333"), biased)
 
 
 def test_a_configuration_without_sizes_is_named() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from engine.errors import InputError
 from engine.spec import METHODS, Recipe, parse
+from engine.spec.prune import Heads, Neurons
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,63 @@ def test_steps_keep_their_order() -> None:
 
 def test_a_list_has_one_order() -> None:
     assert parse("quantize:rtn,targets=head+linears") == parse("quantize:rtn,targets=linears+head")
+
+
+def test_a_setting_that_came_later_is_no_part_of_the_content_at_its_default() -> None:
+    (kept,), (rounds,) = (parse(text).canonical() for text in ("prune:layers,count=6", "prune:layers,count=6,rounds=2"))
+    assert kept == {"family": "prune", "method": "layers", "version": 1, "count": 6}
+    assert rounds == {**kept, "rounds": 2}
+    assert parse("prune:neurons").canonical()[0]["rounds"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("quantize:rtn", 0),
+        ("prune:neurons,importance=magnitude", 0),
+        ("prune:layers,count=4,rounds=2", 3),
+        ("prune:heads,importance=taylor,rounds=2", 8),
+        ("prune:neurons | slice:slicegpt", 3),
+    ],
+)
+def test_reading_calibration_text_is_counted_in_passes(text: str, passes: float) -> None:
+    recipe = parse(text)
+    assert (recipe.calibration_passes, recipe.calibrated) == (passes, passes > 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("prune:neurons,fraction=0.3", "30% of the neurons removed"),
+        ("prune:neurons,importance=taylor,rounds=2", "20% of the neurons removed by first-order Taylor in 2 rounds"),
+        ("prune:heads,unit=queries,importance=magnitude", "25% of the query heads removed by magnitude"),
+        ("prune:layers,count=6,rounds=3", "6 layers removed in 3 rounds"),
+    ],
+)
+def test_pruning_in_words(text: str, words: str) -> None:
+    assert parse(text).describe() == words
+
+
+@pytest.mark.parametrize(
+    ("fraction", "multiple", "left"),
+    [(0.0, 64, 1500), (0.2, 64, 1216), (0.2, 8, 1200), (0.01, 1, 1485), (0.3, 64, 1024)],
+)
+def test_neurons_left_are_the_nearest_multiple(fraction: float, multiple: int, left: int) -> None:
+    assert Neurons(fraction=fraction, multiple=multiple).width(1500) == left
+
+
+@pytest.mark.parametrize(
+    ("unit", "fraction", "left"),
+    [
+        ("groups", 0.0, (12, 4)),
+        ("groups", 0.25, (9, 3)),
+        ("groups", 0.4, (6, 2)),
+        ("queries", 0.25, (8, 4)),
+        ("queries", 0.5, (4, 4)),
+    ],
+)
+def test_heads_left_make_groups_of_one_size(unit: str, fraction: float, left: tuple[int, int]) -> None:
+    assert Heads(fraction=fraction, unit=unit).left(12, 4) == left
 
 
 def test_dense_is_the_recipe_without_steps() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.importance import unit_scores
 from engine.models import LanguageModel
 from engine.teaching import shown_weights, stream
 from engine.teaching.extract import extract
@@ -48,6 +49,15 @@ def test_rows_and_tiles_are_the_weights_they_name(made: Pack, tiny_llama: Langua
         weight = layers[tile.tensor].get_parameter("weight")
         cut = weight[tile.row : tile.row + tile.rows, tile.column : tile.column + tile.columns]
         assert floats(tile.values) == cut.flatten().tolist()
+        carrying = layers[tile.tensor.replace("gate_proj", "down_proj")].get_parameter("weight")
+        assert floats(tile.neurons_magnitude) == pytest.approx(carrying[:, : tile.rows].norm(dim=0).tolist())
+
+
+def test_a_neuron_is_scored_as_the_method_scores_it(made: Pack, tiny_llama: LanguageModel, windows: Tensor) -> None:
+    for tile in made.tiles:
+        for rule, scores in (("magnitude", tile.neurons_magnitude), ("wanda", tile.neurons_activated)):
+            every = unit_scores(tiny_llama, "mlp.down_proj", 1, rule, windows, quiet)
+            assert floats(scores) == pytest.approx(every[tile.block][: tile.rows].tolist(), rel=1e-5)
 
 
 def test_the_outlier_row_is_the_most_outlying_of_all(made: Pack, tiny_llama: LanguageModel) -> None:
@@ -99,17 +109,6 @@ def test_histograms_count_every_weight(made: Pack, tiny_llama: LanguageModel) ->
     for histogram in made.histograms[:-1]:
         assert sum(histogram.counts) == layers[histogram.tensor].get_parameter("weight").numel()
     assert sum(made.histograms[-1].counts) == 264 * 64
-
-
-def test_input_norms_are_those_of_the_layer(tiny_llama: LanguageModel, windows: Tensor) -> None:
-    block = tiny_llama.anatomy.blocks[0]
-    seen = []
-    hook = block.linears["mlp.gate_proj"].register_forward_pre_hook(
-        lambda module, args: seen.append(args[0].flatten(0, 1))
-    )
-    found = stream.input_norms(tiny_llama.anatomy, {"gate": block.linears["mlp.gate_proj"]}, windows, quiet)
-    hook.remove()
-    torch.testing.assert_close(found["gate"], torch.cat(seen).norm(dim=0))
 
 
 def test_the_spectrum_is_shares_and_the_turn_gathers_them(made: Pack) -> None:

@@ -32,6 +32,7 @@ def test_the_shipped_pack_is_small_and_holds_what_the_pages_draw(shipped: Pack) 
     for tile in shipped.tiles:
         assert len(floats(tile.values)) == tile.rows * tile.columns == SIDE**2
         assert len(floats(tile.input_norms)) == tile.columns
+        assert len(floats(tile.neurons_magnitude)) == len(floats(tile.neurons_activated)) == tile.rows
     assert len(shipped.scores.layers) == len(shipped.scores.heads_magnitude) == shipped.shape.layers
     assert shipped.next_words[0].prompt == "She poured the milk into the"
 
@@ -62,7 +63,7 @@ def test_none_and_one_of_an_older_version_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["not json", "[]", '{"version": 1}', '{"version": 1, "model": "m", "shape": {"a": 1}}']
+    "text", ["not json", "[]", '{"version": 2}', '{"version": 2, "model": "m", "shape": {"a": 1}}']
 )
 def test_a_broken_one_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "broken.json").write_text(text)

@@ -5,7 +5,10 @@ const KINDS = ["scattered", "2:4", "neurons", "heads", "layers"];
 const RULES = [["magnitude", "magnitude"], ["wanda", "Wanda"]];
 
 function maskPicture(host, data, setting) {
-  const tiles = data.tiles.map((tile) => ({ ...tile, weights: floats(tile.values), norms: floats(tile.input_norms) }));
+  const tiles = data.tiles.map((tile) => ({
+    ...tile, weights: floats(tile.values), norms: floats(tile.input_norms),
+    neurons: { magnitude: floats(tile.neurons_magnitude), wanda: floats(tile.neurons_activated) },
+  }));
   const kind = choice(host, "kind", "What goes", KINDS.map((one) => [one, one]));
   const amount = slider(host, "amount", "Amount", { min: 0, max: 0.8, step: 0.05, say: percent });
   const rule = choice(host, "score", "Chosen by", RULES);
@@ -48,7 +51,7 @@ function maskPicture(host, data, setting) {
     const shown = { rows, columns, scores, title: tile.title, amount: percent(share) };
     if (setting.kind === "2:4") return { ...shown, cut: within(scores, 4, 2), amount: "50%, fixed" };
     if (setting.kind === "scattered") return { ...shown, cut: scattered(scores, columns, share, wanda) };
-    const gone = rowsOf(scores, columns, Math.floor(share * rows));
+    const gone = least(tile.neurons[by], Math.floor((share * rows) + 0.5));
     return { ...shown, cut: inRows(gone, columns), closes: true, amount: `${gone.size} of ${rows} rows` };
   }
 
@@ -60,12 +63,14 @@ function maskPicture(host, data, setting) {
   }
 
   function headsView(share, wanda) {
-    const { layers, heads } = data.size, count = Math.min(Math.floor(share * heads), heads - 1);
+    const { layers, heads, kv_heads: groups } = data.size;
     const scores = (wanda ? data.scores.heads_activated : data.scores.heads_magnitude).flat();
     const ink = wanda ? "the norm of its output weights, each times its input's" : "the norm of its output weights";
     const title = `Every attention head: ${layers} layers down, ${heads} heads across; ink is ${ink}.`;
-    const amount = `${count} of ${heads} heads a layer`;
-    return { rows: layers, columns: heads, scores, cut: within(scores, heads, count), amount, title };
+    const cut = headsGone(data.size, scores, share);
+    const gone = groupsGone(data.size, share), each = heads / groups;
+    const amount = each > 1 ? `${gone} of ${groups} groups of ${each} heads a layer` : `${gone} of ${heads} heads a layer`;
+    return { rows: layers, columns: heads, scores, cut, amount, title };
   }
 
   function paint({ rows, columns, scores, cut, closes }) {

@@ -1,4 +1,6 @@
-// What is pruned, as engine/methods/magnitude.py decides it, and what that leaves to store.
+// What is pruned, as engine/methods decides it, and what that leaves to store.
+
+const MULTIPLE = 64; // of the neurons left, as prune:neurons rounds them unless told otherwise
 
 // The places of the `count` smallest; of equal ones the first.
 function least(scores, count) {
@@ -25,11 +27,23 @@ function within(scores, size, count) {
   return cut;
 }
 
-// Whole rows: those of smallest norm.
-function rowsOf(scores, columns, count) {
-  const norms = Array.from({ length: scores.length / columns }, (_, row) =>
-    Math.hypot(...scores.slice(row * columns, (row + 1) * columns)));
-  return least(norms, count);
+// The neurons left of a block's, and the groups of heads that go of it, both rounded with halves upwards.
+function neuronsLeft(size, share) {
+  const left = Math.floor(((1 - share) * size.intermediate) / MULTIPLE + 0.5) * MULTIPLE;
+  return share === 0 ? size.intermediate : Math.min(size.intermediate, left);
+}
+
+function groupsGone(size, share) {
+  return Math.min(Math.floor(share * size.kv_heads + 0.5), size.kv_heads - 1);
+}
+
+// The places of the heads that go, layer by layer: in each, whole groups of those that share their keys and values.
+function headsGone(size, scores, share) {
+  const each = size.heads / size.kv_heads;
+  const groups = Array.from({ length: size.layers * size.kv_heads }, (_, group) =>
+    Math.hypot(...scores.slice(group * each, (group + 1) * each)));
+  const gone = within(groups, size.kv_heads, groupsGone(size, share));
+  return new Set([...gone].flatMap((group) => Array.from({ length: each }, (_, k) => group * each + k)));
 }
 
 function inRows(rows, columns) {
@@ -45,7 +59,8 @@ function stored(size, kind, share, heads = new Set()) {
   const neuron = 3 * size.hidden, mlp = neuron * size.intermediate;
   const linears = size.layers * (attention + mlp);
   if (kind === "neurons") {
-    return { numbers: size.parameters - size.layers * neuron * Math.floor(share * size.intermediate), zeros: 0 };
+    const gone = size.intermediate - neuronsLeft(size, share);
+    return { numbers: size.parameters - size.layers * neuron * gone, zeros: 0 };
   }
   if (kind === "layers") {
     const block = attention + mlp + 2 * size.hidden;

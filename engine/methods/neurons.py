@@ -1,0 +1,46 @@
+"""Width pruning of the MLP: remove the neurons that count least, equally many from every block."""
+
+from torch import Tensor
+
+from engine.importance import largest, unit_scores
+from engine.layers.cut import keep_inputs, keep_outputs, off_their_grid
+from engine.methods import Report
+from engine.models import Block, LanguageModel
+from engine.rounds import steps_down
+from engine.spec.fit import refuse_neurons
+from engine.spec.prune import IMPORTANCE, Neurons
+
+
+def compress(model: LanguageModel, settings: Neurons, windows: Tensor | None, report: Report) -> None:
+    """Leave in every block the `settings.width` neurons that count most, in their order.
+
+    A neuron is a row of the linears that read the stream and a column of the one that writes to it. A standard
+    configuration has one width for all blocks, so neurons are compared within theirs. windows: calibration tokens
+    [windows, tokens], which magnitude does not read. Changes `model` in place; same windows, same result.
+    Raises InputError, before any tensor is changed, where rounding leaves no neuron or removes none.
+    Source: Muralidharan et al. 2024, arXiv:2407.14679, section 2.2; what goes together: Ma et al. 2023,
+    arXiv:2305.11627, section 3.1.
+    """
+    anatomy, config = model.anatomy, model.network.config
+    width = config.intermediate_size
+    refuse_neurons(settings, width)
+    target = settings.width(width)
+    with off_their_grid(model.network, model.notes):
+        for left in steps_down(width, target, settings.rounds):
+            scores = unit_scores(model, anatomy.layout.mlp_out, 1, settings.importance, windows, report)
+            for block, score in zip(anatomy.blocks, scores, strict=True):
+                keep_neurons(block, largest(score, left))
+            config.intermediate_size = left
+    if target < width:
+        by = IMPORTANCE[settings.importance]
+        model.notes.append(
+            f"Removed {width - target} of {width} neurons of every block, chosen {by}; {target} are left."
+        )
+
+
+def keep_neurons(block: Block, kept: Tensor) -> None:
+    """Leave only the neurons at the places `kept`, ascending, of a block's MLP."""
+    for name, layer in block.mlp_in.items():
+        block.replace(name, keep_outputs(layer, kept))
+    writer = block.layout.mlp_out
+    block.replace(writer, keep_inputs(block.linears[writer], kept))
