@@ -1,4 +1,4 @@
-"""Token batches that calibrated methods read, and the one walk over the blocks that they share.
+"""Token batches that calibrated methods read, and what passes through the network on them.
 
 Windows come from the passages of one split, in an order drawn from the seed, joined by blank lines, tokenized without
 special tokens and cut without overlap: the same tokenizer, protocol and split give the same tokens. Other texts for

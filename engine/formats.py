@@ -55,12 +55,12 @@ def has_kernel(bits: int, group_size: int) -> bool:
 def formats(recipe: Recipe, tied: bool) -> Formats:
     """How the parts are stored once every step was applied; tied: whether the original's head is its embedding.
 
-    A later quantizer decides over an earlier one, and a slice takes every matrix off its grid.
+    A later quantizer decides over an earlier one, and other steps take the matrices that they change off their grid.
     """
     packed: dict[Part, Packing] = {}
     for step in recipe.steps:
+        packed = {part: packing for part, packing in packed.items() if part not in step.unpacks}
         if step.family == "slice":
-            packed.clear()
             tied = tied and getattr(step, "head", "tied") == "tied"
         elif step.family == "quantize":
             packed |= dict.fromkeys(_targets(step, tied), _packing(step))

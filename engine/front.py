@@ -205,8 +205,8 @@ def axis(name: str) -> Metric:
 @lru_cache(maxsize=8192)
 def _finds_own_grid(recipe: str) -> bool:
     for step in parse(recipe).steps:
-        if step.family == "slice":
-            return False  # a rotation leaves the grid
+        if "linears" in step.unpacks:
+            return False
         if step.family == "quantize":
             bits, group = getattr(step, "bits", 0), getattr(step, "group_size", 0)
             whole = bits >= _GRID_BITS and group == _GRID_GROUP and not getattr(step, "symmetric", True)

@@ -78,6 +78,13 @@ class Block:
         return self._named(self.layout.mlp_in)
 
     @property
+    def groups(self) -> list[dict[str, nn.Module]]:
+        """The linears in the order that they run, those together that read the same tensor."""
+        layout = self.layout
+        names = (layout.attention_in, (layout.attention_out,), layout.mlp_in, (layout.mlp_out,))
+        return [self._named(together) for together in names]
+
+    @property
     def readers(self) -> list[tuple[nn.Module, dict[str, nn.Module]]]:
         """(norm, linears that read what it gives), twice a block."""
         return [(self.input_norm, self.attention_in), (self.post_norm, self.mlp_in)]

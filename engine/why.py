@@ -79,10 +79,11 @@ def packed(found: Case) -> str:
 
 
 def unpacked(found: Case) -> str:
-    """A slice after a quantizer."""
+    """A step after a quantizer that changed the weights."""
     if found.formats.packed or not found.method("quantize"):
         return ""
-    return "The slice came after the rounding and took the matrices off their grid: they are stored in 16 bits again."
+    last = "slice" if found.method("slice") else "pruning"
+    return f"The {last} came after the rounding and took the matrices off their grid: they are stored in 16 bits again."
 
 
 def fewer_layers(found: Case) -> str:

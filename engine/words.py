@@ -14,6 +14,7 @@ from engine.front import Front, flattered, guesses
 from engine.metrics import metric
 from engine.row import Row
 from engine.spec import parse
+from engine.spec.prune import Zeros
 from engine.stats import Interval, distinguishable
 
 MINUS, PLUS_MINUS, UP, NOTHING = "\u2212", "\u00b1", "\u2191", "\u2013"
@@ -167,8 +168,7 @@ def speed(row: Row) -> str:
 
 def simulated(row: Row) -> str:
     """Why a simulated result has no speed: its width has no kernel, or its zeros are multiplied like any number."""
-    methods = {step.method for step in parse(row.recipe).steps}
-    return ZEROS_SIMULATED if methods == {"magnitude"} else SIMULATED
+    return ZEROS_SIMULATED if all(isinstance(step, Zeros) for step in parse(row.recipe).steps) else SIMULATED
 
 
 def why_not_smaller(row: Row, dense: Row | None) -> str:
@@ -188,7 +188,7 @@ def why_not_smaller(row: Row, dense: Row | None) -> str:
 def zeros(row: Row, dense: Row | None) -> str:
     """What the zeros of a pruned result save, which is nothing; empty where no step made any."""
     share, ratio = _zero_share(row), _ratio(row, dense)
-    if share is None or share < 0.005 or all(step.method != "magnitude" for step in parse(row.recipe).steps):
+    if share is None or share < 0.005 or not any(isinstance(step, Zeros) for step in parse(row.recipe).steps):
         return ""
     some = "Half the" if 0.475 < share < 0.525 else f"{100 * share:.0f}% of the"
     scope = "the file is no smaller" if ratio is None or ratio < 1.005 else "the zeros make the file no smaller"

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from engine.layers.bnb_linear import BnbLinear
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.weight import bias_of, plain_linear, weight_of
 
@@ -41,4 +42,4 @@ def off_their_grid(network: nn.Module, notes: list[str]) -> Iterator[None]:
 
 
 def _packed(network: nn.Module) -> int:
-    return sum(isinstance(layer, PackedLinear) for layer in network.modules())
+    return sum(isinstance(layer, PackedLinear | BnbLinear) for layer in network.modules())

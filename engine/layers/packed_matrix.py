@@ -64,7 +64,7 @@ class PackedMatrix(nn.Module):
     def with_rows(self, kept: Tensor) -> "PackedMatrix":
         """The matrix of some of the rows, by their places."""
         zeros = None if self.zeros is None else self.zeros[kept]
-        return PackedMatrix(self.codes[kept], self.scales[kept], zeros, self.columns, self.bits)
+        return PackedMatrix(self.codes[kept], self.scales[kept], zeros, self.columns, self.bits, self.zero_bits)
 
     def with_columns(self, kept: Tensor) -> "PackedMatrix | None":
         """The matrix of some of the columns, by their ascending places; None where groups would differ in size.
@@ -76,7 +76,8 @@ class PackedMatrix(nn.Module):
         if len(set(sizes[groups].tolist())) != 1:
             return None
         zeros = None if self.zeros is None else self.unpacked_zeros()[:, groups]
-        return PackedMatrix.from_codes(self.unpacked_codes()[:, kept], self.scales[:, groups], zeros, self.bits)
+        codes, scales = self.unpacked_codes()[:, kept], self.scales[:, groups]
+        return PackedMatrix.from_codes(codes, scales, zeros, self.bits, self.zero_bits)
 
     @property
     def symmetric(self) -> bool:

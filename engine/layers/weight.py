@@ -1,10 +1,12 @@
 """The weight of a layer, whether it is plain or packed."""
 
+import torch
 from torch import Tensor, nn
 
 from engine.layers.bnb_linear import BnbLinear
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear
+from engine.layers.packed_matrix import PackedMatrix
 
 PackedLayer = PackedLinear | PackedEmbedding | BnbLinear
 
@@ -50,3 +52,18 @@ def unpacked(layer: nn.Module) -> nn.Module:
     if isinstance(layer, PackedLinear | BnbLinear):
         return plain_linear(layer.matrix.dequantize(), None if layer.bias is None else layer.bias.detach().float())
     return layer
+
+
+def zero_out(layer: nn.Module, mask: Tensor) -> None:
+    """Set a linear's weights to zero where the mask [outputs, inputs] is true.
+
+    Packed weights stay packed, for zero is a point of every grid here.
+    """
+    if isinstance(layer, PackedLinear):
+        matrix = layer.matrix
+        zeros = matrix.unpacked_zeros().repeat_interleave(matrix.group_size, dim=1)
+        codes = torch.where(mask, zeros, matrix.unpacked_codes())
+        stored_zeros = None if matrix.symmetric else matrix.unpacked_zeros()
+        layer.matrix = PackedMatrix.from_codes(codes, matrix.scales, stored_zeros, matrix.bits)
+    else:
+        layer.get_parameter("weight").data[mask] = 0.0

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engine.layers.packed_linear import PackedLinear
-from engine.layers.packed_matrix import PackedMatrix
-from engine.layers.weight import inputs_of, weight_of
+from engine.layers.weight import inputs_of, weight_of, zero_out
 from engine.methods import Report
 from engine.models import LanguageModel
 from engine.spec.fit import refuse_pattern
@@ -44,7 +42,7 @@ def compress(model: LanguageModel, settings: Magnitude, windows: Tensor | None, 
             mask, cut = cut.mask(magnitude)
         else:
             mask = smallest(magnitude, int(sparsity * magnitude.numel()))
-        _zero(layer, mask)
+        zero_out(layer, mask)
     report("zero the smallest weights", len(layers), len(layers))
     model.masked_zeros = model.masked_zeros or sparsity > 0 or settings.pattern is not None
 
@@ -108,14 +106,3 @@ def _bin_of(rank: int, values: Iterator[Tensor]) -> tuple[int, int]:
     cumulative = counts.cumsum(0)
     bin = int(torch.searchsorted(cumulative, rank))
     return bin, int(cumulative[bin - 1]) if bin else 0
-
-
-def _zero(layer: nn.Module, mask: Tensor) -> None:
-    if isinstance(layer, PackedLinear):
-        matrix = layer.matrix
-        zeros = matrix.unpacked_zeros().repeat_interleave(matrix.group_size, dim=1)
-        codes = torch.where(mask, zeros, matrix.unpacked_codes())
-        stored_zeros = None if matrix.symmetric else matrix.unpacked_zeros()
-        layer.matrix = PackedMatrix.from_codes(codes, matrix.scales, stored_zeros, matrix.bits)
-    else:
-        layer.weight.data[mask] = 0.0  # type: ignore[union-attr,index,operator]

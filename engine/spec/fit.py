@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.errors import InputError
-from engine.spec.prune import Heads, Layers, Magnitude, Neurons
-from engine.spec.quantize import PER_CHANNEL, Bnb, Hqq, Rtn, Ternary
+from engine.spec.prune import Heads, Layers, Neurons, Zeros
+from engine.spec.quantize import PER_CHANNEL, Bnb, Gptq, Hqq, Rtn, Ternary
 from engine.spec.recipe import Recipe
 from engine.spec.slicing import SliceGpt
 
@@ -79,13 +79,13 @@ def refuse_zeroing(recipe: Recipe) -> None:
     """Raise InputError where weights are to be zeroed in matrices whose packed form we can't give a zero."""
     packed: Any = None
     for step in recipe.steps:
-        if isinstance(step, Magnitude) and isinstance(packed, Hqq | Bnb):
+        if isinstance(step, Zeros) and "linears" not in step.unpacks and isinstance(packed, Hqq | Bnb):
             raise InputError(
                 f"prune:{step.method} can't zero weights that quantize:{packed.method} has packed; prune first"
             )
         if step.family == "quantize" and "linears" in getattr(step, "targets", ()):
             packed = step
-        elif step.family == "slice":
+        elif "linears" in step.unpacks:
             packed = None
 
 
@@ -105,7 +105,7 @@ def refuse_group_size(group_size: int, widths: Iterable[tuple[str, int]]) -> Non
             )
 
 
-def refuse_pattern(step: Magnitude, widths: Iterable[tuple[str, int]]) -> None:
+def refuse_pattern(step: Zeros, widths: Iterable[tuple[str, int]]) -> None:
     """Raise InputError naming the first matrix whose input width the N:M pattern does not divide."""
     if step.pattern_shape is None:
         return
@@ -154,11 +154,11 @@ def _after(step: Any, shape: Shape, model_type: str) -> Shape:
     """The shape that a step leaves; raises InputError where it does not fit."""
     widths = shape.widths()
     match step:
-        case Rtn() | Hqq() | Ternary():
+        case Rtn() | Gptq() | Hqq() | Ternary():
             inputs = widths if "linears" in step.targets else {}
             tables = {target: shape.hidden for target in step.targets if target != "linears"}
             refuse_group_size(step.group_size, [*inputs.items(), *tables.items()])
-        case Magnitude():
+        case Zeros():
             refuse_pattern(step, widths.items())
         case Layers():
             refuse_count(step, shape.blocks)

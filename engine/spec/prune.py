@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from engine.errors import InputError
-from engine.spec.quantize import LLAMA_LIKE
+from engine.spec.quantize import LLAMA_LIKE, damping
 from engine.spec.setting import Range, Settings, setting, write
 
 IMPORTANCE = {
@@ -61,17 +61,13 @@ def _nearest(value: float) -> int:
 
 
 @dataclass(frozen=True)
-class Magnitude(Settings):
-    """Zero the weights of smallest magnitude."""
+class Zeros(Settings):
+    """What the pruners share that zero single weights: how many, scattered or in an N:M pattern."""
 
     family: ClassVar[str] = "prune"
-    method: ClassVar[str] = "magnitude"
-    label: ClassVar[str] = "magnitude"
-    summary: ClassVar[str] = "Sets the smallest weights to zero, scattered or in an N:M pattern; no data needed."
-    paper: ClassVar[str] = "Han et al. 2015, arXiv:1506.02626"
     real: ClassVar[str] = "the zeros; dense kernels still store and multiply them, so neither bytes nor time fall"
     families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
-    starter: ClassVar[bool] = True
+    by: ClassVar[str]  # "by magnitude"
 
     sparsity: float | None = setting(
         None,
@@ -84,12 +80,6 @@ class Magnitude(Settings):
     pattern: str | None = setting(
         None, "N:M keeps N of every M neighbouring weights, such as 2:4.", kind=str, shown=True, sweep=("2:4", "4:8")
     )
-    scope: str = setting(
-        "layer",
-        "Compare magnitudes within each linear, or over the whole model at once.",
-        kind=str,
-        range=Range(choices=("layer", "global")),
-    )
 
     def check_together(self) -> None:
         shape = self.pattern_shape
@@ -98,8 +88,6 @@ class Magnitude(Settings):
                 object.__setattr__(self, "sparsity", 0.5)
             return
         kept, size = shape
-        if self.scope == "global":
-            raise InputError(f"scope=global contradicts pattern={self.pattern}: N:M is decided within each {size}")
         if self.sparsity is not None and abs(self.sparsity - (1 - kept / size)) > 1e-9:
             raise InputError(
                 f"sparsity={write(self.sparsity)} contradicts pattern={self.pattern}, which zeroes {1 - kept / size:g}"
@@ -118,10 +106,67 @@ class Magnitude(Settings):
         return kept, size
 
     def describe(self) -> str:
-        if self.pattern is not None:
-            return f"{self.pattern} zeros by magnitude"
-        where = " over the whole model" if self.scope == "global" else ""
-        return f"{100 * (self.sparsity or 0):g}% zeros by magnitude{where}"
+        amount = self.pattern if self.pattern is not None else f"{100 * (self.sparsity or 0):g}%"
+        return f"{amount} zeros {self.by}"
+
+
+@dataclass(frozen=True)
+class Magnitude(Zeros):
+    """Zero the weights of smallest magnitude."""
+
+    method: ClassVar[str] = "magnitude"
+    label: ClassVar[str] = "magnitude"
+    by: ClassVar[str] = "by magnitude"
+    summary: ClassVar[str] = "Sets the smallest weights to zero, scattered or in an N:M pattern; no data needed."
+    paper: ClassVar[str] = "Han et al. 2015, arXiv:1506.02626"
+    starter: ClassVar[bool] = True
+
+    scope: str = setting(
+        "layer",
+        "Compare magnitudes within each linear, or over the whole model at once.",
+        kind=str,
+        range=Range(choices=("layer", "global")),
+    )
+
+    def check_together(self) -> None:
+        if self.scope == "global" and self.pattern_shape is not None:
+            size = self.pattern_shape[1]
+            raise InputError(f"scope=global contradicts pattern={self.pattern}: N:M is decided within each {size}")
+        super().check_together()
+
+    def describe(self) -> str:
+        return super().describe() + (" over the whole model" if self.scope == "global" else "")
+
+
+@dataclass(frozen=True)
+class Wanda(Zeros):
+    """Zero, in every output row, the weights of smallest magnitude times the norm of what they multiply."""
+
+    method: ClassVar[str] = "wanda"
+    label: ClassVar[str] = "Wanda"
+    by: ClassVar[str] = "by Wanda"
+    summary: ClassVar[str] = (
+        "Sets to zero, in each output, the weights whose magnitude times the size of their input is smallest."
+    )
+    paper: ClassVar[str] = "Wanda (Sun et al. 2023, arXiv:2306.11695)"
+    calibrated: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class SparseGpt(Zeros):
+    """Zero the weights whose loss costs least, the others making up for it."""
+
+    method: ClassVar[str] = "sparsegpt"
+    label: ClassVar[str] = "SparseGPT"
+    by: ClassVar[str] = "by SparseGPT"
+    summary: ClassVar[str] = (
+        "Sets to zero the weights that cost least, one input after another; the weights still to come make up for it."
+    )
+    paper: ClassVar[str] = "SparseGPT (Frantar and Alistarh 2023, arXiv:2301.00774)"
+    calibrated: ClassVar[bool] = True
+    unpacks: ClassVar[tuple[str, ...]] = ("linears",)
+
+    damping: float = damping()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from engine.errors import InputError
-from engine.spec.setting import Range, Settings, setting
+from engine.spec.setting import Range, Settings, setting, write
 
 LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3")
 TARGETS = ("linears", "embedding", "head")
@@ -26,6 +26,12 @@ def _group_size() -> Any:
     )
 
 
+def _symmetric() -> Any:
+    return setting(
+        True, "Centre the grid on zero (no zero point to store); otherwise fit it to each group's range.", kind=bool
+    )
+
+
 def _targets() -> Any:
     return setting(
         ("linears",),
@@ -33,6 +39,15 @@ def _targets() -> Any:
         kind=str,
         range=Range(choices=TARGETS),
         many=True,
+    )
+
+
+def damping() -> Any:
+    return setting(
+        0.01,
+        "Added to the diagonal of the Hessian, as a share of its mean; more trusts the calibration text less.",
+        kind=float,
+        range=Range(0.0001, 1.0),
     )
 
 
@@ -51,14 +66,52 @@ class Rtn(Settings):
 
     bits: int = _bits()
     group_size: int = _group_size()
-    symmetric: bool = setting(
-        True, "Centre the grid on zero (no zero point to store); otherwise fit it to each group's range.", kind=bool
-    )
+    symmetric: bool = _symmetric()
     targets: tuple[str, ...] = _targets()
 
     def describe(self) -> str:
         grid = "" if self.symmetric else ", asymmetric"
         return f"{self.bits}-bit, round to nearest, {_grain(self.group_size)}{grid}{_where(self.targets)}"
+
+
+@dataclass(frozen=True)
+class Gptq(Settings):
+    """GPTQ: round to nearest column by column, each error made up for in the columns that are left."""
+
+    family: ClassVar[str] = "quantize"
+    method: ClassVar[str] = "gptq"
+    label: ClassVar[str] = "GPTQ"
+    summary: ClassVar[str] = (
+        "Weights to b bits, rounded one input after another; the weights still to come make up for each error."
+    )
+    paper: ClassVar[str] = "GPTQ (Frantar et al. 2022, arXiv:2210.17323)"
+    real: ClassVar[str] = "bytes at every width; 8 and 4 bits run packed, other widths run simulated"
+    calibrated: ClassVar[bool] = True
+    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
+
+    bits: int = _bits()
+    group_size: int = _group_size()
+    symmetric: bool = _symmetric()
+    act_order: bool = setting(
+        True,
+        "Round the inputs with the largest activations first, on grids fixed beforehand; otherwise from left to right, "
+        "on grids fitted when a group is reached.",
+        kind=bool,
+    )
+    damping: float = damping()
+    targets: tuple[str, ...] = _targets()
+
+    def check_together(self) -> None:
+        if "linears" not in self.targets:
+            raise InputError(
+                f"targets={write(self.targets)} leaves GPTQ nothing to do: it rounds the embedding and the head to "
+                "nearest; add linears, or use quantize:rtn"
+            )
+
+    def describe(self) -> str:
+        grid = "" if self.symmetric else ", asymmetric"
+        order = "" if self.act_order else ", from left to right"
+        return f"{self.bits}-bit, GPTQ, {_grain(self.group_size)}{grid}{order}{_where(self.targets)}"
 
 
 @dataclass(frozen=True)

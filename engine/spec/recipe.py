@@ -9,12 +9,16 @@ from functools import lru_cache
 from typing import Any
 
 from engine.errors import InputError, unknown
-from engine.spec.prune import Heads, Layers, Magnitude, Neurons
-from engine.spec.quantize import Bnb, Hqq, Rtn, Ternary
+from engine.spec.prune import Heads, Layers, Magnitude, Neurons, SparseGpt, Wanda
+from engine.spec.quantize import Bnb, Gptq, Hqq, Rtn, Ternary
 from engine.spec.setting import Settings, read
 from engine.spec.slicing import SliceGpt
 
-_SETTINGS: tuple[type[Settings], ...] = (Rtn, Hqq, Ternary, Bnb, Magnitude, Neurons, Heads, Layers, SliceGpt)
+_SETTINGS: tuple[type[Settings], ...] = (
+    *(Rtn, Gptq, Hqq, Ternary, Bnb),
+    *(Magnitude, Wanda, SparseGpt, Neurons, Heads, Layers),
+    SliceGpt,
+)
 METHODS = {f"{m.family}:{m.method}": m for m in _SETTINGS}
 FAMILIES = tuple(dict.fromkeys(m.family for m in METHODS.values()))
 DENSE = "dense"

@@ -88,6 +88,7 @@ class Settings:
     calibrated: ClassVar[bool] = False  # True when it can read calibration tokens
     starter: ClassVar[bool] = False  # whether a new sweep begins with it; every other method can be added
     families: ClassVar[tuple[str, ...]] = ()  # transformers model types it knows
+    unpacks: ClassVar[tuple[str, ...]] = ()  # parts, as a quantizer names its targets, that it takes off their grid
 
     def __post_init__(self) -> None:
         for f in fields(self):  # type: ignore[arg-type]

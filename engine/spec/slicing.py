@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from engine.spec.quantize import LLAMA_LIKE
+from engine.spec.quantize import LLAMA_LIKE, TARGETS
 from engine.spec.setting import Range, Settings, setting
 
 
@@ -24,6 +24,7 @@ class SliceGpt(Settings):
     calibrated: ClassVar[bool] = True
     families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
     starter: ClassVar[bool] = True
+    unpacks: ClassVar[tuple[str, ...]] = TARGETS
 
     fraction: float = setting(
         0.2,

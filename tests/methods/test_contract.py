@@ -29,11 +29,22 @@ RECIPES = {
     "quantize:hqq": ("bits=4,group_size=32", "bits=3,group_size=-1,scales=false,targets=linears+embedding+head"),
     "quantize:ternary": ("group_size=32", "group_size=-1,targets=linears+embedding+head"),
     "quantize:bnb": ("format=int8", "format=nf4", "format=fp4,block_size=32,double=true"),
+    "quantize:gptq": (
+        "bits=4,group_size=32",
+        "bits=3,group_size=16,symmetric=false,act_order=false",
+        "bits=8,group_size=-1,targets=linears+embedding+head",
+    ),
     "prune:magnitude": ("sparsity=0.5", "pattern=2:4", "sparsity=0.3,scope=global"),
+    "prune:wanda": ("sparsity=0.5", "pattern=2:4"),
+    "prune:sparsegpt": ("sparsity=0.5", "pattern=2:4"),
     "prune:layers": ("count=1",),
     "slice:slicegpt": ("fraction=0.1", "fraction=0.25,head=untied"),
 }
 COMBINED = (
+    "quantize:hqq,bits=4,group_size=16 | prune:neurons,fraction=0.3,importance=magnitude,multiple=8",
+    "quantize:bnb,format=nf4 | prune:heads,fraction=0.5",
+    "prune:sparsegpt,sparsity=0.5 | prune:neurons,fraction=0.2,multiple=8 | quantize:gptq,bits=4,group_size=8",
+    "quantize:hqq,bits=4,group_size=16 | prune:sparsegpt,sparsity=0.5",
     "dense",
     "slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4,group_size=8",
     "quantize:rtn,bits=8,targets=linears+embedding | slice:slicegpt,fraction=0.25",
@@ -46,6 +57,9 @@ COMBINED = (
     "slice:slicegpt,fraction=0.1 | quantize:bnb,format=nf4,double=true",
     "quantize:bnb,format=int8 | slice:slicegpt,fraction=0.25",
     "quantize:hqq,bits=4,group_size=32 | prune:layers,count=1 | quantize:bnb,format=int8",
+    "prune:wanda,pattern=2:4 | quantize:gptq,bits=4,group_size=16",
+    "quantize:rtn,bits=4,group_size=16,targets=linears+embedding | prune:sparsegpt,sparsity=0.3",
+    "quantize:rtn,bits=4,group_size=16 | prune:wanda,sparsity=0.5 | slice:slicegpt,fraction=0.25,head=untied",
 )
 EVERY = [f"{method},{settings}" for method, group in RECIPES.items() for settings in group] + list(COMBINED)
 
