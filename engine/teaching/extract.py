@@ -54,7 +54,7 @@ def extract(model: LanguageModel, windows: Tensor, heldout: Tensor, report: Repo
         shape=shape(model),
         rows=rows,
         tiles=tiles,
-        histograms=shown_weights.histograms(anatomy, [one.tensor for one in (*rows, *tiles)]),
+        histograms=shown_weights.histograms(anatomy, [*(row.tensor for row in rows), *(tile.tensor for tile in tiles)]),
         spectrum=stream.spectrum(covariance, 2 * len(anatomy.blocks) + 1),
         cloud=stream.cloud(anatomy, windows[:2], report),
         scores=stream.scores(model, norms, windows, report),

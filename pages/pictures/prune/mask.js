@@ -51,8 +51,10 @@ function maskPicture(host, data, setting) {
     const shown = { rows, columns, scores, title: tile.title, amount: percent(share) };
     if (setting.kind === "2:4") return { ...shown, cut: within(scores, 4, 2), amount: "50%, fixed" };
     if (setting.kind === "scattered") return { ...shown, cut: scattered(scores, columns, share, wanda) };
-    const gone = least(tile.neurons[by], Math.floor((share * rows) + 0.5));
-    return { ...shown, cut: inRows(gone, columns), closes: true, amount: `${gone.size} of ${rows} rows` };
+    const gone = least(tile.neurons[by], Math.floor(share * rows + 0.5));
+    const also = wanda ? ", and what it gives" : "";
+    const title = `${tile.title}. A row goes by the weights that carry its neuron on${also}.`;
+    return { ...shown, title, cut: inRows(gone, columns), closes: true, amount: `${gone.size} of ${rows} rows` };
   }
 
   function layersView(share) {
@@ -69,7 +71,8 @@ function maskPicture(host, data, setting) {
     const title = `Every attention head: ${layers} layers down, ${heads} heads across; ink is ${ink}.`;
     const cut = headsGone(data.size, scores, share);
     const gone = groupsGone(data.size, share), each = heads / groups;
-    const amount = each > 1 ? `${gone} of ${groups} groups of ${each} heads a layer` : `${gone} of ${heads} heads a layer`;
+    const unit = each > 1 ? `groups of ${each} heads` : "heads";
+    const amount = `${gone} of ${groups} ${unit} a layer`;
     return { rows: layers, columns: heads, scores, cut, amount, title };
   }
 
