@@ -46,9 +46,9 @@ def inverse_factor(hessian: Tensor, damping: float) -> Tensor:
     damped.diagonal().add_(damping * hessian.diagonal().double().mean())
     lower = torch.linalg.cholesky(damped.flip(0, 1)).float()
     inverse = torch.eye(len(lower), device=lower.device)
-    for columns in torch.split(torch.arange(len(lower)), -(-len(lower) // _BLOCKS)):
-        start, stop = int(columns[0]), int(columns[-1]) + 1
-        below = inverse[start:, start:stop]  # above it the inverse is zero, too
+    step = -(-len(lower) // _BLOCKS)
+    for start in range(0, len(lower), step):
+        below = inverse[start:, start : start + step]  # above it the inverse is zero, too
         below.copy_(torch.linalg.solve_triangular(lower[start:, start:], below, upper=False))
     return inverse.flip(0, 1)
 

@@ -43,6 +43,12 @@ def test_a_slice_takes_matrices_off_their_grid_and_may_part_the_head() -> None:
     assert packed(f"{untied} | quantize:rtn,bits=4,targets=head") == {"head": FOUR}
 
 
+def test_weights_that_make_up_for_zeros_leave_their_grid_and_others_stay() -> None:
+    both = "quantize:rtn,bits=4,targets=linears+embedding"
+    assert packed(f"{both} | prune:sparsegpt") == {"embedding": FOUR}
+    assert packed(f"{both} | prune:wanda") == {"linears": FOUR, "embedding": FOUR}
+
+
 @pytest.mark.parametrize(
     ("packing", "tokens", "device", "said"),
     [

@@ -83,7 +83,7 @@ def test_all_windows_run_together_only_within_the_bound(
     assert windows_at_once(tiny_llama.anatomy, windows) == 1
 
 
-@pytest.mark.parametrize("recipe", ["prune:wanda,sparsity=0.5", "quantize:gptq,bits=8,group_size=16"])
+@pytest.mark.parametrize("recipe", ["prune:wanda,sparsity=0.5", "quantize:gptq,bits=3,group_size=16,damping=1"])
 def test_batches_give_the_same_result(
     monkeypatch: pytest.MonkeyPatch, tiny_model, windows: Tensor, recipe: str
 ) -> None:
@@ -94,4 +94,4 @@ def test_batches_give_the_same_result(
         compress(model, parse(recipe), windows, lambda *_: None)
         weights.append(torch.cat([weight_of(layer).flatten() for _, layer in model.anatomy.linears()]))
     same = (weights[0] - weights[1]).abs() < 1e-3
-    assert same.float().mean() > 0.99  # the order of sums decides where two choices are equal
+    assert same.float().mean() > 0.95  # the order of sums decides where two choices are equal

@@ -89,6 +89,8 @@ def test_a_slice_after_rounding_is_said() -> None:
     undone = made("quantize:rtn,bits=4 | slice:slicegpt,fraction=0.2", **SLICED)
     assert "took the matrices off their grid: they are stored in 16 bits again" in why.unpacked(of(undone))
     assert why.packed(of(undone)) == ""
+    pruned = made("quantize:rtn,bits=4 | prune:sparsegpt")
+    assert why.unpacked(of(pruned)).startswith("The pruning came after the rounding")
     assert why.unpacked(of(FOUR)) == why.unpacked(of(made("slice:slicegpt,fraction=0.2", **SLICED))) == ""
 
 

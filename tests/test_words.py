@@ -78,7 +78,10 @@ def test_why_it_is_not_smaller() -> None:
     said = "40% of the weights are zero; the file is no smaller: a stored zero costs as much as any number."
     assert words.why_not_smaller(ZEROS, DENSE) == said
     half = replace(ZEROS, metrics={**ZEROS.metrics, "nonzero_parameters": 67.25e6})
-    assert words.why_not_smaller(half, DENSE).startswith("Half the weights are zero; the file is no smaller")
+    for rule in ("magnitude", "wanda", "sparsegpt"):
+        pruned = replace(half, recipe=f"prune:{rule},sparsity=0.5")
+        assert words.why_not_smaller(pruned, DENSE).startswith("Half the weights are zero; the file is no smaller")
+        assert words.speed(pruned) == words.ZEROS_SIMULATED
     assert words.why_not_smaller(TWO, DENSE) == words.SIMULATED
     kept = replace(FOUR, metrics={**FOUR.metrics, "embedding_bytes": 56.6e6})
     assert words.why_not_smaller(kept, DENSE) == "The embedding was left in bf16; it is 50% of the file now."

@@ -20,6 +20,12 @@ def pack(values: Tensor, bits: int) -> Tensor:
     if bits == 8:
         return values.contiguous()
     rows, count = values.shape
+    if 8 % bits == 0:  # no value crosses a byte
+        stream = torch.zeros(rows, packed_width(count, bits), dtype=torch.uint8, device=values.device)
+        for lane in range(8 // bits):
+            part = values[:, lane :: 8 // bits] << lane * bits
+            stream[:, : part.shape[1]] |= part
+        return stream
     padded = torch.zeros(rows, -(-count // _LANES), _LANES, dtype=torch.int64, device=values.device)
     padded.view(rows, -1)[:, :count] = values
     words = (padded << _steps(_LANES, bits, values)).sum(-1, keepdim=True)  # [rows, count / 8, 1], 8 * bits used

@@ -62,7 +62,7 @@ def quantize(weight: Tensor, hessian: Tensor, settings: Gptq, keep_zeros: bool =
     order = torch.arange(columns, device=weight.device)
     if settings.act_order:
         order = hessian.diagonal().argsort(descending=True, stable=True)
-    left = weight.index_select(1, order).T.contiguous()
+    left = weight.T.contiguous()[order]
     zero = left == 0 if keep_zeros else None
     grid = _Grid(rows, columns // group_size, settings, weight.device)
     groups = (order // group_size).tolist()
@@ -83,9 +83,9 @@ def quantize(weight: Tensor, hessian: Tensor, settings: Gptq, keep_zeros: bool =
 
     factor = inverse_factor(hessian[order][:, order], settings.damping)
     settle_columns(left, factor, columns if settings.act_order else group_size, reach, settle)
-    in_place = torch.empty_like(steps)
-    in_place[order] = steps
-    return grid.stored(in_place.T.contiguous())
+    codes = torch.empty_like(steps, dtype=torch.uint8)
+    codes[order] = grid.codes(groups, steps)
+    return Codes(codes.T.contiguous(), *grid.stored)
 
 
 def split_rows(codes: Codes, rows: list[int], bits: int) -> list[PackedMatrix]:
@@ -119,8 +119,12 @@ class _Grid:
         torch.div(w, self._divisors[group], out=out).round_()
         torch.clamp(out, self._low[group], self._high[group], out=out)
 
-    def stored(self, steps: Tensor) -> Codes:
-        """Steps [rows, columns] as codes, with the scales and zero points of their grids."""
-        zeros = -self._parts[2].T
-        codes = (steps.view(*zeros.shape, -1) + zeros.unsqueeze(-1)).to(torch.uint8).view_as(steps)
-        return Codes(codes, self._parts[0].T.half(), None if self._settings.symmetric else zeros.to(torch.uint8))
+    def codes(self, groups: list[int], steps: Tensor) -> Tensor:
+        """Steps [columns, rows] from zero, in the columns' groups, as codes."""
+        return (steps - self._parts[2, groups]).to(torch.uint8)
+
+    @property
+    def stored(self) -> tuple[Tensor, Tensor | None]:
+        """Scales and zero points as a packed matrix has them, [rows, groups]."""
+        scales, _, low, _ = self._parts
+        return scales.T.half(), None if self._settings.symmetric else (-low).T.to(torch.uint8)

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.hessian import add_products, inverse_factor, mirrored, settle_columns, unused
-from engine.layers.packed_linear import PackedLinear
-from engine.layers.weight import bias_of, inputs_of, plain_linear, weight_of
+from engine.layers.weight import PackedLayer, bias_of, inputs_of, plain_linear, weight_of
 from engine.methods import Report
 from engine.methods.magnitude import smallest, smallest_in_groups
 from engine.models import LanguageModel
@@ -47,7 +46,7 @@ def compress(model: LanguageModel, settings: SparseGpt, windows: Tensor | None, 
 
     compress_blocks(model.anatomy, windows, add_products, prune_together, partial(report, "zero the linears by column"))
     model.masked_zeros = model.masked_zeros or settings.sparsity != 0
-    if packed := sum(isinstance(layer, PackedLinear) for _, layer in linears):
+    if packed := sum(isinstance(layer, PackedLayer) for _, layer in linears):
         model.notes.append(
             f"This step changes {packed} matrices that an earlier step had packed; they are stored in bf16 again."
         )

@@ -79,7 +79,7 @@ def refuse_zeroing(recipe: Recipe) -> None:
     """Raise InputError where weights are to be zeroed in matrices whose packed form we can't give a zero."""
     packed: Any = None
     for step in recipe.steps:
-        if isinstance(step, Zeros) and "linears" not in step.unpacks and isinstance(packed, Hqq | Bnb):
+        if isinstance(step, Zeros) and not step.unpacks and isinstance(packed, Hqq | Bnb):
             raise InputError(
                 f"prune:{step.method} can't zero weights that quantize:{packed.method} has packed; prune first"
             )

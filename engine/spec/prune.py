@@ -115,11 +115,11 @@ class Magnitude(Zeros):
     """Zero the weights of smallest magnitude."""
 
     method: ClassVar[str] = "magnitude"
+    starter: ClassVar[bool] = True
     label: ClassVar[str] = "magnitude"
     by: ClassVar[str] = "by magnitude"
     summary: ClassVar[str] = "Sets the smallest weights to zero, scattered or in an N:M pattern; no data needed."
     paper: ClassVar[str] = "Han et al. 2015, arXiv:1506.02626"
-    starter: ClassVar[bool] = True
 
     scope: str = setting(
         "layer",
@@ -151,6 +151,10 @@ class Wanda(Zeros):
     paper: ClassVar[str] = "Wanda (Sun et al. 2023, arXiv:2306.11695)"
     calibrated: ClassVar[bool] = True
 
+    @property
+    def calibration_passes(self) -> float:
+        return 1.2
+
 
 @dataclass(frozen=True)
 class SparseGpt(Zeros):
@@ -168,106 +172,9 @@ class SparseGpt(Zeros):
 
     damping: float = damping()
 
-
-@dataclass(frozen=True)
-class Neurons(Settings):
-    """Remove the neurons of every block's MLP that count least."""
-
-    family: ClassVar[str] = "prune"
-    method: ClassVar[str] = "neurons"
-    label: ClassVar[str] = "neurons"
-    summary: ClassVar[str] = (
-        "Removes the MLP neurons that count least, equally many from every block: a narrower model."
-    )
-    paper: ClassVar[str] = (
-        "Minitron (Muralidharan et al. 2024, arXiv:2407.14679); LLM-Pruner (Ma et al. 2023, arXiv:2305.11627); "
-        "Wanda (Sun et al. 2023, arXiv:2306.11695)"
-    )
-    real: ClassVar[str] = "smaller and faster on any kernel"
-    calibrated: ClassVar[bool] = True
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
-
-    fraction: float = setting(
-        0.2,
-        "Share of every block's neurons to remove.",
-        kind=float,
-        range=Range(0.0, below=1.0),
-        shown=True,
-        sweep=(0.1, 0.2, 0.3, 0.4),
-    )
-    importance: str = _importance()
-    multiple: int = setting(
-        64,
-        "The neurons left are the nearest multiple of this, so that kernels and the groups of a later quantization "
-        "divide them.",
-        kind=int,
-        range=Range(1, 4096),
-    )
-    rounds: int = _rounds()
-
-    def describe(self) -> str:
-        return f"{100 * self.fraction:g}% of the neurons removed{_manner(self.importance, self.rounds)}"
-
     @property
     def calibration_passes(self) -> float:
-        return _importance_passes(self.importance, self.rounds)
-
-    def width(self, intermediate: int) -> int:
-        """The neurons left of a block's: the multiple nearest to (1 - fraction) of them; all of them at 0."""
-        if self.fraction == 0:
-            return intermediate
-        return min(intermediate, _nearest((1 - self.fraction) * intermediate / self.multiple) * self.multiple)
-
-
-@dataclass(frozen=True)
-class Heads(Settings):
-    """Remove the attention heads of every block that count least."""
-
-    family: ClassVar[str] = "prune"
-    method: ClassVar[str] = "heads"
-    label: ClassVar[str] = "attention heads"
-    summary: ClassVar[str] = "Removes the attention heads that count least, equally many from every block."
-    paper: ClassVar[str] = (
-        "Michel et al. 2019, arXiv:1905.10650; Minitron (Muralidharan et al. 2024, arXiv:2407.14679); "
-        "LLM-Pruner (Ma et al. 2023, arXiv:2305.11627)"
-    )
-    real: ClassVar[str] = "smaller and faster on any kernel; unit=groups shrinks the KV cache too"
-    calibrated: ClassVar[bool] = True
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
-
-    fraction: float = setting(
-        0.25,
-        "Share of every block's heads to remove, to the nearest whole unit.",
-        kind=float,
-        range=Range(0.0, below=1.0),
-        shown=True,
-        sweep=(0.25, 0.5),
-    )
-    unit: str = setting(
-        "groups",
-        "groups removes key and value heads with all query heads that read them; queries removes equally many query "
-        "heads from each of these groups.",
-        kind=str,
-        range=Range(choices=("groups", "queries")),
-    )
-    importance: str = _importance()
-    rounds: int = _rounds()
-
-    def describe(self) -> str:
-        which = "query heads" if self.unit == "queries" else "heads"
-        return f"{100 * self.fraction:g}% of the {which} removed{_manner(self.importance, self.rounds)}"
-
-    @property
-    def calibration_passes(self) -> float:
-        return _importance_passes(self.importance, self.rounds)
-
-    def left(self, heads: int, kv_heads: int) -> tuple[int, int]:
-        """(query heads, key and value heads) left of a block's: a standard configuration has groups of one size."""
-        group = heads // kv_heads
-        if self.unit == "groups":
-            kv_left = kv_heads - _nearest(self.fraction * kv_heads)
-            return kv_left * group, kv_left
-        return kv_heads * (group - _nearest(self.fraction * group)), kv_heads
+        return 1.7
 
 
 @dataclass(frozen=True)

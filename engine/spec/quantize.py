@@ -108,6 +108,10 @@ class Gptq(Settings):
                 "nearest; add linears, or use quantize:rtn"
             )
 
+    @property
+    def calibration_passes(self) -> float:
+        return 2.0
+
     def describe(self) -> str:
         grid = "" if self.symmetric else ", asymmetric"
         order = "" if self.act_order else ", from left to right"

@@ -14,12 +14,9 @@ from engine.spec.quantize import Bnb, Gptq, Hqq, Rtn, Ternary
 from engine.spec.setting import Settings, read
 from engine.spec.slicing import SliceGpt
 
-_SETTINGS: tuple[type[Settings], ...] = (
-    *(Rtn, Gptq, Hqq, Ternary, Bnb),
-    *(Magnitude, Wanda, SparseGpt, Neurons, Heads, Layers),
-    SliceGpt,
-)
-METHODS = {f"{m.family}:{m.method}": m for m in _SETTINGS}
+_QUANTIZERS: tuple[type[Settings], ...] = (Rtn, Gptq, Hqq, Ternary, Bnb)
+_PRUNERS: tuple[type[Settings], ...] = (Magnitude, Wanda, SparseGpt, Neurons, Heads, Layers)
+METHODS = {f"{m.family}:{m.method}": m for m in (*_QUANTIZERS, *_PRUNERS, SliceGpt)}
 FAMILIES = tuple(dict.fromkeys(m.family for m in METHODS.values()))
 DENSE = "dense"
 LONGEST = 2000

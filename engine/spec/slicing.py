@@ -23,6 +23,7 @@ class SliceGpt(Settings):
     real: ClassVar[str] = "smaller and faster on any kernel"
     calibrated: ClassVar[bool] = True
     families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
+    unpacks: ClassVar[tuple[str, ...]] = TARGETS
     starter: ClassVar[bool] = True
     unpacks: ClassVar[tuple[str, ...]] = TARGETS
 
