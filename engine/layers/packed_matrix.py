@@ -79,23 +79,6 @@ class PackedMatrix(nn.Module):
         codes, scales = self.unpacked_codes()[:, kept], self.scales[:, groups]
         return PackedMatrix.from_codes(codes, scales, zeros, self.bits, self.zero_bits)
 
-    def with_rows(self, kept: Tensor) -> "PackedMatrix":
-        """The matrix of some of the rows, by their places."""
-        zeros = None if self.zeros is None else self.zeros[kept]
-        return PackedMatrix(self.codes[kept], self.scales[kept], zeros, self.columns, self.bits)
-
-    def with_columns(self, kept: Tensor) -> "PackedMatrix | None":
-        """The matrix of some of the columns, by their ascending places; None where groups would differ in size.
-
-        Groups of which no column is kept go; whatever is cut of a matrix with one group a row leaves one group.
-        """
-        sizes = torch.bincount(kept // self.group_size, minlength=self.groups)
-        groups = sizes.nonzero().squeeze(-1)
-        if len(set(sizes[groups].tolist())) != 1:
-            return None
-        zeros = None if self.zeros is None else self.unpacked_zeros()[:, groups]
-        return PackedMatrix.from_codes(self.unpacked_codes()[:, kept], self.scales[:, groups], zeros, self.bits)
-
     @property
     def symmetric(self) -> bool:
         return self.zeros is None
