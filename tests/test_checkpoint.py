@@ -125,7 +125,7 @@ def test_a_tensor_of_another_shape_or_type_is_refused(saved: Path, name: str, te
 
 @pytest.fixture
 def saved_by_the_library(tiny_llama: LanguageModel, tmp_path: Path) -> Path:
-    compress(tiny_llama, parse("quantize:bnb,format=nf4,double=true"), None, lambda *_: None)
+    compress(tiny_llama, parse("quantize:bnb,format=nf4,double_quantization=true"), None, lambda *_: None)
     checkpoint.save(tiny_llama, tmp_path)
     return tmp_path
 

@@ -29,7 +29,7 @@ def compress(model: LanguageModel, settings: Bnb, windows: Tensor | None, report
     linears = list(model.anatomy.linears())
     for done, (name, layer) in enumerate(linears):
         report("quantize the linears", done, len(linears))
-        matrix = quantized(weight_of(layer), settings.format, settings.block_size, settings.double)
+        matrix = quantized(weight_of(layer), settings.format, settings.block_size, settings.double_quantization)
         model.anatomy.replace(name, BnbLinear(matrix, bias_of(layer)))
     report("quantize the linears", len(linears), len(linears))
     if settings.format == "int8":

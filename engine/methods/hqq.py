@@ -9,8 +9,7 @@ E of the error that is left to outliers, in closed form, and the grid that suits
 The paper fits the zero points alone, which on normally distributed weights gains next to nothing from 4 bits on. They
 have a fraction and are stored in 8 bits: a whole number gains nothing at all, it moves the codes along with the grid.
 Grids are rounded to what is stored before any weight is, and what is kept is the best of all turns, by group, the start
-among them: under its own objective no group is worse than rounded to nearest on an asymmetric grid. Errors are taken
-in steps of the grid, so that one beta suits weights of any size.
+among them: under its own objective no group is worse than rounded to nearest on an asymmetric grid.
 Source: Badri and Shaji 2023, "Half-Quadratic Quantization of Large Machine Learning Models" (Mobius Labs).
 """
 
@@ -67,10 +66,9 @@ def fit(groups: Tensor, scales: Tensor, zeros: Tensor, settings: Hqq) -> Fit:
     best = now = _rounded(groups, scales, zeros, settings)
     beta = _BETA
     for _ in range(settings.iterations):
-        steps = groups / now.scales
-        aims = steps - shrink(steps - (now.codes - now.zeros), beta, settings.norm)
-        zeros = as_stored((now.codes - aims).mean(-1, keepdim=True), settings.bits)
-        scales = _fitted(aims * now.scales, now.codes - zeros, now.scales) if settings.scales else now.scales
+        aims = groups - shrink(groups - (now.codes - now.zeros) * now.scales, beta, settings.norm)
+        zeros = as_stored((now.codes - aims / now.scales).mean(-1, keepdim=True), settings.bits)
+        scales = _fitted(aims, now.codes - zeros, now.scales) if settings.fit_scales else now.scales
         now = _rounded(groups, scales, zeros, settings)
         better = now.cost < best.cost
         best = Fit(*(torch.where(better, new, old) for new, old in zip(now, best, strict=True)))

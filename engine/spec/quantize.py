@@ -142,13 +142,13 @@ class Hqq(Settings):
         range=Range(0.1, 1.0),
     )
     iterations: int = setting(20, "Rounds of fitting.", kind=int, range=Range(1, 100))
-    scales: bool = setting(
+    fit_scales: bool = setting(
         True, "Fit the scales too; false keeps those of round to nearest, as the paper does.", kind=bool
     )
     targets: tuple[str, ...] = _targets()
 
     def describe(self) -> str:
-        fitted = "" if self.scales else ", zero points only"
+        fitted = "" if self.fit_scales else ", zero points only"
         return f"{self.bits}-bit, half-quadratic, {_grain(self.group_size)}{fitted}{_where(self.targets)}"
 
 
@@ -205,13 +205,15 @@ class Bnb(Settings):
         kind=int,
         range=Range(choices=(32, 64, 128, 256, 512, 1024, 2048, 4096)),
     )
-    double: bool = setting(False, "Round the scales of nf4 and fp4 to 8 bits too (double quantization).", kind=bool)
+    double_quantization: bool = setting(False, "Round the scales of nf4 and fp4 to 8 bits too.", kind=bool)
 
     def check_together(self) -> None:
         if self.format != "int8":
             return
-        if self.double:
-            raise InputError("double=true contradicts format=int8, whose scales stay in fp32; leave it out")
+        if self.double_quantization:
+            raise InputError(
+                "double_quantization=true contradicts format=int8, whose scales stay in fp32; leave it out"
+            )
         if self.block_size != 64:
             raise InputError(f"block_size={self.block_size} contradicts format=int8, which has one scale a row")
 
@@ -226,7 +228,7 @@ class Bnb(Settings):
         return PER_CHANNEL if self.format == "int8" else self.block_size
 
     def describe(self) -> str:
-        double = ", scales rounded too" if self.double else ""
+        double = ", scales rounded too" if self.double_quantization else ""
         return f"{self.bits}-bit, bitsandbytes {self.format}, {_grain(self.group_size)}{double}"
 
 

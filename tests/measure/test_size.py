@@ -65,7 +65,8 @@ def test_zero_points_with_a_fraction_count_a_byte(tiny_llama: LanguageModel, tmp
         ("format=int8", 8, 4 * 4 * (128 + 32 + 32 + 64 + 192 + 192 + 64)),
         ("format=nf4", 4, 4 * LINEAR // 64 * 4),
         ("format=fp4,block_size=32", 4, 4 * LINEAR // 32 * 4),
-        ("format=nf4,double=true", 4, 4 * LINEAR // 64 + 4 * 7 * (4 + 4)),  # one scale of scales and a mean a matrix
+        # with it, a matrix has one scale of its scales, and their mean
+        ("format=nf4,double_quantization=true", 4, 4 * LINEAR // 64 + 4 * 7 * (4 + 4)),
     ],
 )
 def test_what_bitsandbytes_packs_is_counted_and_runs_as_it_is(

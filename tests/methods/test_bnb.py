@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("format=int8,double=true", "double=true contradicts format=int8"),
+        ("format=int8,double_quantization=true", "double_quantization=true contradicts format=int8"),
         ("format=int8,block_size=128", "block_size=128 contradicts format=int8"),
         ("format=nf4,block_size=48", "block_size must be one of 32, 64"),
         ("format=int4", "format 'int4'"),

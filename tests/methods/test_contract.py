@@ -31,14 +31,9 @@ RECIPES = {
         "bits=3,group_size=16,symmetric=false,act_order=false",
         "bits=8,group_size=-1,targets=linears+embedding+head",
     ),
-    "quantize:hqq": ("bits=4,group_size=32", "bits=3,group_size=-1,scales=false,targets=linears+embedding+head"),
+    "quantize:hqq": ("bits=4,group_size=32", "bits=3,group_size=-1,fit_scales=false,targets=linears+embedding+head"),
     "quantize:ternary": ("group_size=32", "group_size=-1,targets=linears+embedding+head"),
-    "quantize:bnb": ("format=int8", "format=nf4", "format=fp4,block_size=32,double=true"),
-    "quantize:gptq": (
-        "bits=4,group_size=32",
-        "bits=3,group_size=16,symmetric=false,act_order=false",
-        "bits=8,group_size=-1,targets=linears+embedding+head",
-    ),
+    "quantize:bnb": ("format=int8", "format=nf4", "format=fp4,block_size=32,double_quantization=true"),
     "prune:magnitude": ("sparsity=0.5", "pattern=2:4", "sparsity=0.3,scope=global"),
     "prune:wanda": ("sparsity=0.5", "pattern=2:4"),
     "prune:sparsegpt": ("sparsity=0.5", "pattern=2:4"),
@@ -63,12 +58,9 @@ COMBINED = (
     "quantize:rtn,bits=4,group_size=16 | prune:wanda,sparsity=0.5 | slice:slicegpt,fraction=0.25,head=untied",
     "quantize:bnb,format=nf4 | prune:sparsegpt,sparsity=0.5 | quantize:gptq,bits=3,group_size=16",
     "quantize:bnb,format=nf4 | quantize:hqq,bits=3,group_size=16",
-    "slice:slicegpt,fraction=0.1 | quantize:bnb,format=nf4,double=true",
+    "slice:slicegpt,fraction=0.1 | quantize:bnb,format=nf4,double_quantization=true",
     "quantize:bnb,format=int8 | slice:slicegpt,fraction=0.25",
     "quantize:hqq,bits=4,group_size=32 | prune:layers,count=1 | quantize:bnb,format=int8",
-    "prune:wanda,pattern=2:4 | quantize:gptq,bits=4,group_size=16",
-    "quantize:rtn,bits=4,group_size=16,targets=linears+embedding | prune:sparsegpt,sparsity=0.3",
-    "quantize:rtn,bits=4,group_size=16 | prune:wanda,sparsity=0.5 | slice:slicegpt,fraction=0.25,head=untied",
 )
 EVERY = [f"{method},{settings}" for method, group in RECIPES.items() for settings in group] + list(COMBINED)
 

@@ -22,7 +22,7 @@ def test_zero_points_are_rounded_to_eight_bits_of_which_so_many_are_whole() -> N
 def test_one_round_by_hand() -> None:
     """Six weights lie 0.3 below their points: an error of which E is 0.3 - 0.3**-0.5 / 10, so 0.1826 is left."""
     weight = torch.tensor([[0.0, 0.7, 0.7, 0.7, 1.7, 1.7, 1.7, 3.0]])
-    matrix = quantize(weight, Hqq(bits=2, group_size=8, norm=0.5, iterations=1, scales=False))
+    matrix = quantize(weight, Hqq(bits=2, group_size=8, norm=0.5, iterations=1, fit_scales=False))
     assert matrix.scales.tolist() == [[1.0]]  # round to nearest's
     assert matrix.unpacked_zeros().tolist() == [[9]]  # 6 * 0.1826 / 8 steps, in 64ths
     assert matrix.unpacked_codes().tolist() == [[0, 1, 1, 1, 2, 2, 2, 3]]
@@ -31,7 +31,7 @@ def test_one_round_by_hand() -> None:
 @pytest.mark.parametrize("scales", [False, True])
 @pytest.mark.parametrize("bits", [8, 5, 4, 3, 2])
 def test_equals_a_plain_loop_over_the_papers_equations(bits: int, scales: bool) -> None:
-    weight, settings = _weights(bits), Hqq(bits=bits, group_size=16, norm=0.6, iterations=7, scales=scales)
+    weight, settings = _weights(bits), Hqq(bits=bits, group_size=16, norm=0.6, iterations=7, fit_scales=scales)
     ours, starts = quantize(weight, settings).dequantize(), rtn.round_asymmetric(weight, bits, 16).scales
     off = 0
     for row in range(len(weight)):
@@ -46,7 +46,7 @@ def test_equals_a_plain_loop_over_the_papers_equations(bits: int, scales: bool) 
 def test_never_costs_more_than_round_to_nearest(bits: int) -> None:
     weight = _weights(bits)
     nearest = rtn.quantize(weight, Rtn(bits=bits, group_size=16, symmetric=False)).dequantize()
-    zeros = quantize(weight, Hqq(bits=bits, group_size=16, scales=False)).dequantize()
+    zeros = quantize(weight, Hqq(bits=bits, group_size=16, fit_scales=False)).dequantize()
     both = quantize(weight, Hqq(bits=bits, group_size=16)).dequantize()
 
     def cost(restored: Tensor) -> Tensor:
@@ -83,13 +83,15 @@ def _fitted(W: np.ndarray, scale: float, settings: Hqq) -> np.ndarray:
         tried.append((sum(abs(w - r) ** settings.norm for w, r in zip(W, restored, strict=True)), restored))
         aims = []
         for w, q in zip(W, codes, strict=True):
-            error = w / scale - (q - zero)
+            error = w - (q - zero) * scale
             size = max(0.0, abs(error) - abs(error) ** (settings.norm - 1) / beta) if error else 0.0
-            aims.append(w / scale - (size if error > 0 else -size))
-        zero = min(max(round(sum(q - a for q, a in zip(codes, aims, strict=True)) / len(W) / unit), 0), 255) * unit
-        if settings.scales:
+            aims.append(w - (size if error > 0 else -size))
+        wanted = sum(q - a / scale for q, a in zip(codes, aims, strict=True)) / len(W)
+        zero = min(max(round(wanted / unit), 0), 255) * unit
+        if settings.fit_scales:
             points = [q - zero for q in codes]
-            scale *= sum(a * p for a, p in zip(aims, points, strict=True)) / sum(p * p for p in points)
-            scale = float(np.float16(scale))
+            scale = float(
+                np.float16(sum(a * p for a, p in zip(aims, points, strict=True)) / sum(p * p for p in points))
+            )
         beta *= hqq._GROWTH
     return min(tried, key=lambda one: one[0])[1]
