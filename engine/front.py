@@ -23,10 +23,8 @@ FLATTERED_NOTE = (
     "† The default model is a dequantized 4-bit release in asymmetric groups of 32: this recipe finds that grid again, "
     "or much of it, so its loss is flattered."
 )
-_GRID_BITS, _GRID_GROUP = (
-    4,
-    32,
-)  # a fitted grid of 4 bits finds that of the wider half of 64 weights, one in four of all
+# A fitted grid whose zero points have a fraction finds, at 4 bits, that of the wider half of 64: one in four of all.
+_GRID_BITS, _GRID_GROUP = 4, 32
 
 
 @dataclass(frozen=True)
@@ -210,7 +208,8 @@ def _finds_own_grid(recipe: str) -> bool:
         if step.family == "quantize":
             bits, group = getattr(step, "bits", 0), getattr(step, "group_size", 0)
             whole = bits >= _GRID_BITS and group == _GRID_GROUP and not getattr(step, "symmetric", True)
-            return whole or (step.method == "hqq" and (bits, group) == (_GRID_BITS, 2 * _GRID_GROUP))
+            fitted = getattr(step, "zero_points", "") == "fraction"
+            return whole or (fitted and (bits, group) == (_GRID_BITS, 2 * _GRID_GROUP))
     return False
 
 

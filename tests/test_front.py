@@ -76,9 +76,10 @@ def test_an_axis_must_be_a_metric_with_a_direction(x: str, says: str) -> None:
         ("quantize:rtn,bits=4,group_size=32", False),
         ("quantize:rtn,bits=3,group_size=32,symmetric=false", False),
         ("quantize:hqq,bits=4,group_size=32", True),
-        ("quantize:hqq,bits=4,group_size=64", True),  # a quarter of the groups of 32 are found
-        ("quantize:hqq,bits=3,group_size=64", False),
-        ("quantize:hqq,bits=4,group_size=192", False),
+        ("quantize:hqq,bits=4,group_size=64", False),
+        ("quantize:hqq,bits=4,group_size=64,zero_points=fraction", True),  # a quarter of the groups of 32 are found
+        ("quantize:hqq,bits=3,group_size=64,zero_points=fraction", False),
+        ("quantize:hqq,bits=4,group_size=192,zero_points=fraction", False),
         ("dense", False),
     ],
 )

@@ -6,10 +6,11 @@ E of the error that is left to outliers, in closed form, and the grid that suits
 
     E = shrink(W - Wq)    z = mean of  q - (W - E) / s    s = <W - E, q - z> / <q - z, q - z>    beta = growth * beta
 
-The paper fits the zero points alone, which on normally distributed weights gains next to nothing from 4 bits on. They
-have a fraction and are stored in 8 bits: a whole number gains nothing at all, it moves the codes along with the grid.
-Grids are rounded to what is stored before any weight is, and what is kept is the best of all turns, by group, the start
-among them: under its own objective no group is worse than rounded to nearest on an asymmetric grid.
+The paper keeps the scales and gives zero points a fraction, stored here in 8 bits (`fit_scales=false`,
+`zero_points=fraction`). Then zero, near which most weights lie, is no point of the grid any more; so by default zero
+points are whole numbers, and the scale is what is fitted. Grids are rounded to what is stored before any weight is, and
+what is kept is the best of all turns, by group, the start among them: under its own objective no group is worse than
+rounded to nearest on an asymmetric grid.
 Source: Badri and Shaji 2023, "Half-Quadratic Quantization of Large Machine Learning Models" (Mobius Labs).
 """
 
@@ -24,7 +25,6 @@ from engine.methods.rtn import divisors, round_asymmetric, stored_scales
 from engine.models import LanguageModel
 from engine.spec.quantize import PER_CHANNEL, Hqq
 
-ZERO_BITS = 8  # of a stored zero point, the fraction's included
 _BETA, _GROWTH = 10.0, 1.01  # how strongly E is tied to the error, and how fast that grows
 
 
@@ -54,8 +54,9 @@ def quantize(weight: Tensor, settings: Hqq) -> PackedMatrix:
     groups = weight.view(len(weight), -1, group_size)
     found = fit(groups, divisors(start.scales), start.zeros.float().unsqueeze(-1), settings)
     scales = torch.where(start.scales == 0, 0.0, found.scales.squeeze(-1)).half()
-    zeros = (found.zeros.squeeze(-1) * 2.0 ** (ZERO_BITS - bits)).to(torch.uint8)
-    return PackedMatrix.from_codes(found.codes.to(torch.uint8).view_as(weight), scales, zeros, bits, ZERO_BITS)
+    zeros = (found.zeros.squeeze(-1) * 2.0 ** (settings.zero_bits - bits)).to(torch.uint8)
+    codes = found.codes.to(torch.uint8).view_as(weight)
+    return PackedMatrix.from_codes(codes, scales, zeros, bits, settings.zero_bits)
 
 
 def fit(groups: Tensor, scales: Tensor, zeros: Tensor, settings: Hqq) -> Fit:
@@ -67,7 +68,7 @@ def fit(groups: Tensor, scales: Tensor, zeros: Tensor, settings: Hqq) -> Fit:
     beta = _BETA
     for _ in range(settings.iterations):
         aims = groups - shrink(groups - (now.codes - now.zeros) * now.scales, beta, settings.norm)
-        zeros = as_stored((now.codes - aims / now.scales).mean(-1, keepdim=True), settings.bits)
+        zeros = as_stored((now.codes - aims / now.scales).mean(-1, keepdim=True), settings.bits, settings.zero_bits)
         scales = _fitted(aims, now.codes - zeros, now.scales) if settings.fit_scales else now.scales
         now = _rounded(groups, scales, zeros, settings)
         better = now.cost < best.cost
@@ -85,10 +86,10 @@ def shrink(errors: Tensor, beta: float, norm: float) -> Tensor:
     return errors.sign() * (size - size.pow(norm - 1) / beta).clamp(min=0)  # 0 to a negative power: inf, so 0 stays 0
 
 
-def as_stored(zeros: Tensor, bits: int) -> Tensor:
-    """Zero points rounded to the 8 bits that are stored of them, of which `bits` are whole."""
-    unit = 2.0 ** (bits - ZERO_BITS)
-    return (zeros / unit).round().clamp(0, 2**ZERO_BITS - 1) * unit
+def as_stored(zeros: Tensor, bits: int, zero_bits: int) -> Tensor:
+    """Zero points rounded to the `zero_bits` that are stored of them, of which `bits` are whole."""
+    unit = 2.0 ** (bits - zero_bits)
+    return (zeros / unit).round().clamp(0, 2**zero_bits - 1) * unit
 
 
 def _fitted(aims: Tensor, points: Tensor, before: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ class Hqq(Settings):
     paper: ClassVar[str] = "Badri and Shaji 2023, Half-Quadratic Quantization of Large Machine Learning Models"
     real: ClassVar[str] = "bytes at every width; 8 and 4 bits run packed, other widths run simulated"
     families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
-    symmetric: ClassVar[bool] = False  # the grid has zero points, stored in 8 bits
+    symmetric: ClassVar[bool] = False  # the grid has zero points
 
     bits: int = _bits()
     group_size: int = _group_size()
@@ -141,14 +141,30 @@ class Hqq(Settings):
         kind=float,
         range=Range(0.1, 1.0),
     )
+    zero_points: str = setting(
+        "whole",
+        "whole keeps zero on the grid, in as many bits as a weight; fraction fits closer in 8 bits, as the paper does.",
+        kind=str,
+        range=Range(choices=("whole", "fraction")),
+    )
     iterations: int = setting(20, "Rounds of fitting.", kind=int, range=Range(1, 100))
     fit_scales: bool = setting(
         True, "Fit the scales too; false keeps those of round to nearest, as the paper does.", kind=bool
     )
     targets: tuple[str, ...] = _targets()
 
+    def check_together(self) -> None:
+        if self.zero_points == "whole" and not self.fit_scales:
+            raise InputError("fit_scales=false contradicts zero_points=whole: nothing is left to fit; use fraction")
+
+    @property
+    def zero_bits(self) -> int:
+        """Of a stored zero point."""
+        return 8 if self.zero_points == "fraction" else self.bits
+
     def describe(self) -> str:
-        fitted = "" if self.fit_scales else ", zero points only"
+        fitted = "" if self.zero_points == "whole" else ", zero points with a fraction"
+        fitted += "" if self.fit_scales else ", scales kept"
         return f"{self.bits}-bit, half-quadratic, {_grain(self.group_size)}{fitted}{_where(self.targets)}"
 
 

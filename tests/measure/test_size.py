@@ -55,7 +55,7 @@ def test_zero_points_count_at_their_bits(tiny_llama: LanguageModel, tmp_path: Pa
 
 
 def test_zero_points_with_a_fraction_count_a_byte(tiny_llama: LanguageModel, tmp_path: Path) -> None:
-    metrics = _measured(tiny_llama, tmp_path, "quantize:hqq,bits=4,group_size=32").metrics
+    metrics = _measured(tiny_llama, tmp_path, "quantize:hqq,bits=4,group_size=32,zero_points=fraction").metrics
     assert metrics["scales_zeros_bytes"] == 4 * LINEAR // 32 * (2 + 1)
 
 

@@ -31,7 +31,10 @@ RECIPES = {
         "bits=3,group_size=16,symmetric=false,act_order=false",
         "bits=8,group_size=-1,targets=linears+embedding+head",
     ),
-    "quantize:hqq": ("bits=4,group_size=32", "bits=3,group_size=-1,fit_scales=false,targets=linears+embedding+head"),
+    "quantize:hqq": (
+        "bits=4,group_size=32",
+        "bits=3,group_size=-1,zero_points=fraction,targets=linears+embedding+head",
+    ),
     "quantize:ternary": ("group_size=32", "group_size=-1,targets=linears+embedding+head"),
     "quantize:bnb": ("format=int8", "format=nf4", "format=fp4,block_size=32,double_quantization=true"),
     "prune:magnitude": ("sparsity=0.5", "pattern=2:4", "sparsity=0.3,scope=global"),

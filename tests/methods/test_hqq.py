@@ -3,9 +3,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.errors import InputError
 from engine.methods import hqq, rtn
 from engine.methods.hqq import as_stored, quantize, shrink
 from engine.spec.quantize import Hqq, Rtn
+
+PAPERS = {"zero_points": "fraction", "fit_scales": False}
 
 
 def test_shrink_by_hand() -> None:
@@ -13,25 +16,26 @@ def test_shrink_by_hand() -> None:
     assert shrink(errors, beta=4.0, norm=0.5).tolist() == [0.0, 0.0, -0.0, 0.75]
 
 
-def test_zero_points_are_rounded_to_eight_bits_of_which_so_many_are_whole() -> None:
+def test_zero_points_are_rounded_to_what_is_stored() -> None:
     zeros = torch.tensor([-1.0, 1.03, 2.6, 99.0])
-    assert as_stored(zeros, 4).tolist() == [0.0, 1.0, 2.625, 15.9375]  # sixteenths
-    assert as_stored(zeros, 8).tolist() == [0.0, 1.0, 3.0, 99.0]
+    assert as_stored(zeros, 4, 8).tolist() == [0.0, 1.0, 2.625, 15.9375]  # sixteenths
+    assert as_stored(zeros, 4, 4).tolist() == [0.0, 1.0, 3.0, 15.0]
+    assert as_stored(zeros, 8, 8).tolist() == [0.0, 1.0, 3.0, 99.0]
 
 
 def test_one_round_by_hand() -> None:
     """Six weights lie 0.3 below their points: an error of which E is 0.3 - 0.3**-0.5 / 10, so 0.1826 is left."""
     weight = torch.tensor([[0.0, 0.7, 0.7, 0.7, 1.7, 1.7, 1.7, 3.0]])
-    matrix = quantize(weight, Hqq(bits=2, group_size=8, norm=0.5, iterations=1, fit_scales=False))
+    matrix = quantize(weight, Hqq(bits=2, group_size=8, norm=0.5, iterations=1, **PAPERS))
     assert matrix.scales.tolist() == [[1.0]]  # round to nearest's
     assert matrix.unpacked_zeros().tolist() == [[9]]  # 6 * 0.1826 / 8 steps, in 64ths
     assert matrix.unpacked_codes().tolist() == [[0, 1, 1, 1, 2, 2, 2, 3]]
 
 
-@pytest.mark.parametrize("scales", [False, True])
+@pytest.mark.parametrize("how", [PAPERS, {"zero_points": "fraction"}, {}])
 @pytest.mark.parametrize("bits", [8, 5, 4, 3, 2])
-def test_equals_a_plain_loop_over_the_papers_equations(bits: int, scales: bool) -> None:
-    weight, settings = _weights(bits), Hqq(bits=bits, group_size=16, norm=0.6, iterations=7, fit_scales=scales)
+def test_equals_a_plain_loop_over_the_equations(bits: int, how: dict) -> None:
+    weight, settings = _weights(bits), Hqq(bits=bits, group_size=16, norm=0.6, iterations=7, **how)
     ours, starts = quantize(weight, settings).dequantize(), rtn.round_asymmetric(weight, bits, 16).scales
     off = 0
     for row in range(len(weight)):
@@ -46,16 +50,22 @@ def test_equals_a_plain_loop_over_the_papers_equations(bits: int, scales: bool) 
 def test_never_costs_more_than_round_to_nearest(bits: int) -> None:
     weight = _weights(bits)
     nearest = rtn.quantize(weight, Rtn(bits=bits, group_size=16, symmetric=False)).dequantize()
-    zeros = quantize(weight, Hqq(bits=bits, group_size=16, fit_scales=False)).dequantize()
-    both = quantize(weight, Hqq(bits=bits, group_size=16)).dequantize()
+    papers = quantize(weight, Hqq(bits=bits, group_size=16, **PAPERS)).dequantize()
+    whole = quantize(weight, Hqq(bits=bits, group_size=16)).dequantize()
 
     def cost(restored: Tensor) -> Tensor:
         return (weight - restored).abs().pow(0.7).view(len(weight), -1, 16).sum(-1)
 
-    assert (cost(zeros) <= cost(nearest) * (1 + 1e-5)).all()
-    assert (cost(both) <= cost(nearest) * (1 + 1e-5)).all()
+    assert (cost(papers) <= cost(nearest) * (1 + 1e-5)).all()
+    assert (cost(whole) <= cost(nearest) * (1 + 1e-5)).all()
     if bits <= 4:  # finer grids leave a group's zero point nothing to gain
-        assert cost(both).mean() < 0.99 * cost(zeros).mean() < 0.97 * cost(nearest).mean()
+        assert cost(papers).mean() < 0.97 * cost(nearest).mean()
+        assert cost(whole).mean() < 0.97 * cost(nearest).mean()
+
+
+def test_nothing_left_to_fit_is_refused() -> None:
+    with pytest.raises(InputError, match="fit_scales=false contradicts zero_points=whole"):
+        Hqq(fit_scales=False)
 
 
 def test_groups_of_zeros_and_of_tiny_weights_are_safe() -> None:
@@ -74,7 +84,7 @@ def _weights(seed: int) -> Tensor:
 
 def _fitted(W: np.ndarray, scale: float, settings: Hqq) -> np.ndarray:
     """One group's weights on their grid, fitted in fp64 by the equations, weight by weight."""
-    top, unit = 2**settings.bits - 1, 2.0 ** (settings.bits - 8)
+    top, unit = 2**settings.bits - 1, 2.0 ** (settings.bits - settings.zero_bits)
     zero = min(max(round(-min(W.min(), 0) / scale), 0), top)
     beta, tried = 10.0, []
     for _ in range(settings.iterations + 1):
@@ -87,7 +97,7 @@ def _fitted(W: np.ndarray, scale: float, settings: Hqq) -> np.ndarray:
             size = max(0.0, abs(error) - abs(error) ** (settings.norm - 1) / beta) if error else 0.0
             aims.append(w - (size if error > 0 else -size))
         wanted = sum(q - a / scale for q, a in zip(codes, aims, strict=True)) / len(W)
-        zero = min(max(round(wanted / unit), 0), 255) * unit
+        zero = min(max(round(wanted / unit), 0), 2**settings.zero_bits - 1) * unit
         if settings.fit_scales:
             points = [q - zero for q in codes]
             scale = float(
