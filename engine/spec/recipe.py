@@ -16,7 +16,8 @@ from engine.spec.slicing import SliceGpt
 
 _QUANTIZERS: tuple[type[Settings], ...] = (Rtn, Gptq, Hqq, Ternary, Bnb)
 _PRUNERS: tuple[type[Settings], ...] = (Magnitude, Wanda, SparseGpt, Neurons, Heads, Layers)
-METHODS = {f"{m.family}:{m.method}": m for m in (*_QUANTIZERS, *_PRUNERS, SliceGpt)}
+_METHODS: tuple[type[Settings], ...] = (*_QUANTIZERS, *_PRUNERS, SliceGpt)
+METHODS = {f"{m.family}:{m.method}": m for m in _METHODS}
 FAMILIES = tuple(dict.fromkeys(m.family for m in METHODS.values()))
 DENSE = "dense"
 LONGEST = 2000

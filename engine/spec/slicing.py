@@ -25,7 +25,6 @@ class SliceGpt(Settings):
     families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
     unpacks: ClassVar[tuple[str, ...]] = TARGETS
     starter: ClassVar[bool] = True
-    unpacks: ClassVar[tuple[str, ...]] = TARGETS
 
     fraction: float = setting(
         0.2,
