@@ -44,7 +44,7 @@ def decide(row: Row, front: Front) -> Decision:
     return Decision(
         f"{row.label}{words.marks(row)}",
         _sentences(words.size(row, dense), words.speed(row), _memory(row, dense)),
-        _sentences(words.quality(row, dense), _perplexity(row, dense)),
+        _sentences(words.quality(row, dense), words.perplexity(row, dense)),
         _sentences(_changed(row, dense), _beyond(row, front), FLATTERED_NOTE if flattered(row) else ""),
     )
 
@@ -69,14 +69,6 @@ def _memory(row: Row, dense: Row | None) -> str:
         return ""
     was = f", the original {gigabytes(before)}" if before else ""
     return f"Runs in {gigabytes(now)} of memory{was}."
-
-
-def _perplexity(row: Row, dense: Row | None) -> str:
-    now, before = row.value("perplexity"), dense.value("perplexity") if dense else None
-    if now is None:
-        return ""
-    was = f", was {words.format_value('perplexity', before)}" if before else ""
-    return f"Perplexity {words.format_value('perplexity', now)}{was}."
 
 
 def _changed(row: Row, dense: Row | None) -> str:

@@ -131,6 +131,15 @@ def same_next_word(row: Row) -> str:
     return "" if share is None else f"The next word stays the original's {100 * share:.0f}% of the time."
 
 
+def perplexity(row: Row, dense: Row | None) -> str:
+    """ "Perplexity 27.9, was 21.6." """
+    now, before = row.value("perplexity"), dense.value("perplexity") if dense else None
+    if now is None:
+        return ""
+    was = f", was {format_value('perplexity', before)}" if before else ""
+    return f"Perplexity {format_value('perplexity', now)}{was}."
+
+
 def guessing(dense: Row | None) -> str:
     """Why accuracy is not what a front shows, where the original itself only guesses; else empty."""
     if dense is None or not guesses(dense):

@@ -15,7 +15,6 @@ from pages.shared.result_words import group_name, quality_figure, questions, siz
 from pages.shared.stored import Group
 
 PAGE = "start"
-FRONT = 4  # results that make one
 NAMES = {DEFAULT_MODEL: "SmolLM2-135M"}
 
 FIRST_LOOK = (
@@ -31,15 +30,8 @@ def main() -> None:
     if not found:
         draw_empty()
         return
-    draw_answer(found, first_of(found))
+    draw_answer(found, stored.first_of(found))
     draw_doors()
-
-
-def first_of(found: Mapping[str, Group]) -> str:
-    """The results to begin with: the user's own once they make a front, before that the recorded ones."""
-    own = (group for group in found.values() if group.origin == "mine" and group.comparison.trials >= FRONT)
-    recorded = (group for group in found.values() if group.origin == "recorded")
-    return next((group.key for group in (*own, *recorded)), next(iter(found)))
 
 
 def draw_empty() -> None:

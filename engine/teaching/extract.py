@@ -18,7 +18,7 @@ from engine.importance import input_norms
 from engine.methods import Report
 from engine.methods.slicegpt import pooled_covariance
 from engine.models import LanguageModel
-from engine.teaching import next_words, pack, shown_weights, stream
+from engine.teaching import next_words, pack, shown_weights, stream, students
 from engine.teaching.pack import Pack, Shape
 
 WINDOWS, HELDOUT_WINDOWS, TOKENS, SEED = 8, 4, 256, 0
@@ -60,6 +60,7 @@ def extract(model: LanguageModel, windows: Tensor, heldout: Tensor, report: Repo
         scores=stream.scores(model, norms, windows, report),
         next_words=next_words.next_words(model),
         cuts=next_words.cuts(lambda: models.load(source), covariance, heldout, report),
+        lesson=students.lesson(lambda: models.load(source), windows, report),
     )
 
 

@@ -59,7 +59,7 @@ def _coordinates(covariance: Tensor) -> Tensor:
 
 
 def _next_words(model: LanguageModel, prompt: str) -> NextWords:
-    logits = _logits(model, prompt)
+    logits = logits_after(model, prompt)
     top = logits.topk(min(TOP, len(logits)))
     words = tuple(model.tokenizer.decode([token]) for token in top.indices.tolist())
     return NextWords(
@@ -68,13 +68,13 @@ def _next_words(model: LanguageModel, prompt: str) -> NextWords:
 
 
 def _likeliest(model: LanguageModel, prompt: str) -> tuple[tuple[str, float], ...]:
-    top = _logits(model, prompt).softmax(0).topk(SHOWN)
+    top = logits_after(model, prompt).softmax(0).topk(SHOWN)
     words = (model.tokenizer.decode([token]) for token in top.indices.tolist())
     return tuple((word, float(f"{share:.3g}")) for word, share in zip(words, top.values.tolist(), strict=True))
 
 
 @torch.inference_mode()
-def _logits(model: LanguageModel, prompt: str) -> Tensor:
+def logits_after(model: LanguageModel, prompt: str) -> Tensor:
     """Logits of the token after a prompt, fp32 [vocabulary]."""
     tokens = model.tokenizer(prompt, return_tensors="pt")["input_ids"].to(model.device)
     logits: Tensor = model.network(input_ids=tokens, use_cache=False).logits[0, -1].float()

@@ -114,6 +114,32 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Sentence:
+    """A sentence that breaks off, and words it may go on with: the likeliest of all speakers, the model's own first."""
+
+    prompt: str
+    tokens: tuple[str, ...]
+    label: int  # place of the word that the text goes on with
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """What a model, or a compressed version of it, says after every sentence of a lesson."""
+
+    recipe: str
+    logits: tuple[str, ...]  # for each sentence: float32 [tokens]
+    log_totals: tuple[float, ...]  # for each sentence: log of the sum of exp(logit) over the whole vocabulary
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a distillation would learn from; the model itself speaks first, its students after it."""
+
+    sentences: tuple[Sentence, ...]
+    speakers: tuple[Speaker, ...]
+
+
+@dataclass(frozen=True)
 class Scores:
     """How much each head and each block does; what is pruned first has the least."""
 
@@ -139,6 +165,7 @@ class Pack:
     scores: Scores
     next_words: tuple[NextWords, ...]
     cuts: tuple[Cut, ...]
+    lesson: Lesson
 
 
 def numbers(values: Iterable[float]) -> str:
@@ -192,6 +219,10 @@ def _pack(content: dict[str, Any]) -> Pack:
         scores=Scores(**_frozen(content["scores"])),
         next_words=tuple(NextWords(**_frozen(one)) for one in content["next_words"]),
         cuts=tuple(Cut(**_frozen(one)) for one in content["cuts"]),
+        lesson=Lesson(
+            tuple(Sentence(**_frozen(one)) for one in content["lesson"]["sentences"]),
+            tuple(Speaker(**_frozen(one)) for one in content["lesson"]["speakers"]),
+        ),
     )
 
 

@@ -32,6 +32,8 @@ def sections() -> dict[str, list[Page]]:
             st.Page("pages/quantize.py", title="Quantize", url_path="quantize"),
             st.Page("pages/prune.py", title="Prune", url_path="prune"),
             st.Page("pages/slice.py", title="Slice", url_path="slice"),
+            st.Page("pages/distil.py", title="Distil", url_path="distil"),
+            st.Page("pages/ten_times.py", title="Ten times smaller", url_path="ten_times"),
         ],
         "Measure": [
             st.Page("pages/new_sweep.py", title="New sweep", url_path="new_sweep"),

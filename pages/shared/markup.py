@@ -109,6 +109,13 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]],
     st.html(f'<div class="kp-scroll"><table class="kp-table">{inner}</table></div>')
 
 
+def verdicts(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:
+    """A table of sentences that stands line by line where the page is narrow; a cell may be (text, its source)."""
+    top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+    body = "".join(f"<tr>{''.join(map(_sentence, heads, row))}</tr>" for row in rows)
+    st.html(f'<table class="kp-table kp-verdicts"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>')
+
+
 def definition(name: str) -> str:
     """What a metric is, for a hover."""
     found = metric(name)
@@ -118,6 +125,12 @@ def definition(name: str) -> str:
 def plain(words: str) -> str:
     """Text for a Streamlit label or caption, its Markdown signs made harmless."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|~$<>:&" else c for c in words)
+
+
+def _sentence(head: str, cell: str | tuple[str, str]) -> str:
+    words, source = cell if isinstance(cell, tuple) else (cell, "")
+    small = f"<small>{escape(source)}</small>" if source else ""
+    return f'<td data-head="{escape(head)}">{escape(words)}{small}</td>'
 
 
 def _cell(cell: str | tuple[str, str], kind: str) -> str:

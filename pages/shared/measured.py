@@ -17,6 +17,7 @@ from pages.shared.stored import Group
 
 ARROW = ":material/arrow_forward:"
 Distance = Callable[[Settings], tuple[float, ...] | None]  # of one step from what is shown; None for another kind
+Figures = Callable[[Row, Row | None], list[Figure]]
 
 
 @dataclass(frozen=True)
@@ -56,25 +57,32 @@ def nearest(model: str, wanted: Recipe | None, distance: Distance) -> Found | No
     return Found(row, group, wanted is not None and parse(row.recipe) == wanted)
 
 
-def draw(model: str, wanted: Recipe | None, found: Found | None) -> None:
-    """The result in a sentence and three numbers, labelled as measured, and "Try it" where the engine can."""
+def draw(model: str, wanted: Recipe | None, found: Found | None, figures: Figures | None = None) -> None:
+    """The result in a sentence and three numbers, labelled as measured, and "Try it" where the engine can.
+
+    figures: the numbers, from the result and its original; size, quality and speed unless given.
+    """
     with st.container(border=True):
         if found is None:
             markup.head("Measured")
             markup.soft("No result of this kind has been measured yet.")
         else:
-            _draw_result(found)
+            _draw_result(found, figures or _usual)
         _draw_links(model, wanted, found)
 
 
-def _draw_result(found: Found) -> None:
+def _draw_result(found: Found, figures: Figures) -> None:
     row, dense = found.row, stored.dense_of(found.group.rows)
     markup.head(f"Measured: {row.label}{words.marks(row)}")
     setting = "This setting" if found.exact else "The nearest setting that was measured"
     markup.chips([(setting, row.recipe), (found.group.chip, "")])
     sentences = [words.answer(row, dense), words.why_not_smaller(row, dense), FLATTERED_NOTE if flattered(row) else ""]
     markup.text(" ".join(sentence for sentence in sentences if sentence))
-    markup.figures([size_figure(row, dense), quality_figure(row, dense), _speed_figure(row)])
+    markup.figures(figures(row, dense))
+
+
+def _usual(row: Row, dense: Row | None) -> list[Figure]:
+    return [size_figure(row, dense), quality_figure(row, dense), _speed_figure(row)]
 
 
 def _speed_figure(row: Row) -> Figure:

@@ -1,6 +1,6 @@
 """The results that pages draw, each read once: the user's own, those of saved sweeps, and the recorded ones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,6 +18,7 @@ from engine.texts import Text
 from pages.shared import markup
 
 TIMED = 200  # finished trials that times are estimated from
+FRONT = 4  # results that make one
 Origin = Literal["recorded", "mine", "saved"]
 
 
@@ -105,6 +106,13 @@ def groups() -> tuple[Group, ...]:
 def compared_groups() -> dict[str, Group]:
     """The groups whose original was measured too, by key."""
     return {group.key: group for group in groups() if dense_of(group.rows)}
+
+
+def first_of(found: Mapping[str, Group]) -> str:
+    """The results to begin with: the user's own once they make a front, before that the recorded ones."""
+    own = (group for group in found.values() if group.origin == "mine" and group.comparison.trials >= FRONT)
+    recorded = (group for group in found.values() if group.origin == "recorded")
+    return next((group.key for group in (*own, *recorded)), next(iter(found)))
 
 
 def find(trial_id: str, origin: Origin | None = None) -> Row | None:

@@ -81,7 +81,7 @@ class Value:
             number = float(text)
         except ValueError:
             return float(self.default)  # type: ignore[arg-type]
-        return min(max(number, self.low), self.high) if number == number else float(self.default)  # type: ignore[arg-type]
+        return float(min(max(number, self.low), self.high)) if number == number else float(self.default)  # type: ignore[arg-type]
 
 
 def restore(page: str, values: Mapping[str, Value]) -> dict[str, State]:

@@ -18,7 +18,7 @@ APP = Path(__file__).parents[2] / "app.py"
 
 
 PAGES = (
-    *("start", "trade_offs", "quantize", "prune", "slice"),
+    *("start", "trade_offs", "quantize", "prune", "slice", "distil", "ten_times"),
     *("new_sweep", "runs", "explore", "compare", "present", "result"),
 )
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from playwright.sync_api import Page, expect
@@ -114,6 +115,45 @@ def test_a_slices_bytes_are_those_that_were_measured(page: Page) -> None:
     assert dense == [269_030_016, 269_030_016]
     assert sliced[0] == 213_397_968  # slice:slicegpt,fraction=0.2 in the recorded results
     assert sliced[1] == sliced[0] + 2 * (49_152 * 456 + 59 * 456**2)
+
+
+@pytest.mark.parametrize("direction", ["teacher", "student"])
+@pytest.mark.parametrize(("temperature", "mix"), [(1.0, 0.0), (1.0, 1.0), (0.5, 0.5), (2.5, 0.3), (4.0, 1.0)])
+def test_divergences_losses_and_pushes_are_those_of_numpy_and_of_autograd(
+    page: Page, temperature: float, mix: float, direction: str
+) -> None:
+    made = packs.shipped(DEFAULT_MODEL)
+    assert made is not None
+    label, (teacher, *students) = made.lesson.sentences[0].label, made.lesson.speakers
+    setting = {"temperature": temperature, "mix": mix, "direction": direction}
+    for one in students:
+        given = [np.array(floats(speaker.logits[0])) for speaker in (teacher, one)]
+        found = run(
+            page, "distil/numbers.js", "lesson(teacher, student, label, setting)",
+            teacher=given[0].tolist(), student=given[1].tolist(), label=label, setting=setting,
+        )  # fmt: skip
+        p, q, sharp = (
+            np.exp(z - z.max()) / np.exp(z - z.max()).sum()
+            for z in (given[0] / temperature, given[1] / temperature, given[1])
+        )
+        assert found["q"] == pytest.approx(q.tolist())
+        assert found["forward"] == pytest.approx(float(np.sum(p * np.log(p / q))))
+        assert found["reverse"] == pytest.approx(float(np.sum(q * np.log(q / p))))
+        assert found["hard"] == pytest.approx(-float(np.log(sharp[label])))
+        student = torch.tensor(given[1], requires_grad=True)
+        told, says = torch.tensor(p), (student / temperature).softmax(0)
+        apart = (told * (told / says).log()).sum() if direction == "teacher" else (says * (says / told).log()).sum()
+        loss = (1 - mix) * -student.log_softmax(0)[label] + mix * temperature**2 * apart
+        loss.backward()
+        assert student.grad is not None
+        assert found["loss"] == pytest.approx(float(loss.detach()))
+        assert found["push"] == pytest.approx((-student.grad).tolist(), abs=1e-9)
+
+
+def test_the_words_that_are_shown_hold_the_label_and_both_sides_favourites(page: Page) -> None:
+    words = "shownWords([5, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 9], 3, 2, 1)"
+    assert run(page, "distil/numbers.js", words) == [0, 1, 3, 5]
+    assert run(page, "distil/numbers.js", "covered([0, 0], Math.log(4))") == pytest.approx(0.5)
 
 
 def test_a_picture_moves_while_dragging_and_settles_on_release(

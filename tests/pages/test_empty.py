@@ -11,6 +11,7 @@ from tests.pages.conftest import said
         ("start", "Nothing has been measured", "first_look", "Set up a first look"),
         ("explore", "no results yet", "new_sweep", "New sweep"),
         ("trade_offs", "There are none yet", "new_sweep", "Set up a first look"),
+        ("ten_times", "Nothing has been measured yet", "new_sweep", "Set up the first steps"),
         ("present", "Nothing to present yet", "new_sweep", "New sweep"),
     ],
 )

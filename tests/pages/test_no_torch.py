@@ -16,7 +16,7 @@ from engine.store import Store
 from tests.pages import filling
 
 filling.fill(Store(sys.argv[1]), filling.make_trials())
-pages = "start trade_offs quantize prune slice new_sweep runs explore compare present result"
+pages = "start trade_offs quantize prune slice distil ten_times new_sweep runs explore compare present result"
 for page in pages.split():
     app = AppTest.from_file(sys.argv[2], default_timeout=60).run()
     if page != "start":

@@ -1,7 +1,8 @@
-"""Quantize, Prune and Slice in their states: the shipped pack, settings from the address, a model without a pack."""
+"""Quantize, Prune, Slice and Distil in their states: the shipped pack, settings from the address, no pack yet."""
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from engine.teaching import packs
 from tests.pages import filling
 from tests.pages.conftest import Open, said
 
-PAGES = ("quantize", "prune", "slice")
+PAGES = ("quantize", "prune", "slice", "distil")
 
 
 def links(app: AppTest) -> dict[str, str]:
@@ -108,6 +109,44 @@ def test_the_cut_names_the_next_words(open_page: Open, store) -> None:
     assert "Measured: 20% of the width sliced" in said(app)
     assert "25% after the turn" in said(app)
     assert "glass" in said(app)
+
+
+def test_a_student_is_chosen_and_its_measured_distance_stands_beneath(open_page: Open, store) -> None:
+    filling.fill(store, filling.make_trials())
+    app = open_page("distil", student="quantize:rtn,bits=3,group_size=64", temperature="2", direction="student")
+    sent = drawn(app)
+    assert sent["setting"]["temperature"] == 2
+    assert sent["setting"]["direction"] == "student"
+    assert sent["speakers"][0]["key"] == "dense"
+    assert "Measured: 3-bit" in said(app)
+    assert "This setting" in said(app)
+    assert "KL to the original" in said(app)
+    assert "recipe=quantize" in links(app)["Try it: 3-bit, round to nearest, groups of 64"]
+
+
+def test_a_student_that_was_not_measured_has_the_nearest_result(open_page: Open, store) -> None:
+    filling.fill(store, filling.make_trials(["dense", "prune:layers,count=3", "prune:layers,count=5"]))
+    app = open_page("distil", student="prune:layers,count=6")
+    assert "The nearest setting that was measured" in said(app)
+    assert "Measured: 5 layers removed" in said(app)
+
+
+def test_distillation_is_said_to_be_missing_and_nonsense_in_the_address_is_left_out(open_page: Open) -> None:
+    app = open_page("distil", student="a teacher", sentence="99", mix="7")
+    assert "Distillation itself is not offered yet" in said(app)
+    setting = drawn(app)["setting"]
+    assert (setting["student"], setting["sentence"], setting["mix"]) == ("quantize:rtn,bits=4,group_size=64", "0", 1)
+    assert not app.button
+
+
+def test_a_model_whose_students_could_not_be_made_is_a_sentence(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = packs.shipped(DEFAULT_MODEL)
+    assert made is not None
+    alone = replace(made, lesson=replace(made.lesson, speakers=made.lesson.speakers[:1]))
+    monkeypatch.setattr("engine.teaching.packs.shipped", lambda name: alone)
+    assert "nothing to draw" in said(open_page("distil"))
 
 
 @pytest.fixture

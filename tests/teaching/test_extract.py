@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine import methods, models
 from engine.importance import unit_scores
 from engine.models import LanguageModel
-from engine.teaching import shown_weights, stream
+from engine.spec import parse
+from engine.teaching import next_words, shown_weights, stream, students
 from engine.teaching.extract import extract
 from engine.teaching.pack import Pack, floats
 
@@ -135,3 +137,39 @@ def test_a_turn_changes_no_next_word_and_a_cut_does(made: Pack) -> None:
     assert whole.perplexity == pytest.approx(turned.perplexity, rel=2e-3)
     assert [word for word, _ in whole.words[0]] == list(made.next_words[0].tokens[:5])
     assert cuts[0.25, True].perplexity != pytest.approx(whole.perplexity, rel=2e-3)
+
+
+def test_the_lesson_is_what_each_speaker_says(made: Pack, tiny_llama: LanguageModel) -> None:
+    lesson = made.lesson
+    assert [speaker.recipe.split(",")[0] for speaker in lesson.speakers] == [
+        "dense", "quantize:rtn", "quantize:rtn", "slice:slicegpt", "prune:layers"
+    ]  # fmt: skip
+    for place, sentence in enumerate(lesson.sentences):
+        logits = next_words.logits_after(tiny_llama, sentence.prompt)
+        teacher = lesson.speakers[0]
+        said = floats(teacher.logits[place])
+        assert said == sorted(said, reverse=True)
+        assert set(logits.topk(students.TOP).values.tolist()) <= set(said)
+        assert len(sentence.tokens) == len(said) > sentence.label
+        assert teacher.log_totals[place] == pytest.approx(float(logits.logsumexp(0)), abs=1e-4)
+        whole = sentence.prompt + students.WORDS[place]
+        tokens = tiny_llama.tokenizer(whole)["input_ids"]
+        label = tokens[len(tiny_llama.tokenizer(sentence.prompt)["input_ids"])]
+        assert said[sentence.label] == float(logits[label])
+
+
+def test_a_student_is_the_model_after_its_recipe(made: Pack, tiny_llama: LanguageModel, windows: Tensor) -> None:
+    for student in made.lesson.speakers[1:]:
+        model = models.load(tiny_llama.source)
+        methods.compress(model, parse(student.recipe), windows, quiet)
+        logits = next_words.logits_after(model, made.lesson.sentences[0].prompt)
+        said = floats(student.logits[0])
+        assert set(logits.topk(students.TOP).values.tolist()) <= set(said)
+        assert said != floats(made.lesson.speakers[0].logits[0])
+
+
+def test_students_that_do_not_fit_are_left_out(tiny_llama: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [parse("quantize:rtn,bits=4,group_size=24"), parse("quantize:rtn,bits=4")]
+    monkeypatch.setattr(students, "recipes", lambda anatomy: wanted)
+    made = students.lesson(lambda: models.load(tiny_llama.source), torch.zeros(1, 8, dtype=torch.long), quiet)
+    assert [speaker.recipe for speaker in made.speakers] == ["dense", wanted[1].text]

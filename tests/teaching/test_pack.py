@@ -35,6 +35,12 @@ def test_the_shipped_pack_is_small_and_holds_what_the_pages_draw(shipped: Pack) 
         assert len(floats(tile.neurons_magnitude)) == len(floats(tile.neurons_activated)) == tile.rows
     assert len(shipped.scores.layers) == len(shipped.scores.heads_magnitude) == shipped.shape.layers
     assert shipped.next_words[0].prompt == "She poured the milk into the"
+    assert [sentence.tokens[sentence.label] for sentence in shipped.lesson.sentences] == [
+        " glass", " Paris", " going", " little"
+    ]  # fmt: skip
+    for speaker in shipped.lesson.speakers:
+        for sentence, logits in zip(shipped.lesson.sentences, speaker.logits, strict=True):
+            assert len(floats(logits)) == len(sentence.tokens)
 
 
 def test_its_outlier_is_one(shipped: Pack) -> None:
@@ -63,7 +69,8 @@ def test_none_and_one_of_an_older_version_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["not json", "[]", '{"version": 2}', '{"version": 2, "model": "m", "shape": {"a": 1}}']
+    "text",
+    ["not json", "[]", f'{{"version": {pack.VERSION}}}', f'{{"version": {pack.VERSION}, "model": "m", "shape": {{}}}}'],
 )
 def test_a_broken_one_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "broken.json").write_text(text)

@@ -9,7 +9,7 @@ from engine.errors import InputError
 from engine.row import Progress
 from engine.sources import Source
 from engine.spec import DEFAULT_MODEL
-from engine.teaching import packs
+from engine.teaching import pack, packs
 
 SHIPPED = packs.FOLDER / f"{DEFAULT_MODEL}.json"
 WORKS = f"""
@@ -49,6 +49,16 @@ def test_it_is_prepared_once_and_then_found(source: Source) -> None:
     assert told == [Progress("load the model", 0, 2), Progress("load the model", 1, 2)]
     assert packs.find(source) == made
     assert packs.prepare(source, told.append, running(FAILS)) == made
+
+
+def test_one_of_an_older_version_is_made_anew(source: Source) -> None:
+    path = packs.place(source)
+    path.parent.mkdir(parents=True)
+    path.write_text(SHIPPED.read_text().replace(f'"version":{pack.VERSION}', f'"version":{pack.VERSION - 1}', 1))
+    assert packs.find(source) is None
+    made = packs.prepare(source, lambda progress: None, running(WORKS))
+    assert made.lesson.speakers
+    assert packs.find(source) == made
 
 
 @pytest.mark.parametrize(("code", "words"), [(FAILS, "the family is not known"), (LIES, "no pictures of 'a/model'")])

@@ -1,0 +1,79 @@
+"""Ten times smaller in its states: one result, a sweep, a failed step, a goal, recorded results, the address."""
+
+from dataclasses import replace
+from urllib.parse import parse_qs
+
+from engine.recorded import recorded
+from tests.pages import filling
+from tests.pages.conftest import said
+from tests.pages.test_understand import links
+
+PAGE = "ten_times"
+
+
+def test_the_original_alone_is_the_first_step_and_every_size_lies_below_it(open_page, store):
+    filling.fill(store, filling.make_trials(["dense"]))
+    app = open_page(PAGE)
+    assert len(app.get("plotly_chart")) == 1
+    assert app.select_slider(key="ten_times:step").options[-1] == "Not reached: 10x"
+    assert "No result of this kind has been measured yet" in said(app)
+    assert "recipe=prune" in links(app)["Measure what is missing"]
+
+
+def test_a_sweep_is_a_ladder_and_the_last_whole_step_is_open(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page(PAGE)
+    words = said(app)
+    assert "Most next words stay" in words
+    assert "The steps in numbers" in words
+    assert "5 · " in words
+    assert "3-bit, simulated" in words
+    assert "does not hold" in words
+    assert "All details" in links(app)
+    assert "asymmetric" not in words.split("The steps in numbers")[0]
+
+
+def test_a_goal_says_what_it_would_take_and_can_be_tried(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page(PAGE, step="10x")
+    words = said(app)
+    assert "10 times smaller: not reached yet" in words
+    assert "26.9 MB, 1.6 bits for every weight" in words
+    assert "does not offer yet" in words
+    tried = next(query for label, query in links(app).items() if label.startswith("Try"))
+    assert all("bits=2" in recipe for recipe in parse_qs(tried)["recipe"])
+    assert app.query_params["step"] == "10x"
+
+
+def test_going_down_a_step_compares_with_the_one_above(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page(PAGE)
+    app.select_slider(key="ten_times:step").set_value(filling.trial_of(store, "quantize:rtn,bits=8")).run()
+    assert not app.exception
+    assert "Against the step above" in said(app)
+    app.select_slider(key="ten_times:step").set_value(filling.trial_of(store, "dense")).run()
+    assert "what every step is compared with" in said(app)
+
+
+def test_failed_steps_are_named_with_their_reason(open_page, store):
+    filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=8", "quantize:rtn,bits=4"]), finish=2)
+    filling.fail_one(store, "out of memory: it took 9 GB")
+    assert "Failed, so not on the ladder: 4-bit" in said(open_page(PAGE))
+
+
+def test_an_original_without_a_size_is_a_sentence(open_page, monkeypatch):
+    rows = [replace(one, metrics={}) for one in recorded()[:1]]
+    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+    assert "size was not measured" in said(open_page(PAGE))
+
+
+def test_recorded_results_climb_down_to_two_bits_and_nonsense_in_the_address_is_left_out(open_page, monkeypatch):
+    monkeypatch.setattr("pages.shared.stored.recorded", recorded)
+    app = open_page(PAGE, step="<script>", of="nothing")
+    words = said(app)
+    assert "down to 4-bit, 2.4x smaller than bf16 and 4.8x than fp32" in words
+    assert "Recorded on" in words
+    assert "no better than guessing" in words
+    assert words.count("does not hold") >= 5
+    assert "Measure what is missing" not in links(app)
+    assert "step" not in app.query_params
