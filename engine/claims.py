@@ -149,8 +149,7 @@ def _ten_times(rows: Sequence[Row], dense: Row) -> Finding:
 CLAIMS = (
     Claim(
         "Set half of the weights to zero, and the model is half the size.",
-        "Wanda reports perplexity at 50% zeros, and speed only for the 2:4 pattern on hardware made for it; no file "
-        "gets smaller by itself.",
+        "Wanda reports perplexity at 50% zeros; a speed only for the 2:4 pattern, on hardware made for it.",
         "Sun et al. 2023, arXiv:2306.11695",
         _half_is_half,
         ("prune:magnitude,sparsity=0.5",),

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from engine import words
 from engine.front import find_front, flattered, is_dense
 from engine.row import Row
@@ -72,8 +74,8 @@ class Proposal:
 def rungs(rows: Sequence[Row], comparison: str) -> list[Rung]:
     """The original, then the front of size and quality downwards, at most `MOST` rungs; empty without an original.
 
-    The quality is how often the next word stays the original's, or accuracy where that was not measured. Of two rungs
-    that lie closer than any others, the smaller one gives way.
+    The quality is how often the next word stays the original's, or accuracy where that was not measured. Of more rungs,
+    those stay that lie nearest to equal ratios.
     """
     mine = [row for row in rows if row.comparison_id == comparison and not flattered(row)]
     dense = next((row for row in mine if is_dense(row) and row.value("weight_bytes")), None)
@@ -156,7 +158,7 @@ def summary(ladder: Sequence[Rung], left: Sequence[Goal]) -> str:
         name = f"{words.short_label(last.row)}{' (simulated)' if last.row.simulated else ''}"
         said.append(f"The smallest measured, {name}, is {words.times(last.ratio)} and broken.")
     if left:
-        said.append(f"A file {left[-1].ratio:g} times smaller, {words.megabytes(left[-1].bytes)} MB, nothing reaches.")
+        said.append(f"Nothing measured is {left[-1].ratio:g} times smaller, {words.megabytes(left[-1].bytes)} MB.")
     return " ".join(said)
 
 
@@ -166,10 +168,10 @@ def _ratios(rung: Rung) -> str:
 
 
 def _spread(rows: Sequence[Row]) -> list[Row]:
-    """At most `MOST` of rows that get smaller, the first and the last among them, no two close together."""
-    kept = list(rows)
-    while len(kept) > MOST:
-        sizes = [math.log(row.value("weight_bytes") or 1.0) for row in kept]
-        closest = min(range(1, len(kept) - 1), key=lambda place: sizes[place - 1] - sizes[place])
-        del kept[closest]
-    return kept
+    """Of rows that get smaller at most `MOST`: the first, the last, and those nearest to equal ratios between them."""
+    if len(rows) <= MOST:
+        return list(rows)
+    logs = np.log([row.value("weight_bytes") or 1.0 for row in rows])
+    wanted = np.linspace(logs[0], logs[-1], MOST)
+    places = np.unique(np.abs(np.subtract.outer(logs, wanted)).argmin(axis=0))
+    return [rows[place] for place in places]
