@@ -39,6 +39,21 @@ class Layout:
     attention_out: str = "self_attn.o_proj"
     mlp_in: tuple[str, ...] = ("mlp.gate_proj", "mlp.up_proj")
     mlp_out: str = "mlp.down_proj"
+    value: str = "self_attn.v_proj"  # each of its outputs is, mixed over tokens only, an input of attention_out
+    mlp_up: str = "mlp.up_proj"  # each of its outputs is, times the gate's, an input of mlp_out
+
+    @property
+    def givers(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """(part whose outputs' factors carry over to a tensor's channels, the linears that read the tensor), in order.
+
+        An output of `value` gives a channel to every query head of its group.
+        """
+        return (
+            (self.input_norm, self.attention_in),
+            (self.value, (self.attention_out,)),
+            (self.post_norm, self.mlp_in),
+            (self.mlp_up, (self.mlp_out,)),
+        )
 
     @property
     def linears(self) -> tuple[str, ...]:
@@ -97,6 +112,11 @@ class Block:
     @property
     def head_dim(self) -> int:
         return int(self._attention.head_dim)  # type: ignore[arg-type]
+
+    @property
+    def queries_per_key(self) -> int:
+        """How many query heads share one key and value head."""
+        return int(self._attention.num_key_value_groups)  # type: ignore[arg-type]
 
     def set_queries_per_key(self, count: int) -> None:
         """Say how many query heads share one key and value head."""

@@ -79,6 +79,14 @@ class PackedMatrix(nn.Module):
         codes, scales = self.unpacked_codes()[:, kept], self.scales[:, groups]
         return PackedMatrix.from_codes(codes, scales, zeros, self.bits, self.zero_bits)
 
+    def divided(self, factors: Tensor) -> "PackedMatrix":
+        """The matrix with every row divided by its factor [rows]: the codes stay, the scales are rounded to 16 bits.
+
+        Powers of two change no digit of a scale, unless one leaves the range that float16 holds in full, from 6e-5 on.
+        """
+        scales = (self.scales.float() / factors.unsqueeze(1)).half()
+        return PackedMatrix(self.codes, scales, self.zeros, self.columns, self.bits, self.zero_bits)
+
     @property
     def symmetric(self) -> bool:
         return self.zeros is None

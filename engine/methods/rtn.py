@@ -36,9 +36,14 @@ def compress(model: LanguageModel, settings: Rtn, windows: Tensor | None, report
 
 def quantize(weight: Tensor, settings: Rtn) -> PackedMatrix:
     """A weight [rows, columns] as a packed matrix."""
+    return PackedMatrix.from_codes(*rounded(weight, settings), bits=settings.bits)
+
+
+def rounded(weight: Tensor, settings: Rtn) -> Codes:
+    """The codes of a weight fp32 [rows, columns] on the grids that the settings ask for."""
     group_size = weight.shape[1] if settings.group_size == PER_CHANNEL else settings.group_size
     round_rows = round_symmetric if settings.symmetric else round_asymmetric
-    return PackedMatrix.from_codes(*round_rows(weight, settings.bits, group_size), bits=settings.bits)
+    return round_rows(weight, settings.bits, group_size)
 
 
 def round_symmetric(weight: Tensor, bits: int, group_size: int) -> Codes:

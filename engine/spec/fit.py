@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.errors import InputError
 from engine.spec.prune import Heads, Layers, Neurons, Zeros
-from engine.spec.quantize import PER_CHANNEL, Bnb, Gptq, Hqq, Rtn, Ternary
+from engine.spec.quantize import PER_CHANNEL, Awq, Bnb, Gptq, Hqq, Rtn, Ternary
 from engine.spec.recipe import Recipe
 from engine.spec.slicing import SliceGpt
 
@@ -154,7 +154,7 @@ def _after(step: Any, shape: Shape, model_type: str) -> Shape:
     """The shape that a step leaves; raises InputError where it does not fit."""
     widths = shape.widths()
     match step:
-        case Rtn() | Gptq() | Hqq() | Ternary():
+        case Rtn() | Gptq() | Awq() | Hqq() | Ternary():
             inputs = widths if "linears" in step.targets else {}
             tables = {target: shape.hidden for target in step.targets if target != "linears"}
             refuse_group_size(step.group_size, [*inputs.items(), *tables.items()])

@@ -102,11 +102,7 @@ class Gptq(Settings):
     targets: tuple[str, ...] = _targets()
 
     def check_together(self) -> None:
-        if "linears" not in self.targets:
-            raise InputError(
-                f"targets={write(self.targets)} leaves GPTQ nothing to do: it rounds the embedding and the head to "
-                "nearest; add linears, or use quantize:rtn"
-            )
+        _refuse_no_linears(self.targets, "GPTQ")
 
     @property
     def calibration_passes(self) -> float:
@@ -116,6 +112,37 @@ class Gptq(Settings):
         grid = "" if self.symmetric else ", asymmetric"
         order = "" if self.act_order else ", from left to right"
         return f"{self.bits}-bit, GPTQ, {_grain(self.group_size)}{grid}{order}{_where(self.targets)}"
+
+
+@dataclass(frozen=True)
+class Awq(Settings):
+    """AWQ: round to nearest once the inputs with large activations have been given a finer grid."""
+
+    family: ClassVar[str] = "quantize"
+    method: ClassVar[str] = "awq"
+    label: ClassVar[str] = "AWQ"
+    summary: ClassVar[str] = (
+        "Weights to b bits, those of much used inputs scaled up before and their inputs down, and ranges clipped where "
+        "that keeps the outputs closer."
+    )
+    paper: ClassVar[str] = "AWQ (Lin et al. 2023, arXiv:2306.00978)"
+    real: ClassVar[str] = "bytes at every width; 8 and 4 bits run packed, other widths run simulated"
+    calibrated: ClassVar[bool] = True
+    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
+
+    bits: int = _bits()
+    group_size: int = _group_size()
+    symmetric: bool = _symmetric()
+    clip: bool = setting(True, "Shrink each group's range where that keeps the outputs closer.", kind=bool)
+    targets: tuple[str, ...] = _targets()
+
+    def check_together(self) -> None:
+        _refuse_no_linears(self.targets, "AWQ")
+
+    def describe(self) -> str:
+        grid = "" if self.symmetric else ", asymmetric"
+        clip = "" if self.clip else ", ranges not clipped"
+        return f"{self.bits}-bit, AWQ, {_grain(self.group_size)}{grid}{clip}{_where(self.targets)}"
 
 
 @dataclass(frozen=True)
@@ -253,6 +280,15 @@ Grouped = Rtn | Hqq | Ternary  # what rounds groups of weights of the matrices t
 
 def _grain(group_size: int) -> str:
     return "one scale a channel" if group_size == PER_CHANNEL else f"groups of {group_size}"
+
+
+def _refuse_no_linears(targets: tuple[str, ...], label: str) -> None:
+    """Raise InputError where a method whose rule is for linears is given none."""
+    if "linears" not in targets:
+        raise InputError(
+            f"targets={write(targets)} leaves {label} nothing to do: it rounds the embedding and the head to nearest; "
+            "add linears, or use quantize:rtn"
+        )
 
 
 def _where(targets: tuple[str, ...]) -> str:

@@ -28,7 +28,7 @@ from engine.methods import compress
 from engine.models import LanguageModel
 from engine.spec import DEFAULT_MODEL, Protocol, parse
 
-RECIPES = ("prune:wanda,sparsity=0.5", "quantize:gptq,bits=4", "prune:sparsegpt,sparsity=0.5")
+RECIPES = ("prune:wanda,sparsity=0.5", "quantize:gptq,bits=4", "quantize:awq,bits=4", "prune:sparsegpt,sparsity=0.5")
 
 
 def main() -> None:

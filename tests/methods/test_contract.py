@@ -31,6 +31,11 @@ RECIPES = {
         "bits=3,group_size=16,symmetric=false,act_order=false",
         "bits=8,group_size=-1,targets=linears+embedding+head",
     ),
+    "quantize:awq": (
+        "bits=4,group_size=32",
+        "bits=3,group_size=16,symmetric=false,clip=false",
+        "bits=8,group_size=-1,targets=linears+embedding+head",
+    ),
     "quantize:hqq": (
         "bits=4,group_size=32",
         "bits=3,group_size=-1,zero_points=fraction,targets=linears+embedding+head",
@@ -57,6 +62,9 @@ COMBINED = (
     "slice:slicegpt,fraction=0.1 | slice:slicegpt,fraction=0.1",
     "quantize:rtn,bits=8,group_size=32 | quantize:rtn,bits=6,group_size=-1",
     "prune:wanda,pattern=2:4 | quantize:gptq,bits=4,group_size=16",
+    "prune:heads,fraction=0.5,unit=queries | quantize:awq,bits=4,group_size=8",
+    "quantize:hqq,bits=4,group_size=16 | quantize:awq,bits=3,group_size=16",
+    "slice:slicegpt,fraction=0.25,head=untied | quantize:awq,bits=4,group_size=16 | prune:magnitude,sparsity=0.5",
     "quantize:rtn,bits=4,group_size=16,targets=linears+embedding | prune:sparsegpt,sparsity=0.3",
     "quantize:rtn,bits=4,group_size=16 | prune:wanda,sparsity=0.5 | slice:slicegpt,fraction=0.25,head=untied",
     "quantize:bnb,format=nf4 | prune:sparsegpt,sparsity=0.5 | quantize:gptq,bits=3,group_size=16",
