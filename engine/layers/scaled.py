@@ -9,10 +9,12 @@ from engine.layers.weight import bias_of
 class DividedInputs(nn.Module):
     """y = layer(x / factors): a linear whose weights hold `factors` [inputs] too much, as long as its inputs don't."""
 
+    factors: Tensor
+
     def __init__(self, layer: nn.Module, factors: Tensor) -> None:
         super().__init__()
         self.layer = layer
-        self.factors = factors
+        self.register_buffer("factors", factors)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.layer(x / self.factors)

@@ -127,7 +127,7 @@ def clipped(weight: Tensor, hessian: Tensor, grid: Rtn) -> Tensor:
     if grid.symmetric:
         high = torch.maximum(high, -low)
         low = -high
-    blocks = torch.stack([hessian[part][:, part] for part in torch.arange(weight.shape[1]).split(size)])
+    blocks = torch.stack([hessian[part][:, part] for part in torch.split(torch.arange(weight.shape[1]), size)])
     best, least = groups, torch.full(groups.shape[:2], torch.inf, device=weight.device)
     for ratio in _RATIOS:
         cut = torch.clamp(groups, ratio * low, ratio * high)
@@ -149,10 +149,10 @@ def nearest(weight: Tensor, grid: Rtn) -> Tensor:
 def fold(block: Block) -> None:
     """Divide what gives the linears their inputs by the factors that they divided by themselves until now."""
     for giver, readers in block.layout.givers:
-        divided = [block.module.get_submodule(name) for name in readers]
-        factors = divided[0].factors
+        divided = {name: block.module.get_submodule(name) for name in readers}
+        factors = next(iter(divided.values())).get_buffer("factors")
         if giver == block.layout.value:
             factors = factors.view(-1, block.queries_per_key, block.head_dim)[:, 0].flatten()
         divide_outputs(block.module.get_submodule(giver), factors)
-        for name, layer in zip(readers, divided, strict=True):
-            block.replace(name, layer.layer)
+        for name, layer in divided.items():
+            block.replace(name, layer.get_submodule("layer"))
