@@ -24,7 +24,7 @@ from engine.child import Process, Spawned, child_environment
 
 TRIAL = "engine.trial"
 REST_S = 60.0  # without a child, after which the memory of what is loaded is given back
-_NUMBER = struct.Struct("<i")
+NUMBER = struct.Struct("<i")  # a process id or an exit code on the socket
 
 
 class Forked:
@@ -69,13 +69,13 @@ class Forked:
             return
         said = b""
         with contextlib.suppress(ConnectionError):
-            said = self._control.recv(_NUMBER.size)
+            said = self._control.recv(NUMBER.size)
         if not said:  # the preloaded process is gone, and so is its child
             self.returncode = self._preloaded.wait() or -signal.SIGKILL
         elif self.pid is None:
-            self.pid = _NUMBER.unpack(said)[0]
+            self.pid = NUMBER.unpack(said)[0]
         else:
-            self.returncode = _NUMBER.unpack(said)[0]
+            self.returncode = NUMBER.unpack(said)[0]
 
 
 class Nursery:

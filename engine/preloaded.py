@@ -12,15 +12,13 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 from importlib import import_module
 from typing import NoReturn
 
 from engine import entry
 from engine.child import PARENT
-
-NUMBER = struct.Struct("<i")
+from engine.nursery import NUMBER
 
 
 def serve(control: socket.socket, work: entry.Work) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from engine.child import LOG_BYTES, Event, Outcome, Start, explain_exit, run_in_child
@@ -91,25 +92,27 @@ def test_an_error_in_the_worker_ends_the_child_too(start: Start) -> None:
     wait_until_gone(pids(seen))
 
 
-def test_a_child_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["fake_trial.COMMAND", "Nursery(fake_trial.MODULE).start"])
+def test_nothing_outlives_a_killed_parent(tmp_path: Path, way: str) -> None:
     told = tmp_path / "pids"
     parent = subprocess.Popen(
         [
             sys.executable,
             "-c",
             "import sys; from pathlib import Path\n"
-            "from engine.child import run_in_child; from tests import fake_trial\n"
+            "from engine.child import run_in_child; from engine.nursery import Nursery; from tests import fake_trial\n"
             "job = {'trial': fake_trial.made(fake_trial.SLOW).to_dict(), 'measures': [], 'work_dir': 'here'}\n"
             "tell = lambda e: e['event'] == 'note' and Path(sys.argv[1]).write_text(e['text'])\n"
-            "run_in_child(job, tell, lambda: False, fake_trial.COMMAND)",
+            f"run_in_child(job, tell, lambda: False, {way})",
             str(told),
         ]
     )
-    wait_until(lambda: told.exists() and told.read_text() != "")
-    both = [int(word) for word in told.read_text().split()[1:3]]
+    wait_until(lambda: told.exists() and told.read_text().endswith("in here"))
+    started = [int(word) for word in told.read_text().split()[1:3]]
+    started += {psutil.Process(started[0]).ppid()} - {parent.pid}  # what forked the child
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    wait_until_gone(both)
+    wait_until_gone(started)
 
 
 def test_a_child_that_says_nothing_failed_with_its_status_and_last_words() -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from engine.child import Event, Outcome, run_in_child
 from engine.nursery import Nursery
 from tests import fake_trial
 from tests.fake_trial import SLOW, WORKS, made
-from tests.processes import wait_until, wait_until_gone
+from tests.processes import wait_until_gone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every child imports for itself")
 
@@ -116,28 +115,6 @@ def test_what_is_loaded_goes_after_a_while_without_a_child(nursery: Nursery, mon
     nursery.rest()
     assert nursery.pid is None
     assert run(nursery)[0].state == "done"
-
-
-def test_nothing_outlives_a_killed_worker(tmp_path: Path) -> None:
-    notes = tmp_path / "notes"
-    worker = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from pathlib import Path\n"
-            "from engine.child import run_in_child; from engine.nursery import Nursery; from tests import fake_trial\n"
-            "job = {'trial': fake_trial.made(fake_trial.SLOW).to_dict(), 'measures': [], 'work_dir': 'here'}\n"
-            "nursery = Nursery(fake_trial.MODULE)\n"
-            "tell = lambda e: e['event'] == 'note' and Path(sys.argv[1]).write_text(f\"{e['text']} {nursery.pid}\")\n"
-            "run_in_child(job, tell, lambda: False, nursery.start)",
-            str(notes),
-        ]
-    )
-    wait_until(lambda: notes.exists() and notes.read_text() != "")
-    words = notes.read_text().split()
-    worker.kill()
-    worker.wait()
-    wait_until_gone([int(words[1]), int(words[2]), int(words[-1])])
 
 
 def test_elsewhere_than_on_linux_a_child_imports_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:

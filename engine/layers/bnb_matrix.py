@@ -8,6 +8,7 @@
 The library is imported where a matrix is first made or multiplied: that takes seconds.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
@@ -21,7 +22,7 @@ OUTLIER = 6.0  # magnitude of an activation whose column is not rounded, as the 
 SCALES_A_BLOCK = 256  # scales that share one scale of theirs, fixed in the library's kernels
 
 
-class BnbMatrix(nn.Module):
+class BnbMatrix(nn.Module, ABC):
     """A weight [rows, columns] that bitsandbytes packed; its buffers keep their bits through any change of dtype."""
 
     format: str
@@ -42,17 +43,17 @@ class BnbMatrix(nn.Module):
     def shape(self) -> tuple[int, int]:
         return self.rows, self.columns
 
+    @abstractmethod
     def fits(self) -> bool:
         """Whether the buffers have the shapes and types that this matrix needs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def dequantize(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """The whole matrix [rows, columns], computed in fp32 and rounded to `dtype`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def multiply(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """x [tokens, columns] times the transposed matrix, plus a bias [rows]: [tokens, rows] in x's dtype."""
-        raise NotImplementedError
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "BnbMatrix":
         exact = [name for name, tensor in self.named_buffers() if tensor.dtype == torch.float32]

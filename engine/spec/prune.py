@@ -177,11 +177,19 @@ class SparseGpt(Zeros):
         return 1.7
 
 
-@dataclass(frozen=True)
-class Neurons(Settings):
-    """Remove the neurons of every block's MLP that count least."""
+class Removal(Settings):
+    """What is true of every pruner that takes whole units out of the model."""
 
     family: ClassVar[str] = "prune"
+    real: ClassVar[str] = "smaller and faster on any kernel"
+    calibrated: ClassVar[bool] = True
+    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
+
+
+@dataclass(frozen=True)
+class Neurons(Removal):
+    """Remove the neurons of every block's MLP that count least."""
+
     method: ClassVar[str] = "neurons"
     label: ClassVar[str] = "neurons"
     summary: ClassVar[str] = (
@@ -191,9 +199,6 @@ class Neurons(Settings):
         "Minitron (Muralidharan et al. 2024, arXiv:2407.14679); LLM-Pruner (Ma et al. 2023, arXiv:2305.11627); "
         "Wanda (Sun et al. 2023, arXiv:2306.11695)"
     )
-    real: ClassVar[str] = "smaller and faster on any kernel"
-    calibrated: ClassVar[bool] = True
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
 
     fraction: float = setting(
         0.2,
@@ -228,10 +233,9 @@ class Neurons(Settings):
 
 
 @dataclass(frozen=True)
-class Heads(Settings):
+class Heads(Removal):
     """Remove the attention heads of every block that count least."""
 
-    family: ClassVar[str] = "prune"
     method: ClassVar[str] = "heads"
     label: ClassVar[str] = "attention heads"
     summary: ClassVar[str] = "Removes the attention heads that count least, equally many from every block."
@@ -240,8 +244,6 @@ class Heads(Settings):
         "LLM-Pruner (Ma et al. 2023, arXiv:2305.11627)"
     )
     real: ClassVar[str] = "smaller and faster on any kernel; unit=groups shrinks the KV cache too"
-    calibrated: ClassVar[bool] = True
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
 
     fraction: float = setting(
         0.25,
@@ -279,19 +281,15 @@ class Heads(Settings):
 
 
 @dataclass(frozen=True)
-class Layers(Settings):
+class Layers(Removal):
     """Remove the whole blocks that change their input least."""
 
-    family: ClassVar[str] = "prune"
     method: ClassVar[str] = "layers"
     label: ClassVar[str] = "whole layers"
     summary: ClassVar[str] = (
         "Removes the blocks whose output differs least in angle from their input: a shallower model."
     )
     paper: ClassVar[str] = "ShortGPT (Men et al. 2024, arXiv:2403.03853); Gromov et al. 2024, arXiv:2403.17887"
-    real: ClassVar[str] = "smaller and faster on any kernel"
-    calibrated: ClassVar[bool] = True
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
     starter: ClassVar[bool] = True
 
     count: int = setting(

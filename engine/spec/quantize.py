@@ -51,17 +51,22 @@ def damping() -> Any:
     )
 
 
-@dataclass(frozen=True)
-class Rtn(Settings):
-    """Round to nearest: every weight goes to the closest point of its group's grid."""
+class Quantizer(Settings):
+    """What is true of every quantizer, or of those that pack whole numbers in groups."""
 
     family: ClassVar[str] = "quantize"
+    real: ClassVar[str] = "bytes at every width; 8 and 4 bits run packed, other widths run simulated"
+    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
+
+
+@dataclass(frozen=True)
+class Rtn(Quantizer):
+    """Round to nearest: every weight goes to the closest point of its group's grid."""
+
     method: ClassVar[str] = "rtn"
     label: ClassVar[str] = "round to nearest"
     summary: ClassVar[str] = "Weights to b bits, each rounded to the nearest point of its group's grid; no data needed."
     paper: ClassVar[str] = "baseline of GPTQ (Frantar et al. 2022, arXiv:2210.17323)"
-    real: ClassVar[str] = "bytes at every width; 8 and 4 bits run packed, other widths run simulated"
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
     starter: ClassVar[bool] = True
 
     bits: int = _bits()
@@ -75,19 +80,16 @@ class Rtn(Settings):
 
 
 @dataclass(frozen=True)
-class Gptq(Settings):
+class Gptq(Quantizer):
     """GPTQ: round to nearest column by column, each error made up for in the columns that are left."""
 
-    family: ClassVar[str] = "quantize"
     method: ClassVar[str] = "gptq"
     label: ClassVar[str] = "GPTQ"
     summary: ClassVar[str] = (
         "Weights to b bits, rounded one input after another; the weights still to come make up for each error."
     )
     paper: ClassVar[str] = "GPTQ (Frantar et al. 2022, arXiv:2210.17323)"
-    real: ClassVar[str] = "bytes at every width; 8 and 4 bits run packed, other widths run simulated"
     calibrated: ClassVar[bool] = True
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
 
     bits: int = _bits()
     group_size: int = _group_size()
@@ -115,10 +117,9 @@ class Gptq(Settings):
 
 
 @dataclass(frozen=True)
-class Awq(Settings):
+class Awq(Quantizer):
     """AWQ: round to nearest once the inputs with large activations have been given a finer grid."""
 
-    family: ClassVar[str] = "quantize"
     method: ClassVar[str] = "awq"
     label: ClassVar[str] = "AWQ"
     summary: ClassVar[str] = (
@@ -126,9 +127,7 @@ class Awq(Settings):
         "that keeps the outputs closer."
     )
     paper: ClassVar[str] = "AWQ (Lin et al. 2023, arXiv:2306.00978)"
-    real: ClassVar[str] = "bytes at every width; 8 and 4 bits run packed, other widths run simulated"
     calibrated: ClassVar[bool] = True
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
 
     bits: int = _bits()
     group_size: int = _group_size()
@@ -146,18 +145,15 @@ class Awq(Settings):
 
 
 @dataclass(frozen=True)
-class Hqq(Settings):
+class Hqq(Quantizer):
     """Half-quadratic quantization: the grid of every group is fitted so that most errors become small."""
 
-    family: ClassVar[str] = "quantize"
     method: ClassVar[str] = "hqq"
     label: ClassVar[str] = "half-quadratic"
     summary: ClassVar[str] = (
         "Weights to b bits, the grid of each group fitted to them, outliers counting less; no data needed."
     )
     paper: ClassVar[str] = "Badri and Shaji 2023, Half-Quadratic Quantization of Large Machine Learning Models"
-    real: ClassVar[str] = "bytes at every width; 8 and 4 bits run packed, other widths run simulated"
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
     symmetric: ClassVar[bool] = False  # the grid has zero points
 
     bits: int = _bits()
@@ -196,10 +192,9 @@ class Hqq(Settings):
 
 
 @dataclass(frozen=True)
-class Ternary(Settings):
+class Ternary(Quantizer):
     """Ternary weights: minus one, zero or one, times the scale of their group."""
 
-    family: ClassVar[str] = "quantize"
     method: ClassVar[str] = "ternary"
     label: ClassVar[str] = "ternary"
     summary: ClassVar[str] = (
@@ -208,7 +203,6 @@ class Ternary(Settings):
     )
     paper: ClassVar[str] = "Li and Liu 2016, arXiv:1605.04711"
     real: ClassVar[str] = "bytes, at 2 bits a weight of which three in four codes are used; runs simulated"
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
     bits: ClassVar[int] = 2  # as stored
     symmetric: ClassVar[bool] = True
 
@@ -220,16 +214,14 @@ class Ternary(Settings):
 
 
 @dataclass(frozen=True)
-class Bnb(Settings):
+class Bnb(Quantizer):
     """bitsandbytes: its LLM.int8(), nf4 and fp4."""
 
-    family: ClassVar[str] = "quantize"
     method: ClassVar[str] = "bnb"
     label: ClassVar[str] = "bitsandbytes"
     summary: ClassVar[str] = "The linears packed and run by bitsandbytes: LLM.int8(), nf4 or fp4; no data needed."
     paper: ClassVar[str] = "LLM.int8(), Dettmers et al. 2022, arXiv:2208.07339; QLoRA, 2023, arXiv:2305.14314"
     real: ClassVar[str] = "bytes, memory and time, by the library's kernels; on a CPU these expand a matrix at each use"
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
     targets: ClassVar[tuple[str, ...]] = ("linears",)
     symmetric: ClassVar[bool] = True
     library: ClassVar[str] = "bitsandbytes"
