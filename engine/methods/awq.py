@@ -73,9 +73,7 @@ def compress(model: LanguageModel, settings: Awq, windows: Tensor | None, report
     compress_blocks(anatomy, windows, add_inputs, pack, partial(report, "scale and round the linears"))
     for block in anatomy.blocks:
         fold(block)
-    tables = tuple(target for target in settings.targets if target != "linears")
-    if tables:
-        rtn.compress(model, Rtn(settings.bits, settings.group_size, settings.symmetric, tables), None, report)
+    rtn.round_tables(model, settings, report)
 
 
 def add_inputs(before: Inputs | None, x: Tensor) -> Inputs:

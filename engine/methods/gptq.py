@@ -17,7 +17,7 @@ from engine.methods import Report, rtn
 from engine.methods.rtn import Codes, divisors, round_asymmetric, round_symmetric
 from engine.models import LanguageModel
 from engine.spec.fit import refuse_group_size
-from engine.spec.quantize import PER_CHANNEL, Gptq, Rtn
+from engine.spec.quantize import PER_CHANNEL, Gptq
 from engine.walk import compress_blocks
 
 
@@ -44,9 +44,7 @@ def compress(model: LanguageModel, settings: Gptq, windows: Tensor | None, repor
         }
 
     compress_blocks(model.anatomy, windows, add_products, pack, partial(report, "round the linears column by column"))
-    tables = tuple(target for target in settings.targets if target != "linears")
-    if tables:
-        rtn.compress(model, Rtn(settings.bits, settings.group_size, settings.symmetric, tables), None, report)
+    rtn.round_tables(model, settings, report)
 
 
 def quantize(weight: Tensor, hessian: Tensor, settings: Gptq, keep_zeros: bool = False) -> Codes:

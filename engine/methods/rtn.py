@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.layers.packed_matrix import PackedMatrix
 from engine.methods import Report, targets
 from engine.models import LanguageModel
-from engine.spec.quantize import PER_CHANNEL, Rtn
+from engine.spec.quantize import PER_CHANNEL, Awq, Gptq, Rtn
 
 _SMALLEST_SCALE = 2.0**-24  # of float16; a smaller step would be stored as zero
 
@@ -32,6 +32,13 @@ def compress(model: LanguageModel, settings: Rtn, windows: Tensor | None, report
     not divide a matrix's inputs.
     """
     targets.pack(model, settings, lambda weight: quantize(weight, settings), report)
+
+
+def round_tables(model: LanguageModel, settings: Gptq | Awq, report: Report) -> None:
+    """Round the embedding and the head, where a method that rounds the linears otherwise targets them too."""
+    tables = tuple(target for target in settings.targets if target != "linears")
+    if tables:
+        compress(model, Rtn(settings.bits, settings.group_size, settings.symmetric, tables), None, report)
 
 
 def quantize(weight: Tensor, settings: Rtn) -> PackedMatrix:
