@@ -153,7 +153,7 @@ class Wanda(Zeros):
 
     @property
     def calibration_passes(self) -> float:
-        return 1.2
+        return 1.4
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class SparseGpt(Zeros):
 
     @property
     def calibration_passes(self) -> float:
-        return 1.7
+        return 1.9
 
 
 class Removal(Settings):
