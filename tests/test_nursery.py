@@ -69,6 +69,19 @@ def test_children_share_one_import_and_lead_groups_of_their_own(tmp_path: Path, 
     assert stdin == 0
 
 
+def test_a_child_collects_its_own_garbage_and_leaves_what_it_shares(tmp_path: Path, module: str) -> None:
+    (tmp_path / f"{module}.py").write_text(
+        "import gc\nwhile_loading = gc.isenabled()\ndef work(content, events):\n"
+        "    events.note(f'{int(while_loading)} {int(gc.isenabled())} {gc.get_freeze_count()}')\n"
+    )
+    events: list[Event] = []
+    with Nursery(module) as nursery:
+        run_in_child({}, events.append, lambda: False, nursery.start)
+    while_loading, in_the_child, shared = told(events)
+    assert (while_loading, in_the_child) == (0, 1)
+    assert shared > 1000
+
+
 def test_a_child_is_cancelled_before_it_exists(tmp_path: Path, module: str) -> None:
     (tmp_path / f"{module}.py").write_text(SLEEPS)
     with Nursery(module) as nursery:

@@ -70,7 +70,7 @@ def _add_measuring(commands: "argparse._SubParsersAction[Parser]") -> None:
     run.add_argument("--only", metavar="WHAT", help=_ONLY)
     run.add_argument("--store", metavar="URL", help=_STORE)
     run.add_argument("--json", metavar="FILE", help="write the result with every answer to this file")
-    run.set_defaults(command="measuring:run")
+    run.set_defaults(command="loading:run")
     sweep = commands.add_parser("sweep", help="measure a list or grid of recipes; goes on where it stopped")
     sweep.add_argument("file", metavar="FILE.yaml", help="model, protocol, recipes and grid")
     sweep.add_argument("--data", metavar="DIR", help=_DATA)
@@ -79,7 +79,7 @@ def _add_measuring(commands: "argparse._SubParsersAction[Parser]") -> None:
     sweep.set_defaults(command="measuring:sweep")
     worker = commands.add_parser("worker", help="run what pages submit, until stopped")
     worker.add_argument("--store", metavar="URL", help=_STORE)
-    worker.set_defaults(command="measuring:serve")
+    worker.set_defaults(command="loading:serve")
 
 
 def _add_choosing(commands: "argparse._SubParsersAction[Parser]") -> None:

@@ -30,8 +30,8 @@ NUMBERS = re.compile(r"\[\n([-+.\deE,\s]+)\]")  # an indented list; no text hold
 COLUMNS = ("weight_bytes", "accuracy", "perplexity", "decode_speedup")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Measure one recipe here and now, print what came out, and keep it in the store."""
+def run(args: argparse.Namespace, nursery: Nursery) -> int:
+    """Measure one recipe here and now, print what came out, and keep it in the store; `nursery` starts its child."""
     recipe, measures = parse(args.recipe), _measures(args.only)
     given = {"tasks": None if args.tasks is None else parse_tasks(args.tasks), "limit": args.limit}
     protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     own = [trial_id for trial_id in submitted.queued if trial_id not in others]
     if trial.id not in submitted.queued:
         line.say("Already measured: the results come from the store.")
-    with worker.stopping(stop), Queue(store) as queue, Nursery() as nursery:
+    with worker.stopping(stop), Queue(store) as queue:
         runner = _runner(store, queue, stop, line, nursery, cancel_on_stop=own)
         _finish(runner, submitted.queued, line)
         if stop.is_set():
@@ -87,12 +87,12 @@ def sweep(args: argparse.Namespace) -> int:
     return 0 if all(row.state == "done" for row in rows) else 1
 
 
-def serve(args: argparse.Namespace) -> int:
+def serve(args: argparse.Namespace, nursery: Nursery) -> int:
     """Run the trials that wait in the store, and those that will, until SIGTERM or Ctrl-C."""
     stop = threading.Event()
     url = _url(args.store)
     with worker.stopping(stop):
-        worker.work(url, _print_with_time, stop, Nursery())
+        worker.work(url, _print_with_time, stop, nursery)
     return 0
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.__main__ import main
-from engine.cli import measuring
+from engine.cli import loading, measuring
 from engine.nursery import Nursery
 from engine.store import Store
 from tests import fake_trial
@@ -17,7 +17,8 @@ def prepared(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolve_
     """A store and data of the test's own, a model that resolves, and the fake child; gives the store's URL."""
     (tmp_path / "data").mkdir()
     write_piqa(tmp_path / "data")
-    monkeypatch.setattr(measuring, "Nursery", lambda: Nursery(fake_trial.MODULE))
+    for starts in (loading, measuring):
+        monkeypatch.setattr(starts, "Nursery", lambda: Nursery(fake_trial.MODULE))
     values = {"CACHE": str(tmp_path / "cache"), "STORE": url, "DATA": str(tmp_path / "data")}
     for name, value in values.items():
         monkeypatch.setenv(f"KNEEPOINT_{name}", value)
