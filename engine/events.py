@@ -1,7 +1,8 @@
 """What a trial tells the process that started it: one JSON object a line, as soon as it happens.
 
 stage {stage, total?} · progress {done, total} · metrics {metrics, reasons} · items {task, items} · texts {texts}
-note {text} · simulated {value} · environment {environment} · failed {reason, traceback} · done {}
+profile {name, content} · note {text} · simulated {value} · environment {environment} · failed {reason, traceback}
+done {}
 """
 
 import json
@@ -72,6 +73,10 @@ class Events:
     def texts(self, texts: Iterable[Mapping[str, Any]]) -> None:
         """What the model wrote after the fixed prompts: prompt, text, tokens and ends of each."""
         self._emit("texts", texts=[dict(text) for text in texts])
+
+    def profile(self, name: str, content: Mapping[str, Any]) -> None:
+        """A result that is more than a number, under its name; raises ValueError where a number in it is not finite."""
+        self._emit("profile", name=name, content=dict(content))
 
     def note(self, text: str) -> None:
         self._emit("note", text=text)

@@ -16,9 +16,9 @@ import numpy as np
 from engine import flips, stats
 from engine.errors import InputError
 from engine.front import FLATTERED_NOTE, find_front, flattered, is_dense
+from engine.kept import NOTHING_KEPT, Kept
 from engine.row import Row
 from engine.tasks import get
-from engine.texts import Text
 
 if TYPE_CHECKING:
     from engine.store.items import ItemResult
@@ -136,8 +136,8 @@ def analyse(
     return result
 
 
-def to_json(row: Row, items: Items | None = None, texts: Sequence[Text] = ()) -> dict[str, Any]:
-    """A trial as `run --json` and `front --json` write it; with `items` also its answers, with `texts` what it wrote.
+def to_json(row: Row, items: Items | None = None, kept: Kept = NOTHING_KEPT) -> dict[str, Any]:
+    """A trial as `run --json` and `front --json` write it; with `items` also its answers, with `kept` the rest.
 
     A value that is infinite or not a number is None, with its reason in "reasons". "verdict" says of each score that
     was compared with the dense model's whether it is better, worse or not distinguishable, on how many questions, and
@@ -164,8 +164,10 @@ def to_json(row: Row, items: Items | None = None, texts: Sequence[Text] = ()) ->
     }
     if items is not None:
         content["items"] = {task: [answer.to_dict() for answer in answers] for task, answers in items.items()}
-    if texts:
-        content["texts"] = [text.to_dict() for text in texts]
+    if kept.texts:
+        content["texts"] = [text.to_dict() for text in kept.texts]
+    if kept.profiles:
+        content["profiles"] = dict(kept.profiles)
     return content
 
 
@@ -174,17 +176,18 @@ def front_json(
     x: str = "weight_bytes",
     y: str = "accuracy",
     comparison: str | None = None,
-    texts_of: Callable[[str], Sequence[Text]] = lambda trial_id: (),
+    kept_of: Callable[[str], Kept] = lambda trial_id: NOTHING_KEPT,
 ) -> list[dict[str, Any]]:
-    """Every finished trial without its items, with the first few of its texts and `on_front`, in the order given.
+    """Every finished trial without its items, with its profiles, a few of its texts and `on_front`, in the order given.
 
     A front holds one comparison, so trials of another are never on it; see `engine.front.find_front`.
     """
     best = find_front(rows, x, y, comparison).best_ids
     return [
-        {**to_json(row, texts=texts_of(row.trial_id)[:FRONT_TEXTS]), "on_front": row.trial_id in best}
+        {**to_json(row, kept=kept._replace(texts=kept.texts[:FRONT_TEXTS])), "on_front": row.trial_id in best}
         for row in rows
         if row.state == "done"
+        for kept in [kept_of(row.trial_id)]
     ]
 
 

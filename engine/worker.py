@@ -230,6 +230,8 @@ class _Report:
             case "texts":
                 written = [Text.from_dict(values) for values in event["texts"]]
                 self._keep(lambda: queue.keep_texts(trial_id, written))
+            case "profile":
+                self._keep(lambda: queue.keep_profile(trial_id, str(event["name"]), event["content"]))
             case "note":
                 self._keep(lambda: queue.keep_facts(trial_id, note=str(event["text"])))
             case "simulated":

@@ -67,6 +67,7 @@ def run_trial(events: Events, work_dir: Path, bits: int) -> int:
     events.items("piqa", [answer])
     events.metrics({"accuracy": 1.0, "accuracy_chance": 0.5})
     events.texts(written(bits))
+    events.profile("layers", {"bits": bits})
     events.simulated(False)
     events.done()
     return 0

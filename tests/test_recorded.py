@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from engine.errors import InputError
-from engine.recorded import FOLDER, provenance, read, recorded, recorded_texts
+from engine.kept import Kept
+from engine.recorded import FOLDER, entries, provenance, read, recorded
 from engine.results import front_json
 from engine.texts import Text
 from tests.made_rows import sweep
@@ -28,12 +29,14 @@ def test_what_front_json_wrote_is_read_back_and_flagged(tmp_path: Path) -> None:
     assert front_json(rows) == front_json(ROWS)
 
 
-def test_the_texts_that_front_json_wrote_are_read_back(tmp_path: Path) -> None:
-    texts = [Text(f"Prompt {n}", " é!", (7, 8), (2, 3)) for n in range(9)]
-    one = ROWS[1].trial_id
-    write(tmp_path, front_json(ROWS, texts_of=lambda trial_id: texts if trial_id == one else ()))
-    assert recorded_texts(tmp_path) == {one: tuple(texts[:5])}
-    assert len(recorded(tmp_path)) == len(ROWS)
+def test_the_texts_and_profiles_that_front_json_wrote_are_read_back(tmp_path: Path) -> None:
+    texts = tuple(Text(f"Prompt {n}", " é!", (7, 8), (2, 3)) for n in range(9))
+    profiles = {"layers": {"blocks": [0.1, None]}}
+    one, others = ROWS[1].trial_id, {row.trial_id for row in ROWS} - {ROWS[1].trial_id}
+    write(tmp_path, front_json(ROWS, kept_of=lambda trial_id: Kept(texts, profiles) if trial_id == one else Kept()))
+    found = entries(tmp_path)
+    assert found[one].kept == Kept(texts[:5], profiles)
+    assert {trial_id: found[trial_id].kept for trial_id in others} == dict.fromkeys(others, Kept((), {}))
 
 
 def test_the_chip_names_machine_and_date(tmp_path: Path) -> None:
@@ -63,6 +66,7 @@ def broken(**changes: Any) -> list[dict[str, Any]]:
         (broken(texts=[{"prompt": "a", "text": "b", "tokens": [1]}]), "entry 0: texts are not as"),
         (broken(texts=[{"prompt": "a", "text": "b", "tokens": [1], "ends": [2]}]), "rising places"),
         (broken(texts=3), "texts are not as"),
+        (broken(profiles={"layers": [1]}), "entry 0: profiles must be mappings"),
         (broken(simulated="no"), "simulated must be a bool, got str"),
         (broken(recipe="quantise:rtn"), "unknown recipe word"),
         (broken(protocol={"limits": 3}), "unknown protocol setting"),

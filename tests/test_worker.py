@@ -89,6 +89,7 @@ def test_what_a_trial_wrote_is_kept_and_its_metrics_too(store: Store) -> None:
         worker.Runner(store, queue, threading.Event(), lambda text: None, fake_trial.COMMAND).run_next()
     kept = store.texts(made(fake_trial.CHATTY).id)
     assert [text.to_dict() for text in kept] == fake_trial.written(fake_trial.CHATTY)
+    assert store.profile(made(fake_trial.CHATTY).id, "layers") == {"bits": fake_trial.CHATTY}
     assert store.row(made(fake_trial.CHATTY).id).metrics["weight_bytes"] == 300.0
 
 

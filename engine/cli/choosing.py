@@ -5,7 +5,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -18,16 +18,16 @@ from engine.cli.progress_line import ProgressLine
 from engine.cli.terminal import table
 from engine.errors import InputError
 from engine.front import FLATTERED_NOTE, Front, find_front, flattered
+from engine.kept import Kept
 from engine.model_card import model_card
-from engine.recorded import recorded, recorded_texts
+from engine.recorded import entries
 from engine.row import Progress, Row
 from engine.spec import Trial, parse
 from engine.spec.slicing import SliceGpt
 from engine.store import Store
-from engine.texts import Text
 from engine.trials import make_unmeasured
 
-TextsOf = Callable[[str], Sequence[Text]]  # trial id -> what it wrote
+KeptOf = Callable[[str], Kept]  # by trial id
 
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 _NOTHING_MEASURED = "No finished trials yet; start with `python -m engine run dense`."
@@ -41,7 +41,7 @@ TIED_HEAD = (
 def front(args: argparse.Namespace) -> int:
     """Print the trials with the front of two metrics marked, and write them as JSON."""
     target = writable(args.json)
-    rows, texts_of = _recorded() if args.recorded else stored(args.store)
+    rows, kept_of = _recorded() if args.recorded else stored(args.store)
     found = find_front(rows, args.x, args.y)
     done = [row for row in rows if row.state == "done"]
     if not done:
@@ -61,7 +61,7 @@ def front(args: argparse.Namespace) -> int:
             count = sum(group.trials for group in found.others)
             print(f"{count} of another model or protocol not shown; --json has all trials.")
     if target:
-        write_json(target, results.front_json(rows, args.x, args.y, texts_of=texts_of))
+        write_json(target, results.front_json(rows, args.x, args.y, kept_of=kept_of))
     return 0
 
 
@@ -106,15 +106,15 @@ def find_trial(trial_or_recipe: str, model: str, store: str | None) -> Trial:
     return make_unmeasured(model, parse(text))
 
 
-def stored(url: str | None) -> tuple[list[Row], TextsOf]:
-    """The results of the store at that URL, and what their models wrote."""
+def stored(url: str | None) -> tuple[list[Row], KeptOf]:
+    """The results of the store at that URL, and what is kept beside them."""
     store = opened(url)
-    return results.analyse(store.rows(), store.items), store.texts
+    return results.analyse(store.rows(), store.items), store.kept
 
 
-def _recorded() -> tuple[list[Row], TextsOf]:
-    kept = recorded_texts()
-    return recorded(), lambda trial_id: kept.get(trial_id, ())
+def _recorded() -> tuple[list[Row], KeptOf]:
+    found = entries()
+    return [entry.row for entry in found.values()], lambda trial_id: found[trial_id].kept
 
 
 def opened(url: str | None) -> Store:

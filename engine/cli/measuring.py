@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, nursery: Nursery) -> int:
     if row.state != "done":
         return 1
     if target:
-        write_json(target, results.to_json(row, store.items(row.trial_id), store.texts(row.trial_id)))
+        write_json(target, results.to_json(row, store.items(row.trial_id), store.kept(row.trial_id)))
         line.say(f"written to {target}")
     return 0
 

@@ -9,9 +9,10 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.errors import InputError
+from engine.kept import Kept, Profile
 from engine.row import Row
 from engine.spec import Protocol, parse
 from engine.texts import Text
@@ -33,31 +34,34 @@ _FIELDS: dict[str, type] = {
 _PROVENANCE = ("cpu", "date", "torch", "kneepoint", "commit")
 
 
+class Entry(NamedTuple):
+    """A recorded trial: its row, flagged as recorded, and what was recorded beside it, its first few texts only."""
+
+    row: Row
+    kept: Kept
+
+
 def recorded(folder: Path = FOLDER) -> list[Row]:
-    """The rows of every recorded file, files by name; an empty list where there is none.
+    """The rows of every recorded file. Raises as `entries` does."""
+    return [entry.row for entry in entries(folder).values()]
+
+
+def entries(folder: Path = FOLDER) -> dict[str, Entry]:
+    """What every recorded file holds, by trial id, files by name; empty where there is none.
 
     Raises InputError, naming the file, the entry and what is wrong, for a file that `front --json` didn't write.
     """
-    rows: dict[str, Row] = {}
+    found: dict[str, Entry] = {}
     for path in sorted(folder.glob("*.json")):
-        for row, _ in read(path):
-            if row.trial_id in rows:
-                raise InputError(f"recorded results {path.name}: trial {row.trial_id} is recorded twice")
-            rows[row.trial_id] = row
-    return list(rows.values())
+        for entry in read(path):
+            if entry.row.trial_id in found:
+                raise InputError(f"recorded results {path.name}: trial {entry.row.trial_id} is recorded twice")
+            found[entry.row.trial_id] = entry
+    return found
 
 
-def recorded_texts(folder: Path = FOLDER) -> dict[str, tuple[Text, ...]]:
-    """What the recorded trials wrote, by trial id; those without texts left out. Raises as `recorded` does."""
-    every = (entry for path in sorted(folder.glob("*.json")) for entry in read(path))
-    return {row.trial_id: texts for row, texts in every if texts}
-
-
-def read(path: Path) -> list[tuple[Row, tuple[Text, ...]]]:
-    """The rows of one file that `front --json` wrote, flagged as recorded, each with its texts, if it has any.
-
-    Raises InputError where the file is broken.
-    """
+def read(path: Path) -> list[Entry]:
+    """What one file holds that `front --json` wrote; raises InputError where it is broken."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -67,7 +71,7 @@ def read(path: Path) -> list[tuple[Row, tuple[Text, ...]]]:
     if not isinstance(content, list):
         raise InputError(f"recorded results {path.name}: expected the list that `front --json` writes")
     named = [(entry, f"recorded results {path.name}, entry {n}") for n, entry in enumerate(content)]
-    return [(_row(entry, where), _texts(entry, where)) for entry, where in named]
+    return [Entry(_row(entry, where), _kept(entry, where)) for entry, where in named]
 
 
 def provenance(rows: Sequence[Row]) -> str:
@@ -117,11 +121,22 @@ def _metrics(values: Mapping[str, Any], where: str) -> dict[str, float | None]:
     return dict(values)
 
 
+def _kept(entry: Mapping[str, Any], where: str) -> Kept:
+    return Kept(_texts(entry, where), _profiles(entry, where))
+
+
 def _texts(entry: Mapping[str, Any], where: str) -> tuple[Text, ...]:
     try:
         return tuple(Text.from_dict(values) for values in entry.get("texts", ()))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where}: texts are not as `front --json` writes them: {error}") from None
+
+
+def _profiles(entry: Mapping[str, Any], where: str) -> dict[str, Profile]:
+    found = entry.get("profiles", {})
+    if not isinstance(found, dict) or not all(isinstance(profile, dict) for profile in found.values()):
+        raise InputError(f"{where}: profiles must be mappings by name")
+    return found
 
 
 def _date(environment: Mapping[str, Any], where: str) -> datetime:

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 from sqlalchemy import Connection, delete, func, select, update
 
+from engine.kept import Profile
 from engine.row import Progress
 from engine.spec import MEASURES, Trial
 from engine.store import schema, texts
@@ -163,6 +164,15 @@ class Queue:
             self._own(connection, trial_id)
             connection.execute(delete(table).where(table.c.trial_id == trial_id))
             connection.execute(table.insert().values(trial_id=trial_id, texts=texts.pack(written)))
+
+    def keep_profile(self, trial_id: str, name: str, content: Profile) -> None:
+        """Keep a profile of the trial, in place of what was kept under that name."""
+        table = schema.profiles
+        with self.store.database.write() as connection:
+            self._own(connection, trial_id)
+            connection.execute(delete(table).where((table.c.trial_id == trial_id) & (table.c.name == name)))
+            text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+            connection.execute(table.insert().values(trial_id=trial_id, name=name, content=text))
 
     def keep_facts(
         self,

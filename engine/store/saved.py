@@ -3,9 +3,9 @@
     save(store, Path("sweep.kneepoint"), sweep_id=3)
     with TemporaryDirectory() as folder: admit(Path("sweep.kneepoint"), Path(folder) / "mine.kneepoint")
 
-A saved sweep holds trials, protocol, machine, answers and texts; no logs, no tracebacks and no queue. What someone
-else wrote is never used as it is: `admit` reads it without trusting it (integrity, only tables, only what the store
-reads) and writes what it found into a store of our own. Nothing is ever unpickled.
+A saved sweep holds trials, protocol, machine, answers, texts and profiles; no logs, no tracebacks and no queue. What
+someone else wrote is never used as it is: `admit` reads it without trusting it (integrity, only tables, only what the
+store reads) and writes what it found into a store of our own. Nothing is ever unpickled.
 """
 
 import json
@@ -154,6 +154,8 @@ def _check(connection: Connection, ids: list[str]) -> None:
                 items.unpack(row["results"], MOST_BYTES)
             for row in connection.execute(_of(schema.texts, "trial_id", part)).mappings():
                 texts.unpack(row["texts"], MOST_BYTES)
+            for row in connection.execute(_of(schema.profiles, "trial_id", part)).mappings():
+                _check_profile(row["content"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error) as error:
         said = " ".join(str(error).split())[:160]
         raise InputError(f"the saved sweep holds a trial that can't be read: {said}") from None
@@ -173,6 +175,14 @@ def _check_trial(row: Mapping[str, Any]) -> None:
         raise ValueError("its notes are no texts")
     if date := json.loads(row["environment"]).get("date"):
         datetime.fromisoformat(date)
+
+
+def _check_profile(content: str) -> None:
+    def refuse(number: str) -> None:
+        raise ValueError(f"a profile holds {number}")
+
+    if not isinstance(json.loads(content, parse_constant=refuse), dict):
+        raise TypeError("a profile is no mapping")
 
 
 def _write(target: Path, fill: Callable[[Connection], None]) -> None:

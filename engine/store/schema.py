@@ -2,7 +2,7 @@
 
 A trial's metrics are one JSON text in its row, not a row for each: the dashboard reads thousands of trials at once and
 never asks the database for a single metric. Every change of a trial stamps it with the revision, so that what was read
-before need not be read again. Items, texts, tracebacks and logs are large and seldom read, so they have
+before need not be read again. Items, texts, profiles, tracebacks and logs are large and seldom read, so they have
 tables of their own. Times are seconds since the epoch.
 """
 
@@ -31,7 +31,7 @@ from sqlalchemy.schema import CreateColumn
 
 from engine.errors import InputError
 
-VERSION = 2
+VERSION = 3
 
 metadata = MetaData()
 
@@ -99,6 +99,15 @@ texts = Table(
     metadata,
     Column("trial_id", ForeignKey("trials.id"), primary_key=True),
     Column("texts", LargeBinary, nullable=False),  # deflated JSON, see engine.store.texts
+)
+
+# Results that are more than a number, such as an error for every block; what is in one, its name says.
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("content", Text, nullable=False),  # JSON
 )
 
 progress = Table(
@@ -200,8 +209,13 @@ def _from_1(connection: Connection) -> None:
             connection.execute(update(trials).where(trials.c.measured == measured).values(measured=left))
 
 
+def _from_2(connection: Connection) -> None:
+    """Version 3 keeps profiles."""
+    metadata.create_all(connection, tables=[profiles])
+
+
 Migration = Callable[[Connection], None]
-MIGRATIONS: dict[int, Migration] = {1: _from_1}  # version -> the step from it to the next
+MIGRATIONS: dict[int, Migration] = {1: _from_1, 2: _from_2}  # version -> the step from it to the next
 
 
 def prepare(

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from engine.errors import InputError
+from engine.kept import Kept, Profile
 from engine.row import Progress, Row, State
 from engine.spec import MEASURES, Trial
 from engine.store import schema, texts
@@ -202,6 +203,21 @@ class Store:
         with self.database.read() as connection:
             found = connection.scalar(select(schema.texts.c.texts).where(schema.texts.c.trial_id == trial_id))
         return [] if found is None else texts.unpack(found)
+
+    def profiles(self, trial_id: str) -> dict[str, Profile]:
+        """The trial's profiles by name; empty where none was kept."""
+        table = schema.profiles
+        with self.database.read() as connection:
+            found = connection.execute(select(table.c.name, table.c.content).where(table.c.trial_id == trial_id))
+            return {row.name: json.loads(row.content) for row in found}
+
+    def profile(self, trial_id: str, name: str) -> Profile | None:
+        """The trial's profile of that name; None where it was not kept."""
+        return self.profiles(trial_id).get(name)
+
+    def kept(self, trial_id: str) -> Kept:
+        """What is kept of a trial beside its row."""
+        return Kept(self.texts(trial_id), self.profiles(trial_id))
 
     def detail(self, trial_id: str) -> Detail:
         """Why and where a trial failed, and its log; empty texts where it did not."""

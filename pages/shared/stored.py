@@ -10,7 +10,7 @@ import streamlit as st
 from engine import paths, shelf, worker
 from engine.errors import InputError
 from engine.front import Comparison, Front, comparisons, find_front
-from engine.recorded import provenance, recorded, recorded_texts
+from engine.recorded import Entry, entries, provenance
 from engine.results import analyse
 from engine.row import Row
 from engine.store import StateError, Store, StoreError
@@ -89,7 +89,7 @@ def timed_rows() -> list[Row]:
 def recorded_rows() -> tuple[Row, ...]:
     """The results that ship with the package; without them where their files are broken, which is said."""
     try:
-        return _recorded()
+        return tuple(entry.row for entry in _recorded().values())
     except InputError as error:
         st.warning(markup.plain(str(error)), icon=":material/warning:")
         return ()
@@ -126,7 +126,8 @@ def find(trial_id: str, origin: Origin | None = None) -> Row | None:
 def texts(row: Row) -> tuple[Text, ...]:
     """What a result wrote after the fixed prompts; of a recorded one the few that were recorded, of an old one none."""
     if row.recorded:
-        return _recorded_texts().get(row.trial_id, ())
+        recorded = _recorded().get(row.trial_id)
+        return tuple(recorded.kept.texts) if recorded else ()
     return _texts(paths.store_url(), row.trial_id, row.finished_at)
 
 
@@ -185,13 +186,8 @@ def _saved(name: str) -> tuple[Row, ...]:
 
 
 @st.cache_resource(show_spinner=False)
-def _recorded() -> tuple[Row, ...]:
-    return tuple(recorded())
-
-
-@st.cache_resource(show_spinner=False)
-def _recorded_texts() -> dict[str, tuple[Text, ...]]:
-    return recorded_texts()
+def _recorded() -> dict[str, Entry]:
+    return entries()
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)

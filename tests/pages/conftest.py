@@ -8,6 +8,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from engine.kept import NOTHING_KEPT, Kept
+from engine.recorded import Entry
 from engine.results import analyse
 from engine.row import Row
 from engine.store import Store
@@ -25,7 +27,7 @@ def store(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("engine.worker.ensure_running", lambda url: True)
     monkeypatch.setattr("engine.lane.ensure_running", lambda url: True)
-    monkeypatch.setattr("pages.shared.stored.recorded", list)
+    monkeypatch.setattr("pages.shared.stored.entries", dict)
     monkeypatch.setattr("engine.machine.recorded", lambda: None)
     st.cache_resource.clear()
     st.cache_data.clear()
@@ -58,12 +60,13 @@ def open_result(open_page: Open, store: Store) -> Open:
 
 
 @pytest.fixture
-def record(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Row]]:
-    """Have the store's results be the recorded ones as well; gives them."""
+def record(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Row]]:
+    """Have the store's results be the recorded ones as well, with what `kept_of` gives beside them; gives the rows."""
 
-    def record_() -> list[Row]:
+    def record_(kept_of: Callable[[str], Kept] = lambda trial_id: NOTHING_KEPT) -> list[Row]:
         rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
-        monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+        found = {row.trial_id: Entry(row, kept_of(row.trial_id)) for row in rows}
+        monkeypatch.setattr("pages.shared.stored.entries", lambda: found)
         return rows
 
     return record_

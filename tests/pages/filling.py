@@ -70,6 +70,7 @@ def answer(queue: Queue, job: Job, dense: dict[str, Answered]) -> None:
     for task, answers in items.items():
         queue.keep_items(trial_id, task, answers)
     queue.keep_texts(trial_id, write(trial))
+    queue.keep_profile(trial_id, "layers", {"errors": [0.5]})
     queue.finish(job)
 
 

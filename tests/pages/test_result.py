@@ -209,14 +209,13 @@ def test_where_next_words_were_not_measured_nothing_was_written(open_result, sto
     assert "goes on exactly" not in words
 
 
-def test_a_recorded_result_shows_the_texts_that_were_recorded(open_result, store, record, monkeypatch):
+def test_a_recorded_result_shows_the_texts_that_were_recorded(open_result, store, record):
     filling.fill(store, filling.make_trials(["dense", LAYERS]))
-    rows = record()
+    record()
     recorded = {"from": "recorded"}
     assert "Recorded before texts were kept: measure it here" in said(open_result(LAYERS, **recorded))
     st.cache_resource.clear()
-    kept = {row.trial_id: tuple(store.texts(row.trial_id)) for row in rows}
-    monkeypatch.setattr("pages.shared.stored.recorded_texts", lambda: kept)
+    record(store.kept)
     words = said(open_result(LAYERS, **recorded))
     assert words.count('class="kp-wrote"') == 2
     assert "Recorded results keep a few of their texts" in words

@@ -44,7 +44,7 @@ def test_broken_recorded_results_are_said_and_cost_nothing_else(open_page, monke
     def broken() -> list[object]:
         raise InputError("recorded results x.json: not JSON")
 
-    monkeypatch.setattr("pages.shared.stored.recorded", broken)
+    monkeypatch.setattr("pages.shared.stored.entries", broken)
     app = open_page("start")
     assert "not JSON" in app.warning[0].value
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from urllib.parse import parse_qs
 
-from engine.recorded import recorded
+from engine.recorded import entries
 from tests.pages import filling
 from tests.pages.conftest import said
 from tests.pages.test_understand import links
@@ -62,13 +62,13 @@ def test_failed_steps_are_named_with_their_reason(open_page, store):
 
 
 def test_an_original_without_a_size_is_a_sentence(open_page, monkeypatch):
-    rows = [replace(one, metrics={}) for one in recorded()[:1]]
-    monkeypatch.setattr("pages.shared.stored.recorded", lambda: rows)
+    found = {key: one._replace(row=replace(one.row, metrics={})) for key, one in list(entries().items())[:1]}
+    monkeypatch.setattr("pages.shared.stored.entries", lambda: found)
     assert "size was not measured" in said(open_page(PAGE))
 
 
 def test_recorded_results_climb_down_to_two_bits_and_nonsense_in_the_address_is_left_out(open_page, monkeypatch):
-    monkeypatch.setattr("pages.shared.stored.recorded", recorded)
+    monkeypatch.setattr("pages.shared.stored.entries", entries)
     app = open_page(PAGE, step="<script>", of="nothing")
     words = said(app)
     assert "down to 4-bit, 2.4x smaller than bf16 and 4.8x than fp32" in words

@@ -43,6 +43,7 @@ def test_a_store_of_version_1_keeps_its_results_and_counts_texts_as_missing(tmp_
     assert store.items(eight.trial_id) == {"piqa": [ItemResult(0, (-1.0, -2.0), 0, 0, True)]}
     assert store.detail(four.trial_id).log == "log"
     assert store.texts(eight.trial_id) == []
+    assert store.profiles(eight.trial_id) == {}
     with store.database.read() as connection:
         measured = connection.execute(select(schema.trials.c.measured).order_by(schema.trials.c.number)).scalars()
         assert list(measured) == ["size,accuracy", "size,accuracy", ""]

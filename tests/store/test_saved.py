@@ -37,7 +37,9 @@ def test_what_is_opened_elsewhere_is_what_was_saved(file: Path, store: Store, tm
     for one, other in zip(ours, theirs.rows(), strict=True):
         assert other == one
         assert theirs.items(one.trial_id) == store.items(one.trial_id) != {}
-        assert theirs.texts(one.trial_id) == store.texts(one.trial_id) != []
+        assert theirs.kept(one.trial_id) == store.kept(one.trial_id)
+        assert theirs.texts(one.trial_id) != []
+        assert theirs.profile(one.trial_id, "layers") == {"errors": [0.5]}
     assert [sweep.name for sweep in theirs.sweeps()] == ["First look"]
     theirs.close()
 
@@ -100,6 +102,8 @@ DAMAGE = [
     (METRICS, (json.dumps({"accuracy": "<b>"}),), "can't be read"),
     (METRICS, ("[" * 100_000,), "can't be read"),
     ("UPDATE trials SET environment = ?", (json.dumps({"date": "yesterday"}),), "can't be read"),
+    ("UPDATE profiles SET content = '{\"errors\": [NaN]}'", (), "can't be read"),
+    ("UPDATE profiles SET content = '[0.5]'", (), "can't be read"),
     ("UPDATE items SET results = ?", (b"\x80\x04pickled",), "can't be read"),
     ("UPDATE items SET results = ?", (zlib.compress(bytes(2_000_000)),), "takes more than"),
     ("UPDATE meta SET value = 99 WHERE name = 'version'", (), "newer Kneepoint"),

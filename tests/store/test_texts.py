@@ -21,6 +21,16 @@ def test_texts_come_back_as_they_were_and_are_replaced_by_newer_ones(store: Stor
     assert store.revision() > revision
 
 
+def test_profiles_are_kept_by_name_and_replaced_by_newer_ones(store: Store, queue: Queue) -> None:
+    store.submit([EIGHT], ["size"])
+    claimed(queue)
+    for name, content in (("layers", {"a": [1.5, None]}), ("grid", {}), ("layers", {"a": [2.5]})):
+        queue.keep_profile(EIGHT.id, name, content)
+    assert store.profiles(EIGHT.id) == {"layers": {"a": [2.5]}, "grid": {}}
+    assert store.profile(EIGHT.id, "layers") == {"a": [2.5]}
+    assert store.profile(FOUR.id, "layers") is None
+
+
 def test_texts_of_a_trial_that_another_runs_are_refused(store: Store, queue: Queue) -> None:
     store.submit([EIGHT], ["size"])
     claimed(queue)
