@@ -29,7 +29,7 @@ check: $(DEV_STAMP)
 
 unit: $(DEV_STAMP)
 	@$(BIN)/python -m engine fetch
-	$(BIN)/python -m pytest -m "not browser"
+	$(BIN)/python -m pytest -m "not browser" -n logical --maxprocesses 4 --dist worksteal
 
 browser: $(DEV_STAMP)
 	@$(BIN)/python -m engine fetch
