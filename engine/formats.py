@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from engine.spec import Recipe
 from engine.spec.quantize import PER_CHANNEL
+from engine.spec.recipe import named_blocks
 
 Part = Literal["linears", "embedding", "head"]
 PARTS: tuple[Part, ...] = ("linears", "embedding", "head")
@@ -20,12 +21,17 @@ STORED_BITS = 16  # of a part that no step packed
 
 
 class Packing(NamedTuple):
-    """How a part is packed; library: what packed and runs it, where that is not ours."""
+    """How a part is packed; library: what packed and runs it, where that is not ours.
+
+    widths: the bits of its layers, where a recipe packs them differently; the rest is then said of those that no kernel
+    runs, or else of those with the fewest bits.
+    """
 
     bits: int
     group_size: int
     symmetric: bool
     library: str = ""
+    widths: tuple[int, ...] = ()
 
     @property
     def has_kernel(self) -> bool:
@@ -58,13 +64,26 @@ def formats(recipe: Recipe, tied: bool) -> Formats:
     A later quantizer decides over an earlier one, and other steps take the matrices that they change off their grid.
     """
     packed: dict[Part, Packing] = {}
+    by_layer = False
     for step in recipe.steps:
         packed = {part: packing for part, packing in packed.items() if part not in step.unpacks}
         if step.family == "slice":
             tied = tied and getattr(step, "head", "tied") == "tied"
         elif step.family == "quantize":
+            by_layer = by_layer or bool(named_blocks(step))
+            before = packed.get("linears")
             packed |= dict.fromkeys(_targets(step, tied), _packing(step))
+            if by_layer and "linears" in packed:
+                packed["linears"] = _mixed(before, packed["linears"])
     return Formats(packed, tied)
+
+
+def _mixed(before: Packing | None, now: Packing) -> Packing:
+    """How layers are packed of which some are packed otherwise, where `before` is given."""
+    both = [now] if before is None else [before, now]
+    widths = {bits for packing in both for bits in packing.widths or (packing.bits,)}
+    said = min(both, key=lambda packing: (packing.has_kernel, packing.bits))
+    return said._replace(widths=tuple(sorted(widths)))
 
 
 def way(packing: Packing | None, tokens: int, device: str) -> Way:
@@ -92,5 +111,7 @@ def _targets(step: object, tied: bool) -> tuple[Part, ...]:
 
 
 def _packing(step: object) -> Packing:
-    known = {name: getattr(step, name) for name in Packing._fields if hasattr(step, name)}
+    known = {
+        name: getattr(step, name) for name in ("bits", "group_size", "symmetric", "library") if hasattr(step, name)
+    }
     return Packing(**known)

@@ -16,6 +16,7 @@ from engine.errors import InputError, unknown
 from engine.metrics import METRICS, Metric, metric
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, parse
+from engine.spec.recipe import named_blocks
 from engine.stats import Interval
 
 DECIDED_ON = ("weight_bytes", "accuracy")  # the axes by which an anytime sweep leaves trials out
@@ -209,7 +210,9 @@ def _finds_own_grid(recipe: str) -> bool:
             bits, group = getattr(step, "bits", 0), getattr(step, "group_size", 0)
             whole = bits >= _GRID_BITS and group == _GRID_GROUP and not getattr(step, "symmetric", True)
             fitted = getattr(step, "zero_points", "") == "fraction"
-            return whole or (fitted and (bits, group) == (_GRID_BITS, 2 * _GRID_GROUP))
+            own = whole or (fitted and (bits, group) == (_GRID_BITS, 2 * _GRID_GROUP))
+            if own or not named_blocks(step):
+                return own
     return False
 
 

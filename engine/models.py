@@ -4,7 +4,7 @@ A family is one entry in LAYOUTS; everything else asks the anatomy and never a n
 can be measured dense; the methods need a known family.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -187,9 +187,11 @@ class Anatomy:
         part: nn.Module = self.network.get_submodule(name)
         return part
 
-    def linears(self) -> Iterator[tuple[str, nn.Module]]:
-        """(full name, layer) of every linear of the blocks, in order."""
-        for block in self.blocks:
+    def linears(self, chosen: Collection[int] | None = None) -> Iterator[tuple[str, nn.Module]]:
+        """(full name, layer) of every linear of the blocks, in order; chosen: of these blocks only, by their places."""
+        for place, block in enumerate(self.blocks):
+            if chosen is not None and place not in chosen:
+                continue
             for name, layer in block.linears.items():
                 yield f"{block.name}.{name}", layer
 

@@ -47,6 +47,8 @@ def _stored(row: Row, found: Formats, part: Part) -> str:
     packing = found.packed.get(part)
     if packing is None:
         return f"{STORED_BITS} bits, {size}"
+    if packing.widths:
+        return f"{' or '.join(map(str, packing.widths))} bits by layer, {size}"
     grain = "one scale a row" if packing.group_size == PER_CHANNEL else f"groups of {packing.group_size}"
     return f"{packing.bits} bits, {grain}, {size}"
 
@@ -64,7 +66,8 @@ def _how(row: Row, found: Formats, part: Part, phase: str, tokens: int) -> str:
     packing = None if part == "head" and found.tied else found.packed.get(part)
     match way(packing, tokens, device):
         case "packed":
-            return f"packed {found.bits(part)}-bit kernel"
+            mixed = packing is not None and packing.widths
+            return "packed kernels" if mixed else f"packed {found.bits(part)}-bit kernel"
         case "expanded":
             return "expanded to fp32" if device == "cpu" else f"expanded{f' to {ran_in}' if ran_in else ''}"
         case "copied":

@@ -12,7 +12,7 @@ SmolLM2-135M after 150 tokens.
 
 from typing import Literal, NamedTuple
 
-from engine.formats import Formats, Part, formats
+from engine.formats import PARTS, Formats, Part, formats
 from engine.machine import Limits
 from engine.row import Row
 from engine.spec import parse
@@ -80,7 +80,14 @@ def formats_of(row: Row, dense: Row) -> Formats:
 
 
 def numbers(row: Row, found: Formats, part: Part) -> float:
-    """How many numbers a part holds. Of a tied pair, "head" is what a slice puts before the shared matrix."""
+    """How many numbers a part holds. Of a tied pair, "head" is what a slice puts before the shared matrix.
+
+    Linears whose widths differ hold what the other parts leave of all numbers, the few of the norms among them.
+    """
+    packing = found.packed.get(part)
+    if packing is not None and packing.widths:
+        others = sum(numbers(row, found, other) for other in PARTS if other != part)
+        return (row.value("parameters") or others) - others
     return 8 * (row.value(f"{part}_bytes") or 0.0) / found.bits(part)
 
 

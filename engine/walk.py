@@ -11,7 +11,7 @@ many windows as keep within it: then each statistic is gathered batch by batch, 
 with the same result up to the order of sums, in about two and a half passes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -36,20 +36,23 @@ def compress_blocks(
     gather: Gather[Statistic],
     compress: Compress[Statistic],
     report: Callable[[int, int], None],
+    chosen: Collection[int] | None = None,
 ) -> None:
     """Replace every linear of the blocks, in the order that they run, each from the inputs that it will see.
 
     windows: calibration tokens [windows, tokens]. `gather` is called with None first, and must not keep the inputs
     that it is shown; `compress` gets the layers that read the same inputs, by their name within the block, and gives
-    for each what stands in its place. report: (blocks done, blocks). Same windows, same result.
+    for each what stands in its place. report: (blocks done, blocks). chosen: the places of the blocks whose
+    linears are replaced, unless of all; the walk ends with the last of them. Same windows, same result.
     """
-    blocks = anatomy.blocks
-    hidden, arguments = _block_inputs(anatomy, windows)
+    blocks = anatomy.blocks if chosen is None else anatomy.blocks[: max(chosen) + 1]
+    hidden, arguments = block_inputs(anatomy, windows)
     at_once = windows_at_once(anatomy, windows)
     for done, block in enumerate(blocks):
         report(done, len(blocks))
         run, batches = partial(block.module, **arguments[done]), torch.split(hidden, at_once)
-        groups = [_Readers(block, layers, gather, compress) for layers in block.groups]
+        replaced = block.groups if chosen is None or done in chosen else []
+        groups = [_Readers(block, layers, gather, compress) for layers in replaced]
         try:
             for group in groups if len(batches) > 1 else ():
                 group.compress_from(run, batches)
@@ -133,7 +136,7 @@ class _Readers(Generic[Statistic]):
         self._statistic, self._done = None, True
 
 
-def _block_inputs(anatomy: Anatomy, windows: Tensor) -> tuple[Tensor, list[dict[str, Any]]]:
+def block_inputs(anatomy: Anatomy, windows: Tensor) -> tuple[Tensor, list[dict[str, Any]]]:
     """What the first block reads of all windows, [windows, tokens, width] in fp32, and each block's other arguments.
 
     The network runs up to its first block, one window at a time; of the arguments one window's are kept, since all

@@ -62,8 +62,8 @@ def zeros(found: Case) -> str:
 
 
 def packed(found: Case) -> str:
-    """Fewer bits for some parts, and what keeps the whole file from shrinking as much."""
-    if not found.formats.packed:
+    """Fewer bits for some parts, and what keeps the whole file from shrinking as much; nothing where layers differ."""
+    if not found.formats.packed or any(packing.widths for packing in found.formats.packed.values()):
         return ""
     main = min(found.formats.packed, key=found.formats.bits)
     bits, causes = found.formats.bits(main), _unshrunk(found, main)

@@ -30,6 +30,13 @@ def test_every_quantizer_says_how_it_packs() -> None:
     assert packed("quantize:bnb,format=int8") == {"linears": Packing(8, -1, True, "bitsandbytes")}
 
 
+def test_layers_that_are_packed_differently_are_told_apart() -> None:
+    mixed = "quantize:rtn,bits=8,blocks=0+29 | quantize:rtn,bits=3,blocks=1 | quantize:rtn,bits=4"
+    assert packed(mixed) == {"linears": Packing(3, 64, True, widths=(3, 4, 8))}
+    assert packed("quantize:rtn,bits=8,blocks=0 | quantize:rtn,bits=4")["linears"].has_kernel
+    assert packed("quantize:rtn,bits=4,blocks=0") == {"linears": FOUR._replace(widths=(4,))}
+
+
 def test_of_a_tied_pair_naming_either_packs_the_one_matrix() -> None:
     assert packed("quantize:rtn,bits=4,targets=head") == {"embedding": FOUR}
     assert packed("quantize:rtn,bits=4,targets=head", tied=False) == {"head": FOUR}

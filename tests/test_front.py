@@ -72,6 +72,7 @@ def test_an_axis_must_be_a_metric_with_a_direction(x: str, says: str) -> None:
         (f"slice:slicegpt,fraction=0.1 | {OWN_GRID}", False),
         (f"prune:sparsegpt | {OWN_GRID}", False),
         (f"prune:wanda | {OWN_GRID}", True),
+        (f"quantize:rtn,bits=3,blocks=0 | {OWN_GRID}", True),
         ("quantize:rtn,bits=4,group_size=64,symmetric=false", False),
         ("quantize:rtn,bits=4,group_size=32", False),
         ("quantize:rtn,bits=3,group_size=32,symmetric=false", False),

@@ -38,6 +38,14 @@ from tests.test_passes import FOUR, PACKED, made
             ],
         ),
         (
+            "quantize:rtn,bits=8,blocks=0 | quantize:rtn,bits=4",
+            PACKED,
+            [
+                PartRun("Linears", "4 or 8 bits by layer, 40.0 MB", "packed kernels", "expanded to fp32"),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),
+            ],
+        ),
+        (
             "quantize:bnb,format=nf4",
             PACKED,
             [

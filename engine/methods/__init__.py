@@ -28,7 +28,8 @@ def compress(model: LanguageModel, recipe: Recipe, windows: Tensor | None, repor
     refuse_misfits(recipe, model.network.config.to_dict())
     if recipe.calibrated and windows is None:
         raise ValueError("the recipe has a calibrated method and needs calibration windows")
-    for number, step in enumerate(recipe.steps, start=1):
+    for number in range(1, len(recipe.steps) + 1):
+        step = recipe.step_on(number - 1, model.network.config.num_hidden_layers)
         where = f"step {number} of {len(recipe.steps)}: " if len(recipe.steps) > 1 else ""
 
         def told(stage: str, done: int, total: int, where: str = where) -> None:

@@ -70,9 +70,11 @@ def compress(model: LanguageModel, settings: Awq, windows: Tensor | None, report
             for (name, layer), matrix in zip(layers.items(), matrices, strict=True)
         }
 
-    compress_blocks(anatomy, windows, add_inputs, pack, partial(report, "scale and round the linears"))
-    for block in anatomy.blocks:
-        fold(block)
+    told = partial(report, "scale and round the linears")
+    compress_blocks(anatomy, windows, add_inputs, pack, told, settings.blocks)
+    for place, block in enumerate(anatomy.blocks):
+        if settings.blocks is None or place in settings.blocks:
+            fold(block)
     rtn.round_tables(model, settings, report)
 
 

@@ -26,7 +26,7 @@ def compress(model: LanguageModel, settings: Bnb, windows: Tensor | None, report
     missing or has no kernels for that device.
     """
     refuse_absent(model.device.type)
-    linears = list(model.anatomy.linears())
+    linears = list(model.anatomy.linears(settings.blocks))
     for done, (name, layer) in enumerate(linears):
         report("quantize the linears", done, len(linears))
         matrix = quantized(weight_of(layer), settings.format, settings.block_size, settings.double_quantization)

@@ -43,7 +43,8 @@ def compress(model: LanguageModel, settings: Gptq, windows: Tensor | None, repor
             for (name, layer), matrix in zip(layers.items(), matrices, strict=True)
         }
 
-    compress_blocks(model.anatomy, windows, add_products, pack, partial(report, "round the linears column by column"))
+    told = partial(report, "round the linears column by column")
+    compress_blocks(model.anatomy, windows, add_products, pack, told, settings.blocks)
     rtn.round_tables(model, settings, report)
 
 

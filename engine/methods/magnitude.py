@@ -25,7 +25,7 @@ def compress(model: LanguageModel, settings: Magnitude, windows: Tensor | None, 
     Raises InputError, before any tensor is changed, where a pattern does not divide a linear's inputs.
     Source: Han et al. 2015, arXiv:1506.02626; N:M: Mishra et al. 2021, arXiv:2104.08378.
     """
-    linears = list(model.anatomy.linears())
+    linears = list(model.anatomy.linears(settings.blocks))
     refuse_pattern(settings, [(name, inputs_of(layer)) for name, layer in linears])
     layers = [layer for _, layer in linears]
     sparsity = settings.sparsity or 0.0

@@ -31,7 +31,7 @@ def compress(model: LanguageModel, settings: SparseGpt, windows: Tensor | None, 
     Raises InputError, before any tensor is changed, where a pattern does not divide a linear's inputs.
     Source: Frantar and Alistarh 2023, arXiv:2301.00774.
     """
-    linears = list(model.anatomy.linears())
+    linears = list(model.anatomy.linears(settings.blocks))
     refuse_pattern(settings, [(name, inputs_of(layer)) for name, layer in linears])
     if windows is None:
         raise ValueError("prune:sparsegpt needs calibration windows")
@@ -44,7 +44,8 @@ def compress(model: LanguageModel, settings: SparseGpt, windows: Tensor | None, 
             for (name, layer), weight in zip(layers.items(), pruned, strict=True)
         }
 
-    compress_blocks(model.anatomy, windows, add_products, prune_together, partial(report, "zero the linears by column"))
+    told = partial(report, "zero the linears by column")
+    compress_blocks(model.anatomy, windows, add_products, prune_together, told, settings.blocks)
     model.masked_zeros = model.masked_zeros or settings.sparsity != 0
     if packed := sum(isinstance(layer, PackedLayer) for _, layer in linears):
         model.notes.append(

@@ -29,7 +29,7 @@ def pack(model: LanguageModel, settings: Grouped, quantize: Quantize, report: Re
     Raises InputError, before any tensor is changed, where the group size does not divide a matrix's inputs.
     """
     anatomy = model.anatomy
-    linears = list(anatomy.linears()) if "linears" in settings.targets else []
+    linears = list(anatomy.linears(settings.blocks)) if "linears" in settings.targets else []
     tables = _tables(anatomy, settings.targets)
     refuse_group_size(settings.group_size, [(name, inputs_of(layer)) for name, layer in (*linears, *tables)])
     total = len(linears) + len(tables)

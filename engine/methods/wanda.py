@@ -38,7 +38,8 @@ def compress(model: LanguageModel, settings: Wanda, windows: Tensor | None, repo
             zero_out(layer, least(weight_of(layer).abs() * squares.sqrt(), settings))
         return layers
 
-    compress_blocks(model.anatomy, windows, add_squares, prune, partial(report, "zero the least used weights"))
+    told = partial(report, "zero the least used weights")
+    compress_blocks(model.anatomy, windows, add_squares, prune, told, settings.blocks)
     model.masked_zeros = model.masked_zeros or settings.sparsity != 0
 
 

@@ -19,6 +19,7 @@ from engine.plots.marks import unit
 from engine.plots.palette import FAMILIES, THEMES, Theme, ThemeName
 from engine.row import Row
 from engine.spec import parse
+from engine.spec.recipe import named_blocks
 
 MOST, MOST_COMPACT = 8, 4  # axes that can be told apart
 _ABSENT = 0.12  # of an axis's length: how far below the numbers a missing one lies
@@ -50,12 +51,12 @@ def settings_of(rows: Sequence[Row]) -> list[str]:
 
 
 def setting(row: Row, name: str) -> float | None:
-    """A setting of the row's recipe, of its last step that has it; None where none has."""
-    for step in reversed(parse(row.recipe).steps):
-        value = getattr(step, name, None) if name in {f.name for f in fields(step)} else None  # type: ignore[arg-type]
-        if isinstance(value, int | float):
-            return float(value)
-    return None
+    """A setting of the row's recipe, of its last step that has it; None where none has, or it differs by layer."""
+    having = [step for step in parse(row.recipe).steps if name in {f.name for f in fields(step)}]  # type: ignore[arg-type]
+    if any(named_blocks(step) for step in having):
+        return None
+    values = [value for step in having if isinstance(value := getattr(step, name), int | float)]
+    return float(values[-1]) if values else None
 
 
 def choices(rows: Sequence[Row]) -> list[str]:

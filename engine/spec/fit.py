@@ -7,7 +7,8 @@ from typing import Any
 from engine.errors import InputError
 from engine.spec.prune import Heads, Layers, Neurons, Zeros
 from engine.spec.quantize import PER_CHANNEL, Awq, Bnb, Gptq, Hqq, Rtn, Ternary
-from engine.spec.recipe import Recipe
+from engine.spec.recipe import Recipe, named_blocks
+from engine.spec.setting import Settings, write
 from engine.spec.slicing import SliceGpt
 
 SMALLEST_GROUP = 8
@@ -69,24 +70,53 @@ def refuse_misfits(recipe: Recipe, config: Mapping[str, Any]) -> None:
     """
     if not recipe.steps:
         return
-    refuse_zeroing(recipe)
     shape = Shape.of(config)
-    for step in recipe.steps:
+    refuse_renumbering(recipe)
+    refuse_zeroing(recipe, shape.blocks)
+    for place in range(len(recipe.steps)):
+        step = recipe.step_on(place, shape.blocks)
+        refuse_blocks(step, shape.blocks)
         shape = _after(step, shape, str(config.get("model_type", "")))
 
 
-def refuse_zeroing(recipe: Recipe) -> None:
-    """Raise InputError where weights are to be zeroed in matrices whose packed form we can't give a zero."""
-    packed: Any = None
+def refuse_renumbering(recipe: Recipe) -> None:
+    """Raise InputError where blocks are removed after a step that names some by their numbers."""
+    named = False
     for step in recipe.steps:
-        if isinstance(step, Zeros) and not step.unpacks and isinstance(packed, Hqq | Bnb):
+        if named and isinstance(step, Layers):
             raise InputError(
-                f"prune:{step.method} can't zero weights that quantize:{packed.method} has packed; prune first"
+                "prune:layers numbers the layers anew, so it can't come after a step with blocks; put it first"
             )
+        named = named or bool(named_blocks(step))
+
+
+def refuse_zeroing(recipe: Recipe, count: int) -> None:
+    """Raise InputError where weights are to be zeroed in matrices whose packed form we can't give a zero.
+
+    count: the model's blocks.
+    """
+    packed: dict[int, Settings] = {}  # by block
+    for place, step in enumerate(recipe.steps):
+        blocks = named_blocks(recipe.step_on(place, count)) or range(count)
+        if isinstance(step, Zeros) and not step.unpacks:
+            for block in blocks:
+                if isinstance(found := packed.get(block), Hqq | Bnb):
+                    raise InputError(
+                        f"prune:{step.method} can't zero weights that quantize:{found.method} has packed; prune first"
+                    )
         if step.family == "quantize" and "linears" in getattr(step, "targets", ()):
-            packed = step
+            packed |= dict.fromkeys(blocks, step)
         elif "linears" in step.unpacks:
-            packed = None
+            packed = {block: one for block, one in packed.items() if block not in blocks}
+
+
+def refuse_blocks(step: Settings, count: int) -> None:
+    """Raise InputError unless the blocks that a step is kept to are some of the model's `count`, and it has linears."""
+    blocks, targets = named_blocks(step), getattr(step, "targets", ("linears",))
+    if blocks and blocks[-1] >= count:
+        raise InputError(f"blocks are numbered from 0 to {count - 1} in this model, got {blocks[-1]}")
+    if blocks and "linears" not in targets:
+        raise InputError(f"blocks={write(blocks)} contradicts targets={write(targets)}: blocks are of the linears")
 
 
 def refuse_group_size(group_size: int, widths: Iterable[tuple[str, int]]) -> None:

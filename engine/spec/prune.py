@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from engine.errors import InputError
-from engine.spec.quantize import LLAMA_LIKE, damping
+from engine.spec.quantize import LLAMA_LIKE, blocks, damping
 from engine.spec.setting import Range, Settings, setting, write
 
 IMPORTANCE = {
@@ -80,6 +80,7 @@ class Zeros(Settings):
     pattern: str | None = setting(
         None, "N:M keeps N of every M neighbouring weights, such as 2:4.", kind=str, shown=True, sweep=("2:4", "4:8")
     )
+    blocks: tuple[int, ...] | None = blocks()
 
     def check_together(self) -> None:
         shape = self.pattern_shape

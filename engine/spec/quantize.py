@@ -51,6 +51,17 @@ def damping() -> Any:
     )
 
 
+def blocks() -> Any:
+    return setting(
+        None,
+        "Layers whose linears it works on, counted from 0; unless given, all that no earlier step of its family names.",
+        kind=int,
+        range=Range(0, 9999),
+        many=True,
+        later=True,
+    )
+
+
 class Quantizer(Settings):
     """What is true of every quantizer, or of those that pack whole numbers in groups."""
 
@@ -73,6 +84,7 @@ class Rtn(Quantizer):
     group_size: int = _group_size()
     symmetric: bool = _symmetric()
     targets: tuple[str, ...] = _targets()
+    blocks: tuple[int, ...] | None = blocks()
 
     def describe(self) -> str:
         grid = "" if self.symmetric else ", asymmetric"
@@ -102,6 +114,7 @@ class Gptq(Quantizer):
     )
     damping: float = damping()
     targets: tuple[str, ...] = _targets()
+    blocks: tuple[int, ...] | None = blocks()
 
     def check_together(self) -> None:
         _refuse_no_linears(self.targets, "GPTQ")
@@ -134,6 +147,7 @@ class Awq(Quantizer):
     symmetric: bool = _symmetric()
     clip: bool = setting(True, "Shrink each group's range where that keeps the outputs closer.", kind=bool)
     targets: tuple[str, ...] = _targets()
+    blocks: tuple[int, ...] | None = blocks()
 
     def check_together(self) -> None:
         _refuse_no_linears(self.targets, "AWQ")
@@ -175,6 +189,7 @@ class Hqq(Quantizer):
         True, "Fit the scales too; false keeps those of round to nearest, as the paper does.", kind=bool
     )
     targets: tuple[str, ...] = _targets()
+    blocks: tuple[int, ...] | None = blocks()
 
     def check_together(self) -> None:
         if self.zero_points == "whole" and not self.fit_scales:
@@ -208,6 +223,7 @@ class Ternary(Quantizer):
 
     group_size: int = _group_size()
     targets: tuple[str, ...] = _targets()
+    blocks: tuple[int, ...] | None = blocks()
 
     def describe(self) -> str:
         return f"Ternary, {_grain(self.group_size)}{_where(self.targets)}"
@@ -241,6 +257,7 @@ class Bnb(Quantizer):
         range=Range(choices=(32, 64, 128, 256, 512, 1024, 2048, 4096)),
     )
     double_quantization: bool = setting(False, "Round the scales of nf4 and fp4 to 8 bits too.", kind=bool)
+    blocks: tuple[int, ...] | None = blocks()
 
     def check_together(self) -> None:
         if self.format != "int8":

@@ -4,7 +4,7 @@ The text is the same in the URL, the YAML, the form and the report: steps joined
 `family:method,key=value,…`; `dense` is the recipe without steps.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -51,10 +51,58 @@ class Recipe:
 
     def describe(self) -> str:
         """The recipe in words: "10% of the width sliced, then 4-bit, round to nearest, groups of 64"."""
-        return ", then ".join(step.describe() for step in self.steps) or "Original model"
+        said = (step.describe() + self._where(place) for place, step in enumerate(self.steps))
+        return ", then ".join(said) or "Original model"
+
+    def step_on(self, place: int, count: int) -> Settings:
+        """A step as it works on a model of `count` blocks, from the place it has.
+
+        A step that names no blocks leaves to the steps before it, of its own family, those that they name: so
+        "quantize:rtn,bits=8,blocks=0+29 | quantize:rtn,bits=4" is 8 bits in two blocks and 4 in the others. Raises
+        InputError where none is left.
+        """
+        step, taken = self.steps[place], self._taken(place)
+        if not taken:
+            return step
+        left = tuple(block for block in range(count) if block not in taken)
+        if not left:
+            raise InputError(
+                f"{step.family}:{step.method} has nothing to do: the steps before it name all of the {count} layers"
+            )
+        return replace(step, blocks=left)  # type: ignore[type-var]
+
+    def _taken(self, place: int) -> set[int]:
+        """The blocks that a step leaves to those before it; none where it names its own or works on no single one."""
+        step = self.steps[place]
+        if not hasattr(step, "blocks") or named_blocks(step):
+            return set()
+        return {block for one in self.steps[:place] if one.family == step.family for block in named_blocks(one)}
+
+    def _where(self, place: int) -> str:
+        """Which blocks a step works on, in words: " in layers 0 and 3 to 6", " in the other layers"; empty for all."""
+        if named := named_blocks(self.steps[place]):
+            return f" in {'layer' if len(named) == 1 else 'layers'} {_in_ranges(named)}"
+        return " in the other layers" if self._taken(place) else ""
 
     def canonical(self) -> list[dict[str, Any]]:
         return [step.canonical() for step in self.steps]
+
+
+def named_blocks(step: Settings) -> tuple[int, ...]:
+    """The blocks that a step names; empty where it names none."""
+    return getattr(step, "blocks", None) or ()
+
+
+def _in_ranges(numbers: tuple[int, ...]) -> str:
+    """Ascending numbers in words: "0, 3 to 6 and 9"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    *most, last = [f"{run[0]} to {run[-1]}" if len(run) > 2 else " and ".join(map(str, run)) for run in runs]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 @lru_cache(maxsize=8192)  # pages ask for the same recipes again and again; a Recipe is frozen

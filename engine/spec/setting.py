@@ -94,8 +94,9 @@ class Settings:
         for f in fields(self):  # type: ignore[arg-type]
             value = getattr(self, f.name)
             check(f, value)
-            if f.metadata["many"] and f.metadata["range"].choices:  # one order, so that one recipe has one id
-                object.__setattr__(self, f.name, tuple(c for c in f.metadata["range"].choices if c in value))
+            if f.metadata["many"] and value is not None:  # one order, so that one recipe has one id
+                order = f.metadata["range"].choices or sorted(value)
+                object.__setattr__(self, f.name, tuple(one for one in order if one in value))
         self.check_together()
 
     def check_together(self) -> None:

@@ -21,9 +21,10 @@ Choice = Any  # a setting's value, or None for "not given"
 def draw_grid(name: str, method: type[Settings]) -> list[Recipe]:
     """Draw the fields of a method; the recipes of every combination of the values chosen.
 
+    What has neither a default nor values to propose, such as the layers that a step is kept to, is for written recipes.
     Raises InputError, one sentence, where values are out of range or contradict each other.
     """
-    declared = fields(method)  # type: ignore[arg-type]
+    declared = [f for f in fields(method) if f.default is not None or f.metadata["sweep"]]  # type: ignore[arg-type]
     main = next((f.name for f in declared if f.metadata["sweep"]), "")
     choices: dict[str, list[Choice]] = {}
     optional = [f.name for f in declared if f.default is None]
@@ -83,8 +84,7 @@ def value_label(f: Field[Any], text: str) -> str:
 
 
 def _draw_field(f: Field[Any], key: str, main: bool) -> list[Choice]:
-    sweep, kind = f.metadata["sweep"], f.metadata["kind"]
-    if sweep:
+    if f.metadata["sweep"]:
         return _draw_sweep(f, key, main)
     if f.metadata["many"] and f.metadata["range"].choices:
         chosen = st.pills(
@@ -94,7 +94,6 @@ def _draw_field(f: Field[Any], key: str, main: bool) -> list[Choice]:
         if not chosen:
             raise InputError(f"choose at least one of {label_of(f).lower()}")
         return [tuple(chosen)]
-    assert kind is bool or f.default is not None, f"{f.name} needs a default or values to sweep"
     return [draw_value(f, key)]
 
 

@@ -72,12 +72,26 @@ COMBINED = (
     "slice:slicegpt,fraction=0.1 | quantize:bnb,format=nf4,double_quantization=true",
     "quantize:bnb,format=int8 | slice:slicegpt,fraction=0.25",
     "quantize:hqq,bits=4,group_size=32 | prune:layers,count=1 | quantize:bnb,format=int8",
+    "quantize:awq,bits=8,group_size=32,blocks=0+3 | prune:wanda,blocks=1 | quantize:gptq,bits=3,group_size=16",
 )
 EVERY = [f"{method},{settings}" for method, group in RECIPES.items() for settings in group] + list(COMBINED)
 
 
 def test_every_method_has_a_recipe_here() -> None:
     assert set(RECIPES) == set(METHODS)
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if hasattr(method, "blocks")])
+def test_a_method_that_is_kept_to_some_blocks_changes_no_other(tiny_model, windows: Tensor, name: str) -> None:
+    model = tiny_model("llama")
+    dense = {key: tensor.clone() for key, tensor in model.network.state_dict().items()}
+    group = ",group_size=32" if hasattr(METHODS[name], "group_size") and name != "quantize:bnb" else ""
+    compress(model, parse(f"{name},blocks=1+2{group}"), windows, _silent)
+    now = checkpoint.dequantized(model).state_dict()
+    changed = {key for key in dense if not torch.equal(now[key], dense[key])}
+    linears = {f"{key}.weight" for key, _ in model.anatomy.linears([1, 2])}
+    assert linears <= changed
+    assert all(key.startswith(("model.layers.1.", "model.layers.2.")) for key in changed)
 
 
 @pytest.mark.parametrize("recipe", EVERY)

@@ -20,6 +20,7 @@ def test_a_setting_is_that_of_the_last_step_that_has_it() -> None:
     assert parallel.setting(row("quantize:rtn,bits=8 | quantize:rtn,bits=4"), "bits") == 4
     assert parallel.setting(ROWS[7], "fraction") == 0.1
     assert parallel.setting(ROWS[0], "bits") is None
+    assert parallel.setting(row("quantize:rtn,bits=8,blocks=0 | quantize:rtn,bits=4"), "bits") is None
 
 
 def test_what_lacks_a_setting_meets_the_axis_below_its_numbers_at_a_tick_that_says_so() -> None:

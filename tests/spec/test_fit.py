@@ -54,6 +54,12 @@ def test_an_unknown_family_is_named_with_the_known_ones() -> None:
         ),
         ("prune:heads,fraction=0.5 | prune:heads,fraction=0.5", "leaves none of the model's 1 groups of heads"),
         ("slice:slicegpt,fraction=0.99", "fraction=0.99 leaves less than 8 of the model's 576 dimensions"),
+        ("prune:layers,count=5 | quantize:rtn,blocks=25", "numbered from 0 to 24 in this model, got 25"),
+        ("quantize:rtn,targets=head,blocks=1", "blocks=1 contradicts targets=head"),
+        ("quantize:rtn,blocks=1 | prune:layers", "prune:layers numbers the layers anew"),
+        (f"quantize:rtn,blocks={'+'.join(map(str, range(30)))} | quantize:gptq", "quantize:gptq has nothing to do"),
+        ("quantize:hqq,blocks=3 | prune:magnitude", "can't zero weights that quantize:hqq has packed"),
+        ("quantize:rtn,blocks=1 | quantize:hqq | prune:wanda,blocks=2", "weights that quantize:hqq has packed"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_any_work(recipe: str, message: str) -> None:
@@ -75,6 +81,8 @@ def test_what_does_not_fit_is_refused_before_any_work(recipe: str, message: str)
         "quantize:hqq | quantize:rtn | prune:magnitude",
         "quantize:hqq | prune:sparsegpt | prune:magnitude",
         "quantize:hqq,targets=embedding | prune:magnitude",
+        "quantize:hqq,blocks=3 | prune:magnitude,blocks=4 | quantize:rtn,bits=8",
+        "quantize:hqq,blocks=3 | prune:sparsegpt,blocks=3 | prune:magnitude",
     ],
 )
 def test_what_fits_passes(recipe: str) -> None:

@@ -18,6 +18,7 @@ from engine.spec.prune import Heads, Neurons
         "prune:sparsegpt,pattern=4:8,damping=0.1",
         "quantize:gptq,bits=3,group_size=-1,act_order=false,targets=linears+embedding",
         "slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4,group_size=64",
+        "prune:wanda,sparsity=0.3,blocks=0+7",
         *METHODS,
     ],
 )
@@ -39,6 +40,7 @@ def test_steps_keep_their_order() -> None:
 
 def test_a_list_has_one_order() -> None:
     assert parse("quantize:rtn,targets=head+linears") == parse("quantize:rtn,targets=linears+head")
+    assert parse("quantize:rtn,blocks=10+9") == parse("quantize:rtn,blocks=9+10")
 
 
 def test_a_setting_that_came_later_is_no_part_of_the_content_at_its_default() -> None:
@@ -46,6 +48,8 @@ def test_a_setting_that_came_later_is_no_part_of_the_content_at_its_default() ->
     assert kept == {"family": "prune", "method": "layers", "version": 1, "count": 6}
     assert rounds == {**kept, "rounds": 2}
     assert parse("prune:neurons").canonical()[0]["rounds"] == 1
+    assert "blocks" not in parse("quantize:rtn").canonical()[0]
+    assert parse("quantize:rtn,blocks=3").canonical()[0]["blocks"] == (3,)
 
 
 @pytest.mark.parametrize(
@@ -70,10 +74,21 @@ def test_reading_calibration_text_is_counted_in_passes(text: str, passes: float)
         ("prune:neurons,importance=taylor,rounds=2", "20% of the neurons removed by first-order Taylor in 2 rounds"),
         ("prune:heads,unit=queries,importance=magnitude", "25% of the query heads removed by magnitude"),
         ("prune:layers,count=6,rounds=3", "6 layers removed in 3 rounds"),
+        ("prune:wanda,blocks=0+3+4+5+9+10", "50% zeros by Wanda in layers 0, 3 to 5 and 9 and 10"),
     ],
 )
 def test_pruning_in_words(text: str, words: str) -> None:
     assert parse(text).describe() == words
+
+
+def test_a_step_leaves_to_those_before_it_the_layers_that_they_name() -> None:
+    eight, prune, four = "quantize:rtn,bits=8,blocks=0+3", "prune:wanda", "quantize:rtn,bits=4"
+    recipe = parse(f"{eight} | {prune} | {four}")
+    assert [getattr(recipe.step_on(place, 5), "blocks", None) for place in range(3)] == [(0, 3), None, (1, 2, 4)]
+    assert parse(f"{eight} | {four}").describe() == (
+        "8-bit, round to nearest, groups of 64 in layers 0 and 3, then "
+        "4-bit, round to nearest, groups of 64 in the other layers"
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,6 +129,8 @@ def test_dense_is_the_recipe_without_steps() -> None:
         ("quantize:rtn,bits=4,bits=8", ["bits", "twice"]),
         ("quantize:rtn,bits", ["key=value", "'bits'"]),
         ("quantize:rtn,targets=linear", ["did you mean 'linears'?"]),
+        ("quantize:rtn,blocks=0+0", ["blocks", "none twice"]),
+        ("quantize:rtn,blocks=-1", ["blocks", "-1"]),
         ("quantize:rtn,symmetric=yes", ["symmetric", "true or false", "'yes'"]),
         ("slice:slicegpt,fraction=1", ["fraction", "[0.0, 1.0)", "1"]),
         ("slice:slicegpt,fraction=nan", ["fraction", "nan"]),
