@@ -10,12 +10,15 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from engine.errors import InputError
 from engine.layers.bnb_linear import BnbLinear
 from engine.layers.bnb_matrix import BnbMatrix, FourBitMatrix, Int8Matrix
+from engine.layers.nonzeros import Nonzeros, with_zeros
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.sliced_head import SlicedHead
 from engine.layers.weight import plain_embedding, plain_linear
 from engine.models import LAYOUTS, Anatomy
+
+VALUES, MASK = ".values", ".mask"  # what stands for the weight of a linear that is stored without its zeros
 
 
 def assemble(
@@ -29,6 +32,8 @@ def assemble(
     with torch.device("meta"):
         network: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype)
     anatomy, parts = Anatomy(network, LAYOUTS[config.model_type]), _Tensors(tensors, folder)
+    for name in layout.get("masked", ()):
+        parts.fill(name, network)
     for name, packing in layout["packed"].items():
         _place_packed(anatomy, name, parts.matrix(name, packing), parts, dtype)
     if layout["head"] == "sliced":
@@ -88,6 +93,15 @@ class _Tensors:
         if not fits:
             raise self.misfit(name)
         return matrix
+
+    def fill(self, name: str, network: PreTrainedModel) -> None:
+        """Give a linear's weight its zeros again, in the shape that the network has for it."""
+        stored = Nonzeros(self.take(f"{name}{VALUES}"), self.take(f"{name}{MASK}"))
+        try:
+            shape = network.get_parameter(f"{name}.weight").shape
+            self.left[f"{name}.weight"] = with_zeros(stored, shape)
+        except (AttributeError, ValueError):
+            raise self.misfit(name) from None
 
     def misfit(self, name: str) -> InputError:
         return InputError(f"the checkpoint {str(self.folder)!r} is damaged: {name!r} is not of the shape it should be")

@@ -1,8 +1,9 @@
 """Checkpoints: what a compressed model is on disk, and the networks made from it.
 
-    model.safetensors   every tensor once: packed codes, scales and zeros as they are, all others in bf16
+    model.safetensors   every tensor once: packed codes, scales and zero points as they are, all others in bf16; a
+                        pruned linear as `values` and `mask` where that takes fewer bytes than its zeros
     config.json         a standard Hugging Face configuration of the compressed shape
-    kneepoint.json      which layers are packed and how, and what the head is
+    kneepoint.json      which layers are packed and how, which lack their zeros, and what the head is
     tokenizer files
 
 `load` gives the running model, on packed kernels where they exist. `evaluated` gives the fp32 network that accuracy
@@ -29,9 +30,10 @@ from transformers import (
     PreTrainedModel,
 )
 
-from engine.assembly import assemble, packing_of, retie
+from engine.assembly import MASK, VALUES, assemble, packing_of, retie
 from engine.errors import InputError
 from engine.layers.bnb_matrix import BnbMatrix, Int8Matrix
+from engine.layers.nonzeros import nonzeros
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.sliced_head import SlicedHead
@@ -61,7 +63,10 @@ def save(model: LanguageModel, folder: Path) -> None:
         "head": _head_kind(model),
         "packed": {name: packing_of(matrix) for name, matrix in _matrices(network).items()},
     }
-    _write(network, stored_tensors(network), model.tokenizer, folder)
+    tensors = stored_tensors(model)
+    if masked := [name.removesuffix(MASK) for name in tensors if name.endswith(MASK)]:
+        layout["masked"] = masked
+    _write(network, tensors, model.tokenizer, folder)
     (folder / LAYOUT).write_text(json.dumps(layout, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -76,7 +81,7 @@ def export_plain(model: LanguageModel, folder: Path) -> None:
             "slice with head=untied, or export with --format packed"
         )
     network = dequantized(model)
-    _write(network, stored_tensors(network), model.tokenizer, folder)
+    _write(network, plain_tensors(network), model.tokenizer, folder)
 
 
 def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu") -> LanguageModel:
@@ -141,8 +146,21 @@ def _fp32(model: LanguageModel, keep: Callable[[PackedLayer], bool]) -> PreTrain
     return network
 
 
-def stored_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Every tensor of a checkpoint by name, each once however many layers share it, as it is stored."""
+def stored_tensors(model: LanguageModel) -> dict[str, Tensor]:
+    """Every tensor of a packed checkpoint by name, as it is stored: pruned linears without their zeros."""
+    tensors = plain_tensors(model.network)
+    if not model.masked_zeros:  # a dense model's own zeros stay, so that "dense" is its bf16
+        return tensors
+    for name, layer in model.anatomy.linears():
+        stored = None if isinstance(layer, PackedLayer) else nonzeros(tensors[f"{name}.weight"])
+        if stored is not None:
+            del tensors[f"{name}.weight"]
+            tensors |= {f"{name}{VALUES}": stored.values, f"{name}{MASK}": stored.mask}
+    return tensors
+
+
+def plain_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Every tensor of a network by name, each once however many layers share it: packed ones as they are, else bf16."""
     layers = _packed_layers(network)
     seen: set[tuple[int, tuple[int, ...]]] = set()
     tensors = {}

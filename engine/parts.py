@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from engine import words
 from engine.formats import STORED_BITS, Formats, Part, way
+from engine.roofline import left_out
 from engine.row import Row
 from engine.spec.quantize import PER_CHANNEL
 
@@ -46,7 +47,8 @@ def _stored(row: Row, found: Formats, part: Part) -> str:
     size = words.format_value("weight_bytes", row.value(f"{part}_bytes"))
     packing = found.packed.get(part)
     if packing is None:
-        return f"{STORED_BITS} bits, {size}"
+        lacking = ", zeros left out" if part == "linears" and left_out(row, found) else ""
+        return f"{STORED_BITS} bits{lacking}, {size}"
     if packing.widths:
         return f"{' or '.join(map(str, packing.widths))} bits by layer, {size}"
     grain = "one scale a row" if packing.group_size == PER_CHANNEL else f"groups of {packing.group_size}"

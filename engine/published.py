@@ -2,7 +2,8 @@
 
 They are never part of a front: other models, other texts and questions, another harness. Sizes are nominal: what the
 setting keeps of the matrices it changes (b bits a weight with 16 more a group for the scale, the share of the width or
-of the layers that is left), not bytes of a file. Scattered and 2:4 zeros count as stored, like ours.
+of the layers that is left), not bytes of a file. Of zeros, scattered or 2:4, what is left counts with a bit a weight
+for where it stands, like ours.
 """
 
 from typing import Literal, NamedTuple
@@ -52,7 +53,9 @@ def _sliced(model: str, original: float, *perplexities: float) -> list[Published
 def _pruned(method: str, half: float, two_of_four: float) -> list[Published]:
     """Half the weights of Llama-2-7B zeroed, scattered and 2:4."""
     return [
-        Published("Llama-2-7B", method, setting, 1.0, "perplexity", value, 5.12, f"{_WIKITEXT}, 4,096 tokens", _WANDA)
+        Published(
+            "Llama-2-7B", method, setting, 16 / (8 + 1), "perplexity", value, 5.12, f"{_WIKITEXT}, 4,096 tokens", _WANDA
+        )
         for setting, value in (("50% zeros", half), ("2:4 zeros", two_of_four))
     ]
 

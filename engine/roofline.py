@@ -12,10 +12,11 @@ SmolLM2-135M after 150 tokens.
 
 from typing import Literal, NamedTuple
 
-from engine.formats import PARTS, Formats, Part, formats
+from engine.formats import STORED_BITS, Formats, Part, formats
 from engine.machine import Limits
 from engine.row import Row
 from engine.spec import parse
+from engine.spec.prune import Zeros
 
 Phase = Literal["prefill", "decode"]
 PHASES: tuple[Phase, ...] = ("prefill", "decode")
@@ -82,13 +83,19 @@ def formats_of(row: Row, dense: Row) -> Formats:
 def numbers(row: Row, found: Formats, part: Part) -> float:
     """How many numbers a part holds. Of a tied pair, "head" is what a slice puts before the shared matrix.
 
-    Linears whose widths differ hold what the other parts leave of all numbers, the few of the norms among them.
+    The linears hold what the tables, the norms and the rest leave of all numbers, for a file may lack their zeros.
     """
-    packing = found.packed.get(part)
-    if packing is not None and packing.widths:
-        others = sum(numbers(row, found, other) for other in PARTS if other != part)
-        return (row.value("parameters") or others) - others
-    return 8 * (row.value(f"{part}_bytes") or 0.0) / found.bits(part)
+    if part != "linears":
+        return 8 * (row.value(f"{part}_bytes") or 0.0) / found.bits(part)
+    plain = sum(8 * (row.value(f"{rest}_bytes") or 0.0) / STORED_BITS for rest in ("norms", "other"))
+    return (row.value("parameters") or 0.0) - plain - numbers(row, found, "embedding") - numbers(row, found, "head")
+
+
+def left_out(row: Row, found: Formats) -> bool:
+    """Whether the file of a result lacks the zeros of its linears: they take less than their numbers would."""
+    plain = numbers(row, found, "linears") * STORED_BITS / 8
+    zeroed = any(isinstance(step, Zeros) for step in parse(row.recipe).steps)
+    return zeroed and "linears" not in found.packed and (row.value("linears_bytes") or plain) < plain
 
 
 def work(found: Network, phase: Phase, batch: int, tokens: int) -> Work:

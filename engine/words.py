@@ -12,6 +12,7 @@ from typing import Any
 from engine.budget import Fitting
 from engine.front import Front, flattered, guesses
 from engine.metrics import metric
+from engine.roofline import formats_of, left_out
 from engine.row import Row
 from engine.spec import parse
 from engine.spec.prune import Zeros
@@ -20,7 +21,7 @@ from engine.stats import Interval, distinguishable
 MINUS, PLUS_MINUS, UP, NOTHING = "\u2212", "\u00b1", "\u2191", "\u2013"
 PERPLEXITY_LIMIT, PERPLEXITY_RATIO_LIMIT = 1000.0, 50.0  # where an axis ends; what lies beyond is drawn there
 SIMULATED = "Simulated: its bytes are real, but no kernel here runs it packed, so it has no speed or memory of its own."
-ZEROS_SIMULATED = "Simulated: dense kernels multiply its zeros like any number, so it is neither faster nor smaller."
+ZEROS_SIMULATED = "Simulated: dense kernels hold and multiply its zeros like any number: no less memory, no faster."
 _CLAUSE = re.compile(r", (?![^(]*\))| (?=\()")  # a comma outside parentheses, or what stands inside them
 
 
@@ -195,11 +196,16 @@ def why_not_smaller(row: Row, dense: Row | None) -> str:
 
 
 def zeros(row: Row, dense: Row | None) -> str:
-    """What the zeros of a pruned result save, which is nothing; empty where no step made any."""
+    """What the zeros of a pruned result save, which is at most bytes of the file; empty where no step made any."""
     share, ratio = _zero_share(row), _ratio(row, dense)
     if share is None or share < 0.005 or not any(isinstance(step, Zeros) for step in parse(row.recipe).steps):
         return ""
     some = "Half the" if 0.475 < share < 0.525 else f"{100 * share:.0f}% of the"
+    if left_out(row, formats_of(row, dense or row)):
+        return (
+            f"{some} weights are zero. The file leaves them out and has a bit a weight for where they stood; while the "
+            "model runs, a zero costs as much as any number."
+        )
     scope = "the file is no smaller" if ratio is None or ratio < 1.005 else "the zeros make the file no smaller"
     return f"{some} weights are zero; {scope}: a stored zero costs as much as any number."
 

@@ -1,4 +1,4 @@
-"""Prune: a real tile of weights under a mask, and which zeros make a model smaller or faster."""
+"""Prune: a real tile of weights under a mask, and what makes a model smaller or faster."""
 
 import math
 
@@ -23,8 +23,8 @@ CONTROLS = {
     "score": Value("magnitude", allowed=("magnitude", "wanda")),
 }
 HARDWARE = (
-    "Scattered zeros: no hardware in common use gains. A plain file stores them and a dense kernel multiplies them. "
-    "Formats that skip them must note where the others stand, and run slower until most weights are zero.",
+    "Scattered zeros: no hardware in common use gains. A file that leaves them out must note where the others stand, "
+    "at a bit a weight. Dense kernels multiply them, and those that skip them are slower until most weights are zero.",
     "2:4: graphics cards with sparse tensor cores (NVIDIA's from Ampere on) skip two of every four, and store the "
     "other two with two bits each for their places. CPUs gain nothing.",
     "Neurons, heads and layers: everything gains, for what is left is a smaller dense model. Fewer layers also shrink "
@@ -38,8 +38,8 @@ def main() -> None:
     view.restore(PAGE, values)
     markup.title("Prune: leave weights out")
     markup.lead(
-        "The weights that count least can be set to zero. But a zero is stored and multiplied like any other number: "
-        "only what leaves as a whole row, head or layer makes the model smaller and faster."
+        "The weights that count least can be set to zero. A file can leave zeros out, but a running model holds and "
+        "multiplies them like any other number: only what leaves as a whole row, head or layer makes it faster."
     )
     pack = teaching.choose(PAGE)
     if pack is None:
@@ -59,8 +59,9 @@ def draw_mask(pack: Pack, controls: dict[str, Value], values: dict[str, Value]) 
     """The tile under its mask beside the three bars, and what was measured of that setting."""
     markup.head("Blank cells, and bars that do not move")
     markup.text(
-        "Each cell is a weight, the stronger the more it counts. Blank half of them, scattered: no bar moves. Blank "
-        "whole neurons, heads or layers: the matrix closes up and the bars fall."
+        "Each cell is a weight, the stronger the more it counts. Blank half of them, scattered: the file shrinks, by "
+        "less than half, and neither memory nor time moves. Blank whole neurons, heads or layers: the matrix closes up "
+        "and all three bars fall."
     )
     data = {
         "tiles": [tile_data(tile) for tile in pack.tiles],

@@ -187,3 +187,12 @@ def test_a_full_disk_is_one_sentence(
     with pytest.raises(InputError, match=r"can't write the checkpoint .*No space left"):
         checkpoint.save(tiny_llama, tmp_path)
     assert not (tmp_path / checkpoint.LAYOUT).exists()  # so that a half-written folder is never read
+
+
+def test_a_mask_that_does_not_fit_its_values_is_refused(tiny_llama: LanguageModel, tmp_path: Path) -> None:
+    compress(tiny_llama, parse("prune:magnitude,pattern=2:4"), None, lambda *_: None)
+    checkpoint.save(tiny_llama, tmp_path)
+    name = "model.layers.1.mlp.up_proj"
+    _edit_tensors(tmp_path, **{f"{name}.values": torch.zeros(3, dtype=torch.bfloat16)})
+    with pytest.raises(InputError, match=f"damaged: '{name}' is not of the shape"):
+        checkpoint.load(tmp_path)

@@ -9,6 +9,8 @@ from engine.parts import PartRun, parts_run
 from engine.spec import parse
 from tests.test_passes import FOUR, PACKED, made
 
+FASTER = ("bf16", "fp32")
+
 
 @pytest.mark.parametrize(
     ("recipe", "metrics", "lines"),
@@ -70,8 +72,16 @@ from tests.test_passes import FOUR, PACKED, made
             ],
         ),
         (
+            "prune:magnitude,sparsity=0.5",
+            {"nonzero_parameters": 60e6, "linears_bytes": 90e6},
+            [
+                PartRun("Linears", "16 bits, zeros left out, 90.0 MB", *[f"{n}, zeros multiplied too" for n in FASTER]),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", *FASTER),
+            ],
+        ),
+        (
             "slice:slicegpt,fraction=0.1",
-            {"head_bytes": 1e6},
+            {"head_bytes": 1e6, "parameters": 100.5e6},
             [
                 PartRun("Linears", "16 bits, 160 MB", "bf16", "fp32"),
                 PartRun("Embedding and head", "16 bits, 40.0 MB", "bf16", "fp32"),

@@ -26,6 +26,10 @@ def test_zeros_are_stored_and_multiplied() -> None:
     assert why.zeros_multiplied(of(half)) == (
         "Zeros are multiplied like any number: a word takes 200 MFLOP, as many as the original's."
     )
+    left_out = made("prune:magnitude,sparsity=0.5", nonzero_parameters=60e6, linears_bytes=90e6, weight_bytes=130e6)
+    assert why.zeros(of(left_out)).startswith("40% of the weights are zero. The file leaves them out and has a bit")
+    assert why.zeros_multiplied(of(left_out)) == why.zeros_multiplied(of(half))
+    assert why.bytes_moved(of(left_out)) == ""  # as many as the original's: zeros are read while it runs
     assert why.zeros(of(FOUR)) == why.zeros_multiplied(of(FOUR)) == ""
 
 
@@ -99,7 +103,7 @@ def test_removed_layers_leave_the_embedding() -> None:
     assert why.fewer_layers(of(fewer)) == (
         "20% of the linears are gone, but not the embedding, 20% of the original: the file is 16% smaller."
     )
-    packed = made("prune:layers,count=6 | quantize:rtn,bits=4", linears_bytes=32e6, weight_bytes=76e6)
+    packed = made("prune:layers,count=6 | quantize:rtn,bits=4", parameters=84e6, linears_bytes=32e6, weight_bytes=76e6)
     assert why.fewer_layers(of(packed)) == "20% of the linears are gone, but not the embedding, 20% of the original."
     assert why.fewer_layers(of(made("prune:layers,count=0"))) == why.fewer_layers(of(FOUR)) == ""
 
@@ -236,7 +240,9 @@ def test_a_prompt_waits_for_arithmetic() -> None:
 def test_at_most_five_are_said_and_the_bytes_come_first() -> None:
     recipe = "prune:layers,count=2 | prune:magnitude,sparsity=0.5 | quantize:rtn,bits=4"
     ran = {"compressed_decode_dtype": "float32"}
-    everything = made(recipe, ran, **{**PACKED, "linears_bytes": 32e6, "nonzero_parameters": 40e6}, **TIMES)
+    everything = made(
+        recipe, ran, **{**PACKED, "parameters": 84e6, "nonzero_parameters": 40e6, "linears_bytes": 32e6}, **TIMES
+    )
     said = sentences(of(everything))
     assert len(said) == 5
     assert "are zero" in said[0]

@@ -1,4 +1,4 @@
-"""Bit packing: numbers of 2 to 8 bits stored in exactly that many bits.
+"""Bit packing: numbers of 1 to 8 bits stored in exactly that many bits.
 
 Each row is a little-endian bit stream padded to whole bytes: value i takes bits i*b to i*b + b - 1, least significant
 first. At 4 bits, two values a byte, that is the even value in the low half; at 8 bits it is the values themselves.

@@ -8,7 +8,7 @@ from transformers import PreTrainedConfig
 
 from engine import checkpoint
 from engine.layers.packed_embedding import PackedEmbedding
-from engine.layers.packed_linear import PackedLinear
+from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.models import LanguageModel
 
 PARTS = ("embedding", "head", "linears", "scales_zeros", "norms", "other")
@@ -32,7 +32,7 @@ def measure(model: LanguageModel, folder: Path) -> Size:
     Ratios are to the dense model's parameters, in bf16 and in fp32. Raises InputError where the checkpoint is damaged.
     """
     running = checkpoint.load(folder)
-    stored = component_bytes(model.network)
+    stored = component_bytes(model)
     weight_bytes = sum(stored.values())
     resident = resident_bytes(running.network)
     parameters, nonzero = count_parameters(model)
@@ -53,12 +53,12 @@ def measure(model: LanguageModel, folder: Path) -> Size:
     return Size(metrics, bool(reason), reason)
 
 
-def component_bytes(network: nn.Module) -> dict[str, int]:
+def component_bytes(model: LanguageModel) -> dict[str, int]:
     """Bytes of a checkpoint's tensors by part; the parts add up to the checkpoint, a shared tensor counted once."""
     parts = dict.fromkeys(PARTS, 0)
-    tables = _tables(network)
-    for name, tensor in checkpoint.stored_tensors(network).items():
-        parts[_part(network, name, tables)] += tensor.numel() * tensor.element_size()
+    tables = _tables(model.network)
+    for name, tensor in checkpoint.stored_tensors(model).items():
+        parts[_part(model.network, name, tables)] += tensor.numel() * tensor.element_size()
     return parts
 
 
@@ -104,21 +104,19 @@ def _part(network: nn.Module, name: str, tables: dict[str, str]) -> str:
             return part
     if "norm" in type(network.get_submodule(owner)).__name__.lower():
         return "norms"
-    weight = network.get_submodule(owner) if attribute in ("weight", "codes") else None
-    return "linears" if weight is not None else "other"
+    return "linears" if attribute in ("weight", "codes", "values", "mask") else "other"
 
 
 def _why_simulated(model: LanguageModel, resident: int, weight_bytes: int) -> str:
-    reasons = []
-    if resident > SIMULATED_ABOVE * weight_bytes:
-        widths = sorted(
-            {m.matrix.bits for m in model.network.modules() if isinstance(m, PackedLinear | PackedEmbedding)}
-        )
-        bits = " and ".join(str(b) for b in widths)
+    larger, reasons = resident > SIMULATED_ABOVE * weight_bytes, []
+    packed = [m.matrix for m in model.network.modules() if isinstance(m, PackedLinear | PackedEmbedding)]
+    if larger and not all(map(has_kernel, packed)):
+        bits = " and ".join(str(b) for b in sorted({matrix.bits for matrix in packed}))
         reasons.append(
-            f"no kernel runs all of these weights packed ({bits} bits): they are stored packed and run dequantized, "
-            f"{resident / 1e6:.1f} MB in memory for {weight_bytes / 1e6:.1f} MB stored"
+            f"no kernel runs all of these weights packed ({bits} bits): they are stored packed and run dequantized"
         )
     if model.masked_zeros:
-        reasons.append("pruned weights are stored and multiplied as zeros: dense kernels gain nothing from them")
+        reasons.append("pruned weights are held and multiplied as zeros: dense kernels gain nothing from them")
+    if larger:
+        reasons.append(f"{resident / 1e6:.1f} MB in memory for {weight_bytes / 1e6:.1f} MB stored")
     return "; ".join(reasons)

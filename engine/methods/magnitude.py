@@ -1,7 +1,7 @@
 """Magnitude pruning: zero the smallest weights of the blocks' linears, scattered or N of every M neighbours.
 
-The zeros stay where they are: dense kernels store and multiply them like any number, and packed weights stay packed,
-for zero is a point of every grid here.
+The zeros stay where they are: dense kernels hold and multiply them like any number, and only a checkpoint leaves them
+out. Packed weights stay packed, zeros and all, for zero is a point of every grid here.
 """
 
 from collections.abc import Callable, Iterator

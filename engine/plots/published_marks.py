@@ -84,7 +84,11 @@ def _hover(one: Published) -> str:
         if one.measure == "perplexity"
         else f"{one.original:g}% to {one.value:g}% ({change}) on {one.on}"
     )
-    size = "no smaller: the zeros are stored" if one.size_ratio == 1 else f"{words.times(one.size_ratio)} smaller"
     return "<br>".join(
-        [f"<b>{one.method}, {one.model}</b>", f"{one.setting}: nominally {size}", got, f"Published: arXiv {one.source}"]
+        [
+            f"<b>{one.method}, {one.model}</b>",
+            f"{one.setting}: nominally {words.times(one.size_ratio)} smaller",
+            got,
+            f"Published: arXiv {one.source}",
+        ]
     )

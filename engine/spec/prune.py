@@ -65,7 +65,8 @@ class Zeros(Settings):
     """What the pruners share that zero single weights: how many, scattered or in an N:M pattern."""
 
     family: ClassVar[str] = "prune"
-    real: ClassVar[str] = "the zeros; dense kernels still store and multiply them, so neither bytes nor time fall"
+    real: ClassVar[str] = "the file, which leaves zeros out; dense kernels hold and multiply them: time and memory stay"
+    version: ClassVar[int] = 2  # 1 stored zeros like any number
     families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
     by: ClassVar[str]  # "by magnitude"
 

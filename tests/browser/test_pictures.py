@@ -82,6 +82,14 @@ def test_stored_numbers_are_those_of_the_shape(page: Page, kind: str, share: flo
     assert found["numbers"] == numbers
 
 
+@pytest.mark.parametrize(("kind", "share"), [("scattered", 0.5), ("2:4", 0.0)])
+def test_the_bytes_of_zeros_are_those_that_were_measured(page: Page, kind: str, share: float) -> None:
+    made = packs.shipped(DEFAULT_MODEL)
+    assert made is not None
+    found = run(page, "prune/numbers.js", "stored(size, kind, share)", size=vars(made.shape), kind=kind, share=share)
+    assert found["bytes"] == 176_132_736  # prune:magnitude,sparsity=0.5
+
+
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.65])
 def test_whole_units_are_the_engines(page: Page, share: float) -> None:
     made = packs.shipped(DEFAULT_MODEL)

@@ -97,12 +97,38 @@ def test_the_small_matrix_of_a_tied_slice_is_counted(
     assert not simulated
 
 
-def test_zeros_change_no_bytes_and_are_simulated(tiny_llama: LanguageModel, tmp_path: Path) -> None:
-    metrics, simulated, reason = _measured(tiny_llama, tmp_path, "prune:magnitude,sparsity=0.5")
-    assert metrics["weight_bytes"] == 2 * metrics["parameters"]
-    assert metrics["nonzero_parameters"] == metrics["parameters"] - 4 * LINEAR // 2
+@pytest.mark.parametrize(
+    ("recipe", "zeros", "bits"),  # bits: that the linears take, a weight
+    [
+        ("prune:magnitude,sparsity=0.5", 0.5, 16 / 2 + 1),
+        ("prune:magnitude,pattern=2:4", 0.5, 16 / 2 + 1),
+        ("prune:magnitude,sparsity=0.05", 0.05, 16),  # a mask would take more than the zeros
+        ("prune:magnitude,pattern=2:4 | quantize:rtn,bits=4,group_size=32", 0.5, 4),  # zero is a point of the grid
+        ("prune:magnitude,pattern=2:4 | quantize:rtn,bits=3,group_size=32", 0.5, 3),
+    ],
+)
+def test_zeros_are_left_out_of_the_file_and_held_while_it_runs(
+    tiny_llama: LanguageModel, tmp_path: Path, recipe: str, zeros: float, bits: float
+) -> None:
+    metrics, simulated, reason = _measured(tiny_llama, tmp_path, recipe)
+    assert metrics["linears_bytes"] == pytest.approx(4 * LINEAR * bits / 8, abs=4 * 7)
+    assert (
+        1 - metrics["nonzero_parameters"] / metrics["parameters"] >= 0.99 * zeros * 4 * LINEAR / metrics["parameters"]
+    )
+    resident = metrics["weight_bytes"] if bits in (4, 16) else 2 * metrics["parameters"]
+    assert metrics["resident_weight_bytes"] == pytest.approx(resident, abs=64)  # and the rotary table
     assert simulated
-    assert "stored and multiplied as zeros" in reason
+    assert "held and multiplied as zeros" in reason
+    assert ("MB stored" in reason) == (resident > metrics["weight_bytes"])
+    assert ("bits)" in reason) == (bits == 3)
+
+
+def test_zeros_that_no_step_made_are_stored(tiny_llama: LanguageModel, tmp_path: Path) -> None:
+    for _, layer in tiny_llama.anatomy.linears():
+        layer.weight.data[::2] = 0
+    metrics, simulated, _ = _measured(tiny_llama, tmp_path, "dense")
+    assert metrics["weight_bytes"] == 2 * metrics["parameters"]
+    assert not simulated
 
 
 def test_parts_add_up_and_are_all_metrics(each_family: LanguageModel, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_reloads_equal_in_the_stated_bytes(
     expected = _as_stored(each_family)(windows).logits
     torch.testing.assert_close(reloaded(windows).logits, expected, rtol=0, atol=0)
 
-    parts = size.component_bytes(each_family.network)
+    parts = size.component_bytes(each_family)
     header = int.from_bytes((tmp_path / "model.safetensors").read_bytes()[:8], "little")
     assert sum(parts.values()) == (tmp_path / "model.safetensors").stat().st_size - header - 8
 

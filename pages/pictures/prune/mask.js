@@ -16,7 +16,7 @@ function maskPicture(host, data, setting) {
   const title = element("p", { class: "kp-caption" });
   const norms = shape("svg", { height: 26, preserveAspectRatio: "none", "aria-hidden": "true" });
   const map = element("canvas", { role: "img" }), flash = element("canvas", { "aria-hidden": "true" });
-  const bars = ["Numbers stored", "Bytes of the model", "Time a word"].map(bar);
+  const bars = ["Numbers in memory", "Bytes of the file", "Time a word"].map(bar);
   const said = spoken();
   host.append(
     element("div", { class: "kp-controls" }, kind, amount, rule, block),
@@ -121,14 +121,15 @@ function maskPicture(host, data, setting) {
 
   function weigh(now, differing) {
     const share = setting.kind === "layers" ? now.cut.size / data.size.layers : setting.amount;
-    const { numbers, zeros } = stored(data.size, setting.kind, share, setting.kind === "heads" ? now.cut : undefined);
-    const dense = data.size.parameters, millions = (count) => `${(count / 1e6).toFixed(1)} M`;
-    const remark = zeros ? `${millions(zeros)} of them are zeros, stored like any number` : `of ${millions(dense)}`;
+    const left = stored(data.size, setting.kind, share, setting.kind === "heads" ? now.cut : undefined);
+    const { numbers, zeros, bytes } = left, dense = data.size.parameters;
+    const millions = (count) => `${(count / 1e6).toFixed(1)} M`;
+    const remark = zeros ? `${millions(zeros)} of them are zeros, held like any number` : `of ${millions(dense)}`;
     set(bars[0], numbers / dense, millions(numbers), remark, zeros / dense);
-    set(bars[1], numbers / dense, megabytes(2 * numbers), `in bf16; the original has ${megabytes(2 * dense)}`);
+    set(bars[1], bytes / (2 * dense), megabytes(bytes), `in bf16; the original has ${megabytes(2 * dense)}`);
     const timed = measured(share);
     set(bars[2], timed.share, timed.text, timed.under);
-    said.say(sentence(now, numbers, zeros, differing));
+    said.say(sentence(now, left, differing));
   }
 
   // The measured time of this kind at the nearest amount, of this rule where there is one.
@@ -142,9 +143,11 @@ function maskPicture(host, data, setting) {
     return near ?? { share: 0, text: "not measured", under: "no result of this kind here yet" };
   }
 
-  function sentence(now, numbers, zeros, differing) {
-    const cells = percent(now.cut.size / (now.rows * now.columns)), saved = 1 - numbers / data.size.parameters;
-    const effect = zeros ? `${cells} of this tile is zero, and the file is not a byte smaller.`
+  function sentence(now, { zeros, bytes }, differing) {
+    const cells = percent(now.cut.size / (now.rows * now.columns)), saved = 1 - bytes / (2 * data.size.parameters);
+    const file = saved > 0 ? `The file leaves that out and is ${percent(saved)} smaller; memory and time are as before.`
+      : "Too few for the file to note where the others stand: it is not a byte smaller.";
+    const effect = zeros ? `${cells} of this tile is zero. ${file}`
       : saved > 0 ? `${now.amount} are gone, and with them ${percent(saved)} of the model's numbers and bytes.`
         : "Nothing is gone yet.";
     if (setting.kind === "layers" || !now.cut.size) return effect;

@@ -52,7 +52,8 @@ function inRows(rows, columns) {
   return cut;
 }
 
-// Numbers that the whole model stores and how many of them are zero, pruned by `share` in one of the ways.
+// Numbers that the whole model holds, how many of them are zero, and the bytes of its file, pruned by `share` in one of
+// the ways. The file leaves zeros out, for a bit a weight of the linears, where that takes fewer bytes.
 // `heads` are the places, layer by layer, of the heads that go; a group's keys and values go with its last head.
 function stored(size, kind, share, heads = new Set()) {
   const attention = size.hidden * size.head_dim * (2 * size.heads + 2 * size.kv_heads);
@@ -60,14 +61,19 @@ function stored(size, kind, share, heads = new Set()) {
   const linears = size.layers * (attention + mlp);
   if (kind === "neurons") {
     const gone = size.intermediate - neuronsLeft(size, share);
-    return { numbers: size.parameters - size.layers * neuron * gone, zeros: 0 };
+    return whole(size.parameters - size.layers * neuron * gone);
   }
   if (kind === "layers") {
     const block = attention + mlp + 2 * size.hidden;
-    return { numbers: size.parameters - Math.round(share * size.layers) * block, zeros: 0 };
+    return whole(size.parameters - Math.round(share * size.layers) * block);
   }
-  if (kind === "heads") return { numbers: size.parameters - headNumbers(size, heads), zeros: 0 };
-  return { numbers: size.parameters, zeros: Math.floor((kind === "2:4" ? 0.5 : share) * linears) };
+  if (kind === "heads") return whole(size.parameters - headNumbers(size, heads));
+  const zeros = Math.floor((kind === "2:4" ? 0.5 : share) * linears), masked = 2 * (size.parameters - zeros) + linears / 8;
+  return { numbers: size.parameters, zeros, bytes: Math.min(2 * size.parameters, masked) };
+}
+
+function whole(numbers) {
+  return { numbers, zeros: 0, bytes: 2 * numbers };
 }
 
 function headNumbers(size, heads) {
