@@ -7,8 +7,6 @@ fixed prompts. For the default model and protocol that is 19 MB, where the logit
 The states are kept in fp16, in fp32 where fp16 can't hold them: see `compact`.
 """
 
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from engine import kept_files
 from engine.paths import cache_dir
 
 BUDGET_BYTES = 1_000_000_000  # of all references together, the newest one aside
@@ -63,8 +62,7 @@ def load(comparison_id: str, positions: tuple[int, int], written: tuple[int, int
         return None
     if not _fits(reference, positions, written):
         return None
-    with suppress(OSError):
-        os.utime(path)
+    kept_files.use(path)
     return reference
 
 
@@ -77,13 +75,9 @@ def save(comparison_id: str, reference: Reference) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in reference._asdict().items() if tensor is not None}
     for name in ("argmax", "continuations"):
         tensors[name] = tensors[name].to(torch.int32)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    try:
+    with kept_files.written_whole(path) as partial:
         save_file(tensors, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    _delete_old(path)
+    kept_files.keep_within(path, BUDGET_BYTES)
 
 
 def _fits(reference: Reference, positions: tuple[int, int], written: tuple[int, int]) -> bool:
@@ -93,22 +87,6 @@ def _fits(reference: Reference, positions: tuple[int, int], written: tuple[int, 
         and reference.continuations.shape == written
         and (states is None or (states.ndim == 3 and states.shape[:2] == positions))
     )
-
-
-def _delete_old(newest: Path) -> None:
-    others = [path for path in newest.parent.iterdir() if path != newest]  # with what a killed process left half done
-    left = BUDGET_BYTES
-    for path in sorted(others, key=_used_at, reverse=True):
-        with suppress(FileNotFoundError):  # another process deletes too
-            left -= path.stat().st_size
-            if left < 0:
-                path.unlink()
-
-
-def _used_at(path: Path) -> float:
-    with suppress(FileNotFoundError):
-        return path.stat().st_mtime
-    return 0.0
 
 
 def _path(comparison_id: str) -> Path:

@@ -9,16 +9,16 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from engine.hessian import add_products, inverse_factor, mirrored, settle_columns
+from engine.hessian import inverse_factor, mirrored, settle_columns
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.weight import bias_of, inputs_of, weight_of
 from engine.methods import Report, rtn
 from engine.methods.rtn import Codes, divisors, round_asymmetric, round_symmetric
 from engine.models import LanguageModel
+from engine.products import compress_from_products
 from engine.spec.fit import refuse_group_size
 from engine.spec.quantize import PER_CHANNEL, Gptq
-from engine.walk import compress_blocks
 
 
 def compress(model: LanguageModel, settings: Gptq, windows: Tensor | None, report: Report) -> None:
@@ -44,7 +44,7 @@ def compress(model: LanguageModel, settings: Gptq, windows: Tensor | None, repor
         }
 
     told = partial(report, "round the linears column by column")
-    compress_blocks(model.anatomy, windows, add_products, pack, told, settings.blocks)
+    compress_from_products(model.anatomy, windows, settings.statistics, pack, told, settings.blocks)
     rtn.round_tables(model, settings, report)
 
 

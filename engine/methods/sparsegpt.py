@@ -10,14 +10,14 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from engine.hessian import add_products, inverse_factor, mirrored, settle_columns, unused
+from engine.hessian import inverse_factor, mirrored, settle_columns, unused
 from engine.layers.weight import PackedLayer, bias_of, inputs_of, plain_linear, weight_of
 from engine.methods import Report
 from engine.methods.magnitude import smallest, smallest_in_groups
 from engine.models import LanguageModel
+from engine.products import compress_from_products
 from engine.spec.fit import refuse_pattern
 from engine.spec.prune import SparseGpt
-from engine.walk import compress_blocks
 
 _COLUMNS_TOGETHER = 128  # in which weights compete to stay; the paper's choice
 
@@ -45,7 +45,7 @@ def compress(model: LanguageModel, settings: SparseGpt, windows: Tensor | None, 
         }
 
     told = partial(report, "zero the linears by column")
-    compress_blocks(model.anatomy, windows, add_products, prune_together, told, settings.blocks)
+    compress_from_products(model.anatomy, windows, settings.statistics, prune_together, told, settings.blocks)
     model.masked_zeros = model.masked_zeros or settings.sparsity != 0
     if packed := sum(isinstance(layer, PackedLayer) for _, layer in linears):
         model.notes.append(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from engine.errors import InputError
-from engine.spec.quantize import LLAMA_LIKE, blocks, damping
+from engine.spec.quantize import LLAMA_LIKE, blocks, damping, of_dense, statistics
 from engine.spec.setting import Range, Settings, setting, write
 
 IMPORTANCE = {
@@ -173,10 +173,14 @@ class SparseGpt(Zeros):
     unpacks: ClassVar[tuple[str, ...]] = ("linears",)
 
     damping: float = damping()
+    statistics: str = statistics()
 
     @property
     def calibration_passes(self) -> float:
         return 1.9
+
+    def describe(self) -> str:
+        return super().describe() + of_dense(self.statistics)
 
 
 class Removal(Settings):

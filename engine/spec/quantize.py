@@ -51,6 +51,22 @@ def damping() -> Any:
     )
 
 
+def statistics() -> Any:
+    return setting(
+        "sequential",
+        "What a layer's inputs are taken from: sequential, the blocks before it as they have become; dense, the model "
+        "before this step, run once and kept for other settings.",
+        kind=str,
+        range=Range(choices=("sequential", "dense")),
+        later=True,
+    )
+
+
+def of_dense(statistics: str) -> str:
+    """What `describe` says of statistics that are not the default."""
+    return ", statistics of the model before it" if statistics == "dense" else ""
+
+
 def blocks() -> Any:
     return setting(
         None,
@@ -113,6 +129,7 @@ class Gptq(Quantizer):
         kind=bool,
     )
     damping: float = damping()
+    statistics: str = statistics()
     targets: tuple[str, ...] = _targets()
     blocks: tuple[int, ...] | None = blocks()
 
@@ -126,7 +143,8 @@ class Gptq(Quantizer):
     def describe(self) -> str:
         grid = "" if self.symmetric else ", asymmetric"
         order = "" if self.act_order else ", from left to right"
-        return f"{self.bits}-bit, GPTQ, {_grain(self.group_size)}{grid}{order}{_where(self.targets)}"
+        told = of_dense(self.statistics)
+        return f"{self.bits}-bit, GPTQ, {_grain(self.group_size)}{grid}{order}{told}{_where(self.targets)}"
 
 
 @dataclass(frozen=True)

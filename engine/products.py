@@ -1,0 +1,108 @@
+"""X^T X of what the linears read: as the walk meets it, or of the model as the step finds it, gathered once and kept.
+
+The walk shows each linear the inputs that it will see once those before it are compressed. Statistics of the model
+before any of that are a little worse, but serve every setting of every method that starts from them: they are kept on
+disk, a file for the linears that read one tensor, under the hash of all weights and tokens.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from engine import kept_files
+from engine.errors import InputError
+from engine.hessian import add_products
+from engine.models import Anatomy
+from engine.paths import cache_dir
+from engine.walk import Compress, compress_blocks
+
+BUDGET_BYTES = 4_000_000_000  # of all that is kept, the newest aside; the default model's takes 200 MB
+_VERSION = "1"
+
+Report = Callable[[int, int], None]
+
+
+def compress_from_products(
+    anatomy: Anatomy,
+    windows: Tensor,
+    statistics: str,
+    compress: Compress[Tensor],
+    report: Report,
+    chosen: Collection[int] | None = None,
+) -> None:
+    """Replace every linear of the blocks by what `compress` makes of it and X^T X, fp32 [inputs, inputs].
+
+    statistics: "sequential", each of the inputs that the compressed blocks before give; "dense", all of the model as it
+    is now, which is not run again where they are kept. Only the upper triangle of X^T X is whole. The rest is as in
+    `compress_blocks`.
+    """
+    if statistics == "sequential":
+        compress_blocks(anatomy, windows, add_products, compress, report, chosen)
+        return
+    blocks = [place for place in range(len(anatomy.blocks)) if chosen is None or place in chosen]
+    folder, gathered = _folder(anatomy.network, windows), 0
+    if not folder.exists():
+        gathered = len(anatomy.blocks)
+        _gather(anatomy, windows, folder, lambda done, _: report(done, gathered + len(blocks)))
+    kept_files.use(folder)
+    for done, place in enumerate(blocks):
+        report(gathered + done, gathered + len(blocks))
+        block = anatomy.blocks[place]
+        for layers in block.groups:
+            products = _load(folder / _file(block.name, layers), anatomy.network.device)
+            for name, layer in compress(layers, products).items():
+                block.replace(name, layer)
+    report(gathered + len(blocks), gathered + len(blocks))
+
+
+def _gather(anatomy: Anatomy, windows: Tensor, folder: Path, report: Report) -> None:
+    """Run the model once and write the upper triangles of all its products."""
+    home = {layer: block.name for block in anatomy.blocks for layer in block.linears.values()}
+    with kept_files.written_whole(folder) as partial:
+        partial.mkdir()
+
+        def keep(layers: Mapping[str, nn.Module], products: Tensor) -> Mapping[str, nn.Module]:
+            block = home[next(iter(layers.values()))]
+            upper = torch.ones_like(products, dtype=torch.bool).triu()
+            save_file({"upper": products[upper].cpu()}, partial / _file(block, layers))
+            return layers
+
+        compress_blocks(anatomy, windows, add_products, keep, report)
+    kept_files.keep_within(folder, BUDGET_BYTES)
+
+
+def _load(file: Path, device: torch.device) -> Tensor:
+    """The products that a file holds, their lower triangle zero."""
+    try:
+        values = load_file(file)["upper"].to(device)
+    except (OSError, SafetensorError, KeyError):
+        kept_files.delete(file.parent)
+        raise InputError(f"the statistics kept in {str(file.parent)!r} were damaged; they are deleted, retry") from None
+    size = int((2 * len(values)) ** 0.5)
+    products = torch.zeros(size, size, device=device)
+    products[torch.ones_like(products, dtype=torch.bool).triu()] = values
+    return products
+
+
+def _file(block: str, layers: Mapping[str, nn.Module]) -> str:
+    return f"{block}.{next(iter(layers))}.safetensors"
+
+
+def _folder(network: PreTrainedModel, windows: Tensor) -> Path:
+    """Where the products of a network on windows [windows, tokens] are kept."""
+    told = hashlib.sha256(_VERSION.encode())
+    config = {name: value for name, value in network.config.to_dict().items() if not name.startswith("_")}
+    told.update(json.dumps(config, sort_keys=True, default=str).encode())
+    for name, tensor in (*network.state_dict().items(), ("windows", windows)):
+        told.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        told.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    place = cache_dir() / "products"
+    place.mkdir(exist_ok=True)
+    return place / told.hexdigest()
