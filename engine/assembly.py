@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
+from engine import layouts
 from engine.errors import InputError
 from engine.layers.bnb_linear import BnbLinear
 from engine.layers.bnb_matrix import BnbMatrix, FourBitMatrix, Int8Matrix
@@ -15,8 +16,9 @@ from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.sliced_head import SlicedHead
-from engine.layers.weight import plain_embedding, plain_linear
-from engine.models import LAYOUTS, Anatomy
+from engine.layers.weight import plain_embedding, plain_linear, scale_of
+from engine.models import Anatomy
+from engine.own_layers import as_the_family_stores, make_plain
 
 VALUES, MASK = ".values", ".mask"  # what stands for the weight of a linear that is stored without its zeros
 
@@ -31,7 +33,14 @@ def assemble(
     """
     with torch.device("meta"):
         network: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    anatomy, parts = Anatomy(network, LAYOUTS[config.model_type]), _Tensors(tensors, folder)
+    anatomy = Anatomy(network, layouts.find(config.to_dict()))
+    make_plain(network, anatomy.layout)
+    parts = _Tensors(as_the_family_stores(network, tensors), folder)
+    if (heads := layout.get("heads")) is not None:
+        if heads not in range(1, anatomy.blocks[0].heads):
+            raise parts.misfit("heads")
+        kept = [torch.arange(heads)] * len(anatomy.blocks)
+        anatomy.keep_heads(kept, kept)
     for name in layout.get("masked", ()):
         parts.fill(name, network)
     for name, packing in layout["packed"].items():
@@ -155,11 +164,11 @@ def _place_packed(
         return
     if not isinstance(matrix, PackedMatrix):
         raise parts.misfit(name)
-    tied = anatomy.tied
+    tied, scale = anatomy.tied, scale_of(anatomy.embedding)
     if tied and not has_kernel(matrix):  # the head needs the copy, and a copy serves the lookup as well
-        anatomy.set_embedding(plain_embedding(matrix.dequantize(dtype)))
+        anatomy.set_embedding(plain_embedding(matrix.dequantize(dtype), scale))
         return
-    anatomy.set_embedding(PackedEmbedding(matrix, dtype))
+    anatomy.set_embedding(PackedEmbedding(matrix, dtype, scale))
     if tied:
         anatomy.set_projection(PackedLinear(matrix, bias))
 

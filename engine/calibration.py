@@ -103,15 +103,15 @@ def walk(
 ) -> None:
     """Run windows [windows, tokens] through the blocks one at a time, showing visitors what passes.
 
-    on_block sees each block's input and output, on_norm the input of each norm on the residual stream (two a block,
+    on_block sees each block's input and output, on_norm the input of each norm on the residual stream (a block's,
     then the final one), in the order of the forward pass. Visitors must not keep or change the tensors. The head does
     not run.
     """
     hooks = []
     for index, block in enumerate(anatomy.blocks):
         if on_block is not None:
-            hooks.append(block.module.register_forward_hook(_block_hook(index, on_block), with_kwargs=True))
-        norms = (block.input_norm, block.post_norm)
+            hooks.append(block.module.register_forward_hook(_block_hook(index, on_block)))
+        norms = [norm for norm, _ in block.readers]
         hooks += [norm.register_forward_hook(_norm_hook(on_norm)) for norm in norms if on_norm is not None]
     if on_norm is not None:
         hooks.append(anatomy.final_norm.register_forward_hook(_norm_hook(on_norm)))
@@ -135,15 +135,14 @@ def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def _block_hook(index: int, visit: OnBlock) -> Callable[..., None]:
-    def hook(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor], output: Tensor) -> None:
-        before = args[0] if args else kwargs["hidden_states"]
-        visit(index, before.flatten(0, 1), output.flatten(0, 1))
+    def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        visit(index, args[0].flatten(0, 1), output.flatten(0, 1))
 
     return hook
 
 
 def _norm_hook(visit: OnNorm) -> Callable[..., None]:
     def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        visit(module, args[0].flatten(0, 1))
+        visit(module, args[0].flatten(0, -2))
 
     return hook

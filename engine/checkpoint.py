@@ -30,6 +30,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from engine import layouts
 from engine.assembly import MASK, VALUES, assemble, packing_of, retie
 from engine.errors import InputError
 from engine.layers.bnb_matrix import BnbMatrix, Int8Matrix
@@ -38,13 +39,15 @@ from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.sliced_head import SlicedHead
 from engine.layers.weight import PackedLayer, plain_embedding, plain_linear
-from engine.models import LAYOUTS, LanguageModel
+from engine.models import LanguageModel
+from engine.own_layers import as_the_family_stores, standard_names
 from engine.sources import Source
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
 LAYOUT = "kneepoint.json"
 CONFIG = "config.json"
+UNKNOWN = "unknown"  # the head of a model whose parts are not known
 
 
 def save(model: LanguageModel, folder: Path) -> None:
@@ -62,6 +65,7 @@ def save(model: LanguageModel, folder: Path) -> None:
         "masked_zeros": model.masked_zeros,
         "head": _head_kind(model),
         "packed": {name: packing_of(matrix) for name, matrix in _matrices(network).items()},
+        **_fewer_heads(model),
     }
     tensors = stored_tensors(model)
     if masked := [name.removesuffix(MASK) for name in tensors if name.endswith(MASK)]:
@@ -73,15 +77,18 @@ def save(model: LanguageModel, folder: Path) -> None:
 def export_plain(model: LanguageModel, folder: Path) -> None:
     """Write the model in bf16 for AutoModelForCausalLM, packed layers dequantized.
 
-    Raises InputError where no standard configuration expresses the model: a sliced head that shares the embedding.
+    Raises InputError where no standard configuration expresses the model: a sliced head that shares the embedding,
+    fewer heads in a family whose configuration ties them to its width.
     """
+    if _fewer_heads(model):
+        raise layouts.no_fewer_heads(model.network.config.model_type)
     if isinstance(model.network.get_output_embeddings(), SlicedHead):
         raise InputError(
             "a sliced head that shares its embedding has no standard configuration; "
             "slice with head=untied, or export with --format packed"
         )
     network = dequantized(model)
-    _write(network, plain_tensors(network), model.tokenizer, folder)
+    _write(network, standard_names(network, plain_tensors(network)), model.tokenizer, folder)
 
 
 def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu") -> LanguageModel:
@@ -106,7 +113,7 @@ def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu")
         parameters=layout["dense_parameters"],
         config=config.to_dict(),
     )
-    if config.model_type in LAYOUTS:
+    if layout["head"] != UNKNOWN:
         network = assemble(config, layout, tensors, dtype, folder)
     else:
         network = AutoModelForCausalLM.from_pretrained(
@@ -148,18 +155,27 @@ def _fp32(model: LanguageModel, keep: Callable[[PackedLayer], bool]) -> PreTrain
 
 def stored_tensors(model: LanguageModel) -> dict[str, Tensor]:
     """Every tensor of a packed checkpoint by name, as it is stored: pruned linears without their zeros."""
-    tensors = plain_tensors(model.network)
-    if not model.masked_zeros:  # a dense model's own zeros stay, so that "dense" is its bf16
-        return tensors
-    for name, layer in model.anatomy.linears():
-        stored = None if isinstance(layer, PackedLayer) else nonzeros(tensors[f"{name}.weight"])
-        if stored is not None:
-            del tensors[f"{name}.weight"]
-            tensors |= {f"{name}{VALUES}": stored.values, f"{name}{MASK}": stored.mask}
-    return tensors
+    tensors = _each_once(model.network)
+    if model.masked_zeros:  # a dense model's own zeros stay, so that "dense" is its bf16
+        for name, layer in model.anatomy.linears():
+            stored = None if isinstance(layer, PackedLayer) else nonzeros(tensors[f"{name}.weight"])
+            if stored is not None:
+                del tensors[f"{name}.weight"]
+                tensors |= {f"{name}{VALUES}": stored.values, f"{name}{MASK}": stored.mask}
+    return _as_stored(model.network, tensors)
 
 
-def plain_tensors(network: nn.Module) -> dict[str, Tensor]:
+def plain_tensors(network: PreTrainedModel) -> dict[str, Tensor]:
+    """Every tensor of a network by name, as it is stored: packed ones as they are, all others in bf16."""
+    return _as_stored(network, _each_once(network))
+
+
+def _as_stored(network: PreTrainedModel, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as files have them: in memory of the CPU, the way round that the family stores its weights."""
+    return {name: tensor.contiguous().cpu() for name, tensor in as_the_family_stores(network, tensors).items()}
+
+
+def _each_once(network: PreTrainedModel) -> dict[str, Tensor]:
     """Every tensor of a network by name, each once however many layers share it: packed ones as they are, else bf16."""
     layers = _packed_layers(network)
     seen: set[tuple[int, tuple[int, ...]]] = set()
@@ -170,7 +186,7 @@ def plain_tensors(network: nn.Module) -> dict[str, Tensor]:
             continue
         seen.add(place)
         packed = name.rpartition(".matrix.")[0] in layers
-        tensors[name] = (tensor if packed else tensor.to(torch.bfloat16)).contiguous().cpu()
+        tensors[name] = tensor if packed else tensor.to(torch.bfloat16)
     return tensors
 
 
@@ -223,17 +239,26 @@ def _matrices(network: nn.Module) -> dict[str, PackedMatrix | BnbMatrix]:
 def _plain_layer(layer: PackedLayer, weight: Tensor) -> nn.Module:
     """A plain layer in place of a packed one, around its dequantized weight."""
     if isinstance(layer, PackedEmbedding):
-        return plain_embedding(weight)
+        return plain_embedding(weight, layer.scale)
     return plain_linear(weight, None if layer.bias is None else layer.bias.detach())
 
 
 def _head_kind(model: LanguageModel) -> str:
     """tied, sliced (tied, behind a small matrix), own, or unknown for a family whose parts are not known."""
-    if model.network.config.model_type not in LAYOUTS:
-        return "unknown"
+    if not layouts.known(model.network.config.to_dict()):
+        return UNKNOWN
     if isinstance(model.anatomy.output, SlicedHead):
         return "sliced"
     return "tied" if model.anatomy.tied else "own"
+
+
+def _fewer_heads(model: LanguageModel) -> dict[str, int]:
+    """{"heads": how many are left} where some were removed and the configuration can't say so, else nothing."""
+    config = model.network.config
+    if not layouts.known(config.to_dict()):
+        return {}
+    heads = model.anatomy.blocks[0].heads
+    return {} if heads == config.num_attention_heads else {"heads": heads}
 
 
 def _read_layout(folder: Path) -> dict[str, Any]:

@@ -22,7 +22,8 @@ class _Entry(NamedTuple):
     """What a block was called with."""
 
     stream: Tensor  # [1, tokens, width]
-    others: dict[str, Any]
+    others: tuple[Any, ...]
+    named: dict[str, Any]
 
 
 def walk_back(anatomy: Anatomy, name: str, windows: Tensor, report: Callable[[int, int], None], visit: OnInput) -> None:
@@ -49,9 +50,8 @@ def _forward(anatomy: Anatomy, window: Tensor) -> tuple[list[_Entry], Tensor]:
     entries: list[_Entry] = []
     last: list[Tensor] = []
 
-    def enter(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Any]) -> None:
-        others = dict(kwargs)
-        entries.append(_Entry(args[0] if args else others.pop("hidden_states"), others))
+    def enter(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        entries.append(_Entry(args[0], args[1:], dict(kwargs)))
 
     def leave(module: nn.Module, args: tuple[Tensor, ...]) -> None:
         last.append(args[0])
@@ -74,7 +74,7 @@ def _loss_gradient(anatomy: Anatomy, last: Tensor, window: Tensor) -> Tensor:
         places = slice(start, min(start + _TOKENS_AT_ONCE, count))
         part = last[:, places].detach().requires_grad_()
         with torch.enable_grad():
-            logits = anatomy.output(anatomy.final_norm(part))[0]
+            logits = anatomy.logits(part)[0]
             targets = window[places.start + 1 : places.stop + 1].to(logits.device)
             loss = functional.cross_entropy(logits.float(), targets, reduction="sum") / count
         gradient[:, places] = torch.autograd.grad(loss, part)[0]
@@ -88,8 +88,8 @@ def _through(block: Block, name: str, entry: _Entry, gradient: Tensor) -> tuple[
     entered = entry.stream.detach().requires_grad_()
     try:
         with torch.enable_grad():
-            left = block.module(entered, **entry.others)
+            left = block.module(entered, *entry.others, **entry.named)
     finally:
         hook.remove()
     before, inner = torch.autograd.grad(left, (entered, seen[0]), gradient)
-    return seen[0].detach().flatten(0, 1), inner.flatten(0, 1), before
+    return seen[0].detach().flatten(0, -2), inner.flatten(0, -2), before

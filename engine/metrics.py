@@ -41,7 +41,7 @@ _ALL = (
             ("linears", "Linears", "the weights of the blocks' linear layers, or of those that are not zero, with a mask of where they stand,"),
             ("scales_zeros", "Scales and zeros", "quantization scales and zero points"),
             ("norms", "Norms", "the norms' gains and biases"),
-            ("other", "Other", "everything else: biases, rotations"),
+            ("other", "Other", "everything else: biases, learned positions, rotations"),
         )
     ),
     Metric("compression_ratio", "Times smaller than bf16", "x", "higher", "Bytes of the dense model in bf16 over weight bytes.", "size", "log"),

@@ -1,7 +1,7 @@
-"""A language model and its parts: what the linears, norms, blocks and residual weights of each family are called.
+"""A language model and its parts, found by the layout of its family (see `engine.layouts`).
 
-A family is one entry in LAYOUTS; everything else asks the anatomy and never a name of its own. Any causal LM loads and
-can be measured dense; the methods need a known family.
+Methods ask the anatomy and never a name of their own. Any causal LM loads and can be measured dense; the methods need a
+known family, whose own kinds of layers become plain linears and embeddings when a model is loaded.
 """
 
 from collections.abc import Collection, Iterator
@@ -9,58 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from engine import layouts
 from engine.errors import InputError
+from engine.layers.cut import keep_inputs, keep_outputs, runs
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.sliced_head import SlicedHead
+from engine.layers.weight import inputs_of, outputs_of
+from engine.layouts import Layout
+from engine.own_layers import make_plain
 from engine.sources import Source
-from engine.spec.fit import refuse_misfits, refuse_unknown
-
-__all__ = ["Anatomy", "Block", "LanguageModel", "Layout", "load", "refuse_misfits", "refuse_unknown"]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The names of a family's parts, below the network and below a block."""
-
-    base: str = "model"
-    embedding: str = "model.embed_tokens"
-    head: str = "lm_head"
-    blocks: str = "model.layers"
-    final_norm: str = "model.norm"
-    rotary: str = "model.rotary_emb"
-    input_norm: str = "input_layernorm"
-    post_norm: str = "post_attention_layernorm"
-    attention: str = "self_attn"
-    attention_in: tuple[str, ...] = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
-    attention_out: str = "self_attn.o_proj"
-    mlp_in: tuple[str, ...] = ("mlp.gate_proj", "mlp.up_proj")
-    mlp_out: str = "mlp.down_proj"
-    value: str = "self_attn.v_proj"  # each of its outputs is, mixed over tokens only, an input of attention_out
-    mlp_up: str = "mlp.up_proj"  # each of its outputs is, times the gate's, an input of mlp_out
-
-    @property
-    def givers(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """(part whose outputs' factors carry over to a tensor's channels, the linears that read the tensor), in order.
-
-        An output of `value` gives a channel to every query head of its group.
-        """
-        return (
-            (self.input_norm, self.attention_in),
-            (self.value, (self.attention_out,)),
-            (self.post_norm, self.mlp_in),
-            (self.mlp_up, (self.mlp_out,)),
-        )
-
-    @property
-    def linears(self) -> tuple[str, ...]:
-        return (*self.attention_in, self.attention_out, *self.mlp_in, self.mlp_out)
-
-
-LAYOUTS = {family: Layout() for family in ("llama", "mistral", "qwen2", "qwen3")}
 
 
 @dataclass(frozen=True)
@@ -95,14 +56,16 @@ class Block:
     @property
     def groups(self) -> list[dict[str, nn.Module]]:
         """The linears in the order that they run, those together that read the same tensor."""
-        layout = self.layout
-        names = (layout.attention_in, (layout.attention_out,), layout.mlp_in, (layout.mlp_out,))
-        return [self._named(together) for together in names]
+        return [self._named(readers) for _, readers in self.layout.givers]
 
     @property
     def readers(self) -> list[tuple[nn.Module, dict[str, nn.Module]]]:
-        """(norm, linears that read what it gives), twice a block."""
-        return [(self.input_norm, self.attention_in), (self.post_norm, self.mlp_in)]
+        """(norm on the residual stream, the linears that read what it gives)."""
+        return [
+            (self.module.get_submodule(giver), self._named(linears))
+            for giver, linears in self.layout.givers
+            if giver in self.layout.norms
+        ]
 
     @property
     def writers(self) -> dict[str, nn.Module]:
@@ -111,16 +74,61 @@ class Block:
 
     @property
     def head_dim(self) -> int:
-        return int(self._attention.head_dim)  # type: ignore[arg-type]
+        return int(getattr(self._attention, self.layout.head_dim))
 
     @property
     def queries_per_key(self) -> int:
         """How many query heads share one key and value head."""
-        return int(self._attention.num_key_value_groups)  # type: ignore[arg-type]
+        name = self.layout.query_groups
+        return int(getattr(self._attention, name)) if name else 1
 
-    def set_queries_per_key(self, count: int) -> None:
-        """Say how many query heads share one key and value head."""
-        self._attention.num_key_value_groups = count  # type: ignore[assignment]
+    @property
+    def heads(self) -> int:
+        """How many query heads there are."""
+        return inputs_of(self.linears[self.layout.attention_out]) // self.head_dim
+
+    @property
+    def neurons(self) -> int:
+        """How wide the MLP is."""
+        return inputs_of(self.linears[self.layout.mlp_out])
+
+    def keep_heads(self, queries: Tensor, keys: Tensor) -> None:
+        """Leave only these query heads, and key and value heads, both ascending, of the attention."""
+        layout, query_rows = self.layout, runs(queries, self.head_dim)
+        for name, rows in self._attention_rows(queries, keys).items():
+            self.replace(name, keep_outputs(self.linears[name], rows))
+        self.replace(layout.attention_out, keep_inputs(self.linears[layout.attention_out], query_rows))
+        counts: dict[str, int] = dict.fromkeys(layout.head_counts, len(keys))
+        if layout.query_groups:
+            counts[layout.query_groups] = len(queries) // len(keys)
+        if layout.split_width:
+            counts[layout.split_width] = len(query_rows)
+        for name, count in counts.items():
+            setattr(self._attention, name, count)
+
+    def keep_neurons(self, kept: Tensor) -> None:
+        """Leave only the neurons at the places `kept`, ascending, of the MLP."""
+        layout = self.layout
+        rows = torch.cat([kept, kept + self.neurons]) if layout.mlp_stacked else kept
+        for name, layer in self.mlp_in.items():
+            self.replace(name, keep_outputs(layer, rows))
+        self.replace(layout.mlp_out, keep_inputs(self.linears[layout.mlp_out], kept))
+
+    def divisors(self, giver: str, factors: Tensor) -> Tensor:
+        """What a giver's outputs are divided by, so that the channels that its readers see are by `factors`.
+
+        The query heads of a group have one factor each channel. Outputs that give no channel are divided by 1.
+        """
+        if giver == self.layout.value:
+            factors = factors.view(-1, self.queries_per_key, self.head_dim)[:, 0].flatten()
+            places = self._value_rows(len(factors))
+        elif giver == self.layout.mlp_up and self.layout.mlp_stacked:
+            places = torch.arange(len(factors)) + len(factors)
+        else:
+            return factors
+        divisors = torch.ones(outputs_of(self.module.get_submodule(giver)), device=factors.device)
+        divisors[places] = factors
+        return divisors
 
     def replace(self, name: str, layer: nn.Module) -> None:
         self.module.set_submodule(name, layer)
@@ -128,6 +136,24 @@ class Block:
     @property
     def _attention(self) -> nn.Module:
         return self.module.get_submodule(self.layout.attention)
+
+    def _attention_rows(self, queries: Tensor, keys: Tensor) -> dict[str, Tensor]:
+        """By linear that the attention reads the stream with, its outputs that belong to these heads."""
+        names, size = self.layout.attention_in, self.head_dim
+        if self.layout.fused == "by_head":
+            return {names[0]: runs(queries, 3 * size)}
+        query, key = runs(queries, size), runs(keys, size)
+        if self.layout.fused == "stacked":
+            of_queries, of_keys = self.heads * size, self.heads // self.queries_per_key * size
+            return {names[0]: torch.cat([query, of_queries + key, of_queries + of_keys + key])}
+        return dict(zip(names, (query, key, key), strict=True))
+
+    def _value_rows(self, count: int) -> Tensor:
+        """The outputs of `value` that are values, of which there are `count`."""
+        last = outputs_of(self.module.get_submodule(self.layout.value))
+        if self.layout.fused == "by_head":
+            return torch.arange(last).view(-1, 3, self.head_dim)[:, 2].flatten()
+        return torch.arange(last - count, last)
 
     def _named(self, names: tuple[str, ...]) -> dict[str, nn.Module]:
         return {name: self.module.get_submodule(name) for name in names}
@@ -219,8 +245,31 @@ class Anatomy:
             module.get_submodule(self.layout.attention).layer_idx = index  # type: ignore[assignment]
         self.network.config.num_hidden_layers = len(modules)
 
+    def keep_heads(self, queries: list[Tensor], keys: list[Tensor]) -> None:
+        """Leave only these query heads, and key and value heads, equally many of every block."""
+        for block, *kept in zip(self.blocks, queries, keys, strict=True):
+            block.keep_heads(*kept)
+        if self.layout.free_heads:
+            config = self.network.config
+            config.num_attention_heads, config.num_key_value_heads = len(queries[0]), len(keys[0])
+            config.head_dim = self.blocks[0].head_dim
+
+    def keep_neurons(self, kept: list[Tensor]) -> None:
+        """Leave only these neurons, equally many of every block."""
+        for block, places in zip(self.blocks, kept, strict=True):
+            block.keep_neurons(places)
+        setattr(self.network.config, self.layout.key("intermediate_size"), len(kept[0]))
+
+    def logits(self, states: Tensor) -> Tensor:
+        """The logits [..., vocabulary] of what the last block gives, [..., width]."""
+        logits: Tensor = self.output(self.final_norm(states))
+        cap = getattr(self.network.config, "final_logit_softcapping", None)
+        return logits if cap is None else cap * torch.tanh(logits / cap)
+
     def rebuild_rotary(self) -> None:
         """Make the rotary embedding anew from the configuration: its tables are in no checkpoint."""
+        if self.layout.rotary is None:
+            return
         old = self.network.get_submodule(self.layout.rotary)
         self.network.set_submodule(self.layout.rotary, type(old)(config=self.network.config))
 
@@ -237,11 +286,8 @@ class LanguageModel:
 
     @property
     def anatomy(self) -> Anatomy:
-        """The network's parts; raises InputError where the family is unknown."""
-        family = self.network.config.model_type
-        if family not in LAYOUTS:
-            raise InputError(f"the parts of the model family {family!r} are not known; known: {', '.join(LAYOUTS)}")
-        return Anatomy(self.network, LAYOUTS[family])
+        """The network's parts; raises InputError where they are not known."""
+        return Anatomy(self.network, layouts.find(self.network.config.to_dict()))
 
     @property
     def device(self) -> torch.device:
@@ -262,5 +308,13 @@ def load(source: Source, dtype: torch.dtype = torch.float32, device: str = "cpu"
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise
         raise InputError(f"can't load the model {source.name!r}: {' '.join(str(error).split())}") from error
+    config = network.config.to_dict()
+    if layouts.known(config):
+        make_plain(network, layouts.find(config))
     network.requires_grad_(False)
     return LanguageModel(network.to(device).eval(), tokenizer, source)
+
+
+def epsilon_of(norm: nn.Module) -> float:
+    """What a norm adds to the mean square before it takes the root."""
+    return float(getattr(norm, "variance_epsilon", None) or norm.eps)  # type: ignore[arg-type]

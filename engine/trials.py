@@ -61,7 +61,7 @@ def find_model(name: str) -> Source:
 
 def _refuse(source: Source, recipes: Iterable[Recipe]) -> None:
     for recipe in recipes:
-        refuse_unknown(recipe, source.model_type)
+        refuse_unknown(recipe, source.config)
         refuse_misfits(recipe, source.config)
 
 

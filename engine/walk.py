@@ -14,6 +14,7 @@ with the same result up to the order of sums, in about two and a half passes.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from inspect import signature
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -147,8 +148,10 @@ def block_inputs(anatomy: Anatomy, windows: Tensor) -> tuple[Tensor, list[dict[s
     hidden: list[Tensor] = []
 
     def passed(index: int) -> Callable[..., Tensor]:
-        def forward(hidden_states: Tensor, **kwargs: Any) -> Tensor:
-            arguments[index] = kwargs
+        _, *names = signature(blocks[index].module.forward).parameters
+
+        def forward(hidden_states: Tensor, *others: Any, **named: Any) -> Tensor:
+            arguments[index] = dict(zip(names, others, strict=False)) | named
             if index == 0:
                 hidden.append(hidden_states)
             return hidden_states

@@ -13,12 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engine import layouts
 from engine.errors import InputError
+from engine.layouts import LAYOUTS
 from engine.paths import cache_dir
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 _LARGEST_HEADER_BYTES = 100_000_000
-_UNTIED_BY_DEFAULT = ("llama", "mistral", "qwen2", "qwen3")
 
 
 class Tensor(NamedTuple):
@@ -74,11 +75,12 @@ def tensors(paths: Iterable[Path]) -> dict[str, Tensor]:
 
 def parameters(found: Mapping[str, Tensor], config: Mapping[str, Any]) -> int:
     """Numbers that the model learns: tied tensors once, buffers (rotary frequencies, causal masks) not at all."""
-    tied = config.get("tie_word_embeddings", config.get("model_type") not in _UNTIED_BY_DEFAULT)
+    tied = layouts.tied(config)
+    heads = {"lm_head.weight", *(f"{layout.stored_head}.weight" for layout in LAYOUTS.values())}
     return sum(
         math.prod(tensor.shape)
         for name, tensor in found.items()
-        if not _is_buffer(name, tensor) and not (tied and name == "lm_head.weight")
+        if not _is_buffer(name, tensor) and not (tied and name in heads)
     )
 
 

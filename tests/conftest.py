@@ -11,10 +11,26 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from torch import Tensor
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GemmaConfig,
+    GemmaForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
+    PhiConfig,
+    PhiForCausalLM,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -46,7 +62,20 @@ NETWORKS = {
     "qwen2": (Qwen2ForCausalLM, Qwen2Config, {"tie_word_embeddings": True, "max_window_layers": 3}),
     "qwen3": (Qwen3ForCausalLM, Qwen3Config, {"tie_word_embeddings": False, "max_window_layers": 3}),
 }
-FAMILIES = tuple(NETWORKS)
+FAMILIES = tuple(NETWORKS)  # alike but for details: every test of `each_family` runs on them
+_EVEN = {"num_attention_heads": 8, "num_key_value_heads": 4, "num_hidden_layers": 3}
+_WHOLE = {"num_hidden_layers": 3, "num_attention_heads": 8}
+_LAYERS = {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"], "sliding_window": 8}
+OTHERS = {
+    "gemma": (GemmaForCausalLM, GemmaConfig, _EVEN),
+    "gemma2": (Gemma2ForCausalLM, Gemma2Config, _EVEN | _LAYERS | {"query_pre_attn_scalar": 16}),
+    "gemma3_text": (Gemma3ForCausalLM, Gemma3TextConfig, _EVEN | _LAYERS | {"tie_word_embeddings": False}),
+    "phi": (PhiForCausalLM, PhiConfig, _EVEN),
+    "phi3": (Phi3ForCausalLM, Phi3Config, _EVEN),
+    "opt": (OPTForCausalLM, OPTConfig, _WHOLE | {"ffn_dim": 192}),
+    "gpt2": (GPT2LMHeadModel, GPT2Config, {"n_inner": 192, "n_positions": 512} | _WHOLE),
+    "gpt_neox": (GPTNeoXForCausalLM, GPTNeoXConfig, _WHOLE),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -107,13 +136,13 @@ def tiny_folder(
     def folder(family: str) -> Path:
         path = root / family
         if not path.exists():
-            network_class, config_class, more = NETWORKS[family]
+            network_class, config_class, more = (NETWORKS | OTHERS)[family]
             with torch.random.fork_rng():
                 torch.manual_seed(len(family))
-                network = network_class(config_class(**SIZES, **more))
+                network = network_class(config_class(**SIZES | more))
                 for name, parameter in network.named_parameters():
                     noise = torch.randn_like(parameter)
-                    changed = 1 + 0.3 * noise if "norm" in name else 0.15 * noise
+                    changed = 1 + 0.3 * noise if _is_gain(name) else 0.15 * noise
                     parameter.data = changed.bfloat16().float()
             network.save_pretrained(path)
             tiny_tokenizer.save_pretrained(path)
@@ -153,3 +182,8 @@ def source_of(folder: Path, family: str) -> Source:
     """The source of a folder, without the checks and the cache of `sources.resolve`."""
     parameters = sum(t.numel() for t in load_file(folder / "model.safetensors").values())
     return Source(folder.name, folder, None, "0" * 64, family, parameters, {})
+
+
+def _is_gain(name: str) -> bool:
+    """Whether a parameter is what a norm multiplies by."""
+    return name.endswith(".weight") and any(part in name for part in ("norm", ".ln_"))

@@ -84,11 +84,17 @@ def test_the_command_writes_into_an_empty_folder(
     assert str(tiny_folder("llama")) not in card  # its path says nothing elsewhere
 
 
+@pytest.mark.parametrize(
+    ("family", "recipe", "says"),
+    [
+        ("llama", "slice:slicegpt,fraction=0.25", "slice with head=untied, or export with --format packed"),
+        ("gpt2", "prune:heads,fraction=0.25", "no standard configuration of the model family 'gpt2' has fewer heads"),
+    ],
+)
 def test_a_model_that_no_standard_configuration_expresses_is_refused_before_the_work(
-    tmp_path: Path, tiny_folder: Callable[[str], Path], capsys: pytest.CaptureFixture[str], monkeypatch
+    tmp_path: Path, tiny_folder: Callable[[str], Path], capsys, monkeypatch, family: str, recipe: str, says: str
 ) -> None:
     monkeypatch.setattr(trial, "load", lambda *_: pytest.fail("the work began"))
-    recipe = "slice:slicegpt,fraction=0.25"
-    assert main(["export", recipe, str(tmp_path / "made"), "--model", str(tiny_folder("llama"))]) == 2
-    assert "slice with head=untied, or export with --format packed" in capsys.readouterr().err
+    assert main(["export", recipe, str(tmp_path / "made"), "--model", str(tiny_folder(family))]) == 2
+    assert says in capsys.readouterr().err
     assert not (tmp_path / "made").exists()

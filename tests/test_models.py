@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import BloomConfig, BloomForCausalLM, PreTrainedTokenizerFast
 
 from engine import checkpoint, models
 from engine.errors import InputError
@@ -35,31 +35,29 @@ def test_a_tied_head_is_none(tiny_model) -> None:
 
 
 @pytest.fixture
-def gpt2(tmp_path: Path, tiny_tokenizer: PreTrainedTokenizerFast) -> LanguageModel:
-    config = GPT2Config(
-        vocab_size=264, n_embd=32, n_layer=2, n_head=2, n_positions=64, bos_token_id=256, eos_token_id=257
-    )
-    GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt2")
-    tiny_tokenizer.save_pretrained(tmp_path / "gpt2")
-    return models.load(Source("gpt2", tmp_path / "gpt2", None, "0" * 64, "gpt2", 1, {}))
+def bloom(tmp_path: Path, tiny_tokenizer: PreTrainedTokenizerFast) -> LanguageModel:
+    config = BloomConfig(vocab_size=264, hidden_size=32, n_layer=2, n_head=2, bos_token_id=256, eos_token_id=257)
+    BloomForCausalLM(config).save_pretrained(tmp_path / "bloom")
+    tiny_tokenizer.save_pretrained(tmp_path / "bloom")
+    return models.load(Source("bloom", tmp_path / "bloom", None, "0" * 64, "bloom", 1, {}))
 
 
-def test_another_family_is_refused_by_name_before_any_work(gpt2: LanguageModel) -> None:
+def test_another_family_is_refused_by_name_before_any_work(bloom: LanguageModel) -> None:
     with pytest.raises(
-        InputError, match="quantize:rtn does not know the model family 'gpt2'; it knows: llama, mistral"
+        InputError, match="quantize:rtn does not know the model family 'bloom'; it knows: llama, mistral"
     ):
-        compress(gpt2, parse("quantize:rtn"), None, lambda *_: None)
+        compress(bloom, parse("quantize:rtn"), None, lambda *_: None)
 
 
-def test_another_family_loads_and_is_measured_dense(gpt2: LanguageModel, windows: Tensor, tmp_path: Path) -> None:
-    compress(gpt2, parse("dense"), None, lambda *_: None)
-    checkpoint.save(gpt2, tmp_path / "saved")
-    measured = size.measure(gpt2, tmp_path / "saved")
+def test_another_family_loads_and_is_measured_dense(bloom: LanguageModel, windows: Tensor, tmp_path: Path) -> None:
+    compress(bloom, parse("dense"), None, lambda *_: None)
+    checkpoint.save(bloom, tmp_path / "saved")
+    measured = size.measure(bloom, tmp_path / "saved")
     assert measured.metrics["weight_bytes"] == 2 * measured.metrics["parameters"]
     assert measured.metrics["embedding_bytes"] == 264 * 32 * 2
     assert not measured.simulated
     running = checkpoint.load(tmp_path / "saved", torch.float32)
-    torch.testing.assert_close(running.network(windows).logits, gpt2.network(windows).logits, rtol=0, atol=0.05)
+    torch.testing.assert_close(running.network(windows).logits, bloom.network(windows).logits, rtol=0, atol=0.05)
 
 
 def test_a_folder_that_transformers_can_t_read_is_one_sentence(tmp_path: Path) -> None:

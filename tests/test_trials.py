@@ -118,10 +118,11 @@ def test_a_folder_with_an_at_sign_is_a_folder(resolve_to, tmp_path: Path) -> Non
 
 def test_a_family_that_a_method_does_not_know_is_refused(resolve_to, tmp_path: Path) -> None:
     write_piqa(tmp_path)
-    resolve_to(model_type="gpt2")
-    assert make_trial("m", parse("dense"), PIQA, tmp_path)
-    with pytest.raises(InputError, match="slice:slicegpt does not know the model family 'gpt2'"):
-        make_trial("m", parse("slice:slicegpt"), PIQA, tmp_path)
+    for family, message in (("bloom", "does not know the model family 'bloom'"), ("phi", "can't work on the model")):
+        resolve_to(model_type=family)
+        assert make_trial("m", parse("dense"), PIQA, tmp_path)
+        with pytest.raises(InputError, match=f"slice:slicegpt {message}"):
+            make_trial("m", parse("slice:slicegpt"), PIQA, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def methods(args: argparse.Namespace) -> int:
         print(f"\n{name}  {method.summary}")
         print(f"  paper: {method.paper}")
         print(f"  real: {method.real}")
-        print(f"  families: {', '.join(method.families)}" + ("; reads calibration text" if method.calibrated else ""))
+        print(f"  families: {', '.join(method.families())}" + ("; reads calibration text" if method.calibrated else ""))
         rows = _settings(method)
         width = [max(len(row[i]) for row in rows) for i in range(3)]
         for row in rows:

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from engine import paths, results, sources, words, worker
+from engine import layouts, paths, results, sources, words, worker
 from engine.child import EXPORT, Event, run_in_child
 from engine.cli.measuring import writable, write_json
 from engine.cli.progress_line import ProgressLine
@@ -23,6 +23,7 @@ from engine.model_card import model_card
 from engine.recorded import entries
 from engine.row import Progress, Row
 from engine.spec import Trial, parse
+from engine.spec.prune import Heads
 from engine.spec.slicing import SliceGpt
 from engine.store import Store
 from engine.trials import make_unmeasured
@@ -71,7 +72,7 @@ def export(args: argparse.Namespace) -> int:
     trial = find_trial(args.trial_or_recipe, args.model, args.store)
     folder = _empty(args.folder)
     if args.format == "plain":
-        _refuse_tied(trial)
+        _refuse_inexpressible(trial)
     card = model_card(trial, args.format, *_results(args, trial))
     job = {"trial": trial.to_dict(), "folder": str(folder), "format": args.format, "card": card}
     progress = Progress()
@@ -158,8 +159,11 @@ def _empty(name: str) -> Path:
     return folder
 
 
-def _refuse_tied(trial: Trial) -> None:
+def _refuse_inexpressible(trial: Trial) -> None:
     """Refuse before the work what no standard configuration can express."""
-    tied = any(isinstance(step, SliceGpt) and step.head == "tied" for step in trial.recipe.steps)
-    if tied and sources.resolve(trial.model, trial.revision).config.get("tie_word_embeddings"):
-        raise InputError(TIED_HEAD)
+    config = sources.resolve(trial.model, trial.revision).config
+    for step in trial.recipe.steps:
+        if isinstance(step, SliceGpt) and step.head == "tied" and layouts.tied(config):
+            raise InputError(TIED_HEAD)
+        if isinstance(step, Heads) and step.fraction > 0 and not layouts.find(config).free_heads:
+            raise layouts.no_fewer_heads(str(config["model_type"]))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 from engine.layers.bnb_linear import BnbLinear
@@ -27,6 +28,11 @@ def keep_inputs(layer: nn.Module, kept: Tensor) -> nn.Module:
     bias = bias_of(layer)
     matrix = layer.matrix.with_columns(kept) if isinstance(layer, PackedLinear) else None
     return plain_linear(weight_of(layer)[:, kept], bias) if matrix is None else PackedLinear(matrix, bias)
+
+
+def runs(places: Tensor, length: int) -> Tensor:
+    """Every index of the runs of `length` at the given places: [1], 3 -> [3, 4, 5]."""
+    return (places.unsqueeze(1) * length + torch.arange(length)).flatten()
 
 
 @contextmanager

@@ -21,12 +21,15 @@ class DividedInputs(nn.Module):
         return y
 
 
-def divide_outputs(layer: nn.Module, factors: Tensor) -> None:
-    """Divide what a norm or a linear, plain or packed, gives by `factors` [outputs], in place."""
+def divide_outputs(layer: nn.Module, factors: Tensor, offset: float = 0.0) -> None:
+    """Divide what a norm or a linear, plain or packed, gives by `factors` [outputs], in place.
+
+    offset: by how much more than its weight a norm multiplies.
+    """
     if isinstance(layer, PackedLinear):
         layer.matrix = layer.matrix.divided(factors)
     else:
         weight = layer.get_parameter("weight")
-        weight.data = weight.data / factors.view(-1, *[1] * (weight.dim() - 1))
+        weight.data = (weight.data + offset) / factors.view(-1, *[1] * (weight.dim() - 1)) - offset
     if (bias := bias_of(layer)) is not None:
         bias.div_(factors)

@@ -7,6 +7,7 @@ from engine.layers.bnb_linear import BnbLinear
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.packed_matrix import PackedMatrix
+from engine.layers.scaled_embedding import ScaledEmbedding
 
 PackedLayer = PackedLinear | PackedEmbedding | BnbLinear
 
@@ -29,6 +30,16 @@ def inputs_of(layer: nn.Module) -> int:
     return layer.matrix.columns if isinstance(layer, PackedLayer) else layer.get_parameter("weight").shape[-1]
 
 
+def outputs_of(layer: nn.Module) -> int:
+    """The rows of a linear layer's weight."""
+    return layer.matrix.rows if isinstance(layer, PackedLayer) else layer.get_parameter("weight").shape[0]
+
+
+def scale_of(embedding: nn.Module) -> float:
+    """What an embedding multiplies its rows by."""
+    return embedding.scale if isinstance(embedding, ScaledEmbedding | PackedEmbedding) else 1.0
+
+
 def plain_linear(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
     """A linear layer that holds the given tensors, copying nothing."""
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
@@ -38,17 +49,21 @@ def plain_linear(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
     return layer
 
 
-def plain_embedding(weight: Tensor) -> nn.Embedding:
-    """An embedding that holds the given tensor, copying nothing."""
-    layer = nn.Embedding(weight.shape[0], weight.shape[1], device="meta")
-    layer.weight = nn.Parameter(weight, requires_grad=False)
+def plain_embedding(weight: Tensor, scale: float = 1.0) -> nn.Embedding:
+    """An embedding that holds the given tensor, copying nothing; a parameter stays the same one."""
+    rows, width = weight.shape
+    if scale == 1:
+        layer = nn.Embedding(rows, width, device="meta")
+    else:
+        layer = ScaledEmbedding(rows, width, scale, device="meta")
+    layer.weight = weight if isinstance(weight, nn.Parameter) else nn.Parameter(weight, requires_grad=False)
     return layer
 
 
 def unpacked(layer: nn.Module) -> nn.Module:
     """A packed layer as a plain fp32 one; a plain layer as it is."""
     if isinstance(layer, PackedEmbedding):
-        return plain_embedding(layer.matrix.dequantize())
+        return plain_embedding(layer.matrix.dequantize(), layer.scale)
     if isinstance(layer, PackedLinear | BnbLinear):
         return plain_linear(layer.matrix.dequantize(), None if layer.bias is None else layer.bias.detach().float())
     return layer

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torch import nn
-from transformers import PreTrainedConfig
 
-from engine import checkpoint
+from engine import checkpoint, layouts
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.models import LanguageModel
@@ -47,7 +46,7 @@ def measure(model: LanguageModel, folder: Path) -> Size:
         "bits_per_weight": 8 * weight_bytes / dense,
         "parameters": parameters,
         "nonzero_parameters": nonzero,
-        "kv_cache_bytes_per_token": kv_cache_bytes_per_token(model.network.config),
+        "kv_cache_bytes_per_token": kv_cache_bytes_per_token(model),
     }
     reason = _why_simulated(model, resident, weight_bytes)
     return Size(metrics, bool(reason), reason)
@@ -79,10 +78,14 @@ def count_parameters(model: LanguageModel) -> tuple[int, int]:
     return total, nonzero
 
 
-def kv_cache_bytes_per_token(config: PreTrainedConfig) -> int:
+def kv_cache_bytes_per_token(model: LanguageModel) -> int:
     """Keys and values of every block for one token, in bf16."""
+    config = model.network.config
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    if layouts.known(config.to_dict()):  # whose configuration may have no words for fewer heads
+        block = model.anatomy.blocks[0]
+        heads, head_dim = block.heads // block.queries_per_key, block.head_dim
     return int(2 * config.num_hidden_layers * heads * head_dim * _BF16)
 
 
@@ -104,7 +107,8 @@ def _part(network: nn.Module, name: str, tables: dict[str, str]) -> str:
             return part
     if "norm" in type(network.get_submodule(owner)).__name__.lower():
         return "norms"
-    return "linears" if attribute in ("weight", "codes", "values", "mask") else "other"
+    learned = isinstance(network.get_submodule(owner), nn.Embedding)  # a position's row
+    return "linears" if attribute in ("weight", "codes", "values", "mask") and not learned else "other"
 
 
 def _why_simulated(model: LanguageModel, resident: int, weight_bytes: int) -> str:

@@ -24,8 +24,9 @@ def compress(model: LanguageModel, recipe: Recipe, windows: Tensor | None, repor
     windows: calibration tokens [windows, tokens]; may be None where no step reads them. The model must be fp32.
     Raises InputError before any tensor is changed where the recipe does not fit the model.
     """
-    refuse_unknown(recipe, model.network.config.model_type)
-    refuse_misfits(recipe, model.network.config.to_dict())
+    config = model.network.config.to_dict()
+    refuse_unknown(recipe, config)
+    refuse_misfits(recipe, config)
     if recipe.calibrated and windows is None:
         raise ValueError("the recipe has a calibrated method and needs calibration windows")
     for number in range(1, len(recipe.steps) + 1):

@@ -1,9 +1,10 @@
 """AWQ: round to nearest, after the weights of inputs with large activations were scaled up to fall on a finer grid.
 
 The scaling W diag(s) of linears that read one tensor x is undone in what gives x: the gain of the norm before the
-attention and the MLP, the rows of `value` and `up` before what reads their products. The model stays plain, without
-another multiplication. Factors are powers of two: folding them changes no digit of a gain in bf16 or of a packed row's
-scale in float16, so that the model computes to the bit what was calibrated.
+attention and the MLP, the rows of `value` and `up` before what reads their products. Where nothing can undo it, as
+across an activation, ranges are clipped and nothing is scaled. The model stays plain, without another multiplication.
+Factors are powers of two: folding them changes no digit of a gain in bf16 (but of Gemma's, which is stored less 1 and
+rounded again) or of a packed row's scale in float16, so that the model computes to the bit what was calibrated.
 
 While the blocks are walked, a linear divides its inputs itself; the factors are folded once the walk is over.
 """
@@ -53,14 +54,16 @@ def compress(model: LanguageModel, settings: Awq, windows: Tensor | None, report
     if windows is None:
         raise ValueError("quantize:awq needs calibration windows")
     grid = Rtn(settings.bits, settings.group_size, settings.symmetric)
-    first = anatomy.blocks[0]
+    first, givers = anatomy.blocks[0], {readers: giver for giver, readers in anatomy.layout.givers}
 
     def pack(layers: Mapping[str, nn.Module], inputs: Inputs) -> Mapping[str, nn.Module]:
         weights = [weight_of(layer) for layer in layers.values()]
         weight, hessian, magnitudes = torch.cat(weights), mirrored(inputs.products), inputs.magnitudes
         if anatomy.layout.attention_out in layers:
             magnitudes = alike_in_groups(magnitudes, first.queries_per_key, first.head_dim)
-        factors = best_factors(weight, hessian, magnitudes, grid)
+        factors = torch.ones_like(magnitudes)
+        if givers[tuple(layers)] is not None:
+            factors = best_factors(weight, hessian, magnitudes, grid)
         scaled = weight * factors
         if settings.clip:
             scaled = clipped(scaled, hessian / torch.outer(factors, factors), grid)
@@ -75,6 +78,10 @@ def compress(model: LanguageModel, settings: Awq, windows: Tensor | None, report
     for place, block in enumerate(anatomy.blocks):
         if settings.blocks is None or place in settings.blocks:
             fold(block)
+    if None in givers.values():
+        model.notes.append(
+            f"Nothing before {first.layout.mlp_out} can undo a scaling, so the weights of that linear were not scaled."
+        )
     rtn.round_tables(model, settings, report)
 
 
@@ -150,9 +157,9 @@ def fold(block: Block) -> None:
     """Divide what gives the linears their inputs by the factors that they divided by themselves until now."""
     for giver, readers in block.layout.givers:
         divided = {name: block.module.get_submodule(name) for name in readers}
-        factors = next(iter(divided.values())).get_buffer("factors")
-        if giver == block.layout.value:
-            factors = factors.view(-1, block.queries_per_key, block.head_dim)[:, 0].flatten()
-        divide_outputs(block.module.get_submodule(giver), factors)
+        if giver is not None:
+            factors = next(iter(divided.values())).get_buffer("factors")
+            offset = block.layout.gain_offset if giver in block.layout.norms else 0.0
+            divide_outputs(block.module.get_submodule(giver), block.divisors(giver, factors), offset)
         for name, layer in divided.items():
             block.replace(name, layer.get_submodule("layer"))

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from engine.importance import largest, unit_scores
-from engine.layers.cut import keep_inputs, keep_outputs, off_their_grid
+from engine.layers.cut import off_their_grid, runs
 from engine.methods import Report
-from engine.models import Block, LanguageModel
+from engine.models import LanguageModel
 from engine.rounds import steps_down
 from engine.spec.fit import refuse_heads
 from engine.spec.prune import IMPORTANCE, Heads
@@ -25,26 +25,25 @@ def compress(model: LanguageModel, settings: Heads, windows: Tensor | None, repo
     leaves none.
     Source: Michel et al. 2019, arXiv:1905.10650, section 4; Muralidharan et al. 2024, arXiv:2407.14679, section 2.2.
     """
-    anatomy, config = model.anatomy, model.network.config
-    before, kv_before = config.num_attention_heads, config.num_key_value_heads
+    anatomy = model.anatomy
+    first = anatomy.blocks[0]
+    before, group, head_dim = first.heads, first.queries_per_key, first.head_dim
+    kv_before = before // group
     refuse_heads(settings, before, kv_before)
     target, kv_target = settings.left(before, kv_before)
     if target == before:
         return
-    whole, group = settings.unit == "groups", before // kv_before
+    whole = settings.unit == "groups"
     units, units_left = (kv_before, kv_target) if whole else (group, target // kv_before)
-    head_dim = anatomy.blocks[0].head_dim
     with off_their_grid(model.network, model.notes):
         for left in steps_down(units, units_left, settings.rounds):
             size = head_dim * group if whole else head_dim
             scores = unit_scores(model, anatomy.layout.attention_out, size, settings.importance, windows, report)
-            for block, score in zip(anatomy.blocks, scores, strict=True):
-                keep_heads(
-                    block, *(whole_groups(score, left, group) if whole else of_every_group(score, left, kv_before))
-                )
-            config.num_key_value_heads = left if whole else kv_before
-            config.num_attention_heads = left * group if whole else left * kv_before
-    config.head_dim = head_dim
+            kept = [
+                whole_groups(score, left, group) if whole else of_every_group(score, left, kv_before)
+                for score in scores
+            ]
+            anatomy.keep_heads([queries for queries, _ in kept], [keys for _, keys in kept])
     model.notes.append(
         f"Removed {before - target} of {before} query heads and {kv_before - kv_target} of {kv_before} key and value "
         f"heads of every block, chosen {IMPORTANCE[settings.importance]}."
@@ -54,7 +53,7 @@ def compress(model: LanguageModel, settings: Heads, windows: Tensor | None, repo
 def whole_groups(scores: Tensor, count: int, group: int) -> tuple[Tensor, Tensor]:
     """(query heads, key and value heads) of the `count` groups with the highest of `scores` [groups], ascending."""
     kept = largest(scores, count)
-    return _runs(kept, group), kept
+    return runs(kept, group), kept
 
 
 def of_every_group(scores: Tensor, count: int, kv_heads: int) -> tuple[Tensor, Tensor]:
@@ -62,19 +61,3 @@ def of_every_group(scores: Tensor, count: int, kv_heads: int) -> tuple[Tensor, T
     groups = scores.view(kv_heads, -1)
     kept = [largest(each, count) + place * groups.shape[1] for place, each in enumerate(groups)]
     return torch.cat(kept), torch.arange(kv_heads)
-
-
-def keep_heads(block: Block, queries: Tensor, keys: Tensor) -> None:
-    """Leave only these query heads, and key and value heads, both ascending, of a block's attention."""
-    query, *others = block.layout.attention_in
-    rows = {query: _runs(queries, block.head_dim)} | dict.fromkeys(others, _runs(keys, block.head_dim))
-    for name, kept in rows.items():
-        block.replace(name, keep_outputs(block.linears[name], kept))
-    writer = block.layout.attention_out
-    block.replace(writer, keep_inputs(block.linears[writer], rows[query]))
-    block.set_queries_per_key(len(queries) // len(keys))
-
-
-def _runs(places: Tensor, length: int) -> Tensor:
-    """Every index of the runs of `length` at the given places: [1], 3 -> [3, 4, 5]."""
-    return (places.unsqueeze(1) * length + torch.arange(length)).flatten()

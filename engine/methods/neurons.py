@@ -3,9 +3,9 @@
 from torch import Tensor
 
 from engine.importance import largest, unit_scores
-from engine.layers.cut import keep_inputs, keep_outputs, off_their_grid
+from engine.layers.cut import off_their_grid
 from engine.methods import Report
-from engine.models import Block, LanguageModel
+from engine.models import LanguageModel
 from engine.rounds import steps_down
 from engine.spec.fit import refuse_neurons
 from engine.spec.prune import IMPORTANCE, Neurons
@@ -21,26 +21,16 @@ def compress(model: LanguageModel, settings: Neurons, windows: Tensor | None, re
     Source: Muralidharan et al. 2024, arXiv:2407.14679, section 2.2; what goes together: Ma et al. 2023,
     arXiv:2305.11627, section 3.1.
     """
-    anatomy, config = model.anatomy, model.network.config
-    width = config.intermediate_size
+    anatomy = model.anatomy
+    width = anatomy.blocks[0].neurons
     refuse_neurons(settings, width)
     target = settings.width(width)
     with off_their_grid(model.network, model.notes):
         for left in steps_down(width, target, settings.rounds):
             scores = unit_scores(model, anatomy.layout.mlp_out, 1, settings.importance, windows, report)
-            for block, score in zip(anatomy.blocks, scores, strict=True):
-                keep_neurons(block, largest(score, left))
-            config.intermediate_size = left
+            anatomy.keep_neurons([largest(score, left) for score in scores])
     if target < width:
         by = IMPORTANCE[settings.importance]
         model.notes.append(
             f"Removed {width - target} of {width} neurons of every block, chosen {by}; {target} are left."
         )
-
-
-def keep_neurons(block: Block, kept: Tensor) -> None:
-    """Leave only the neurons at the places `kept`, ascending, of a block's MLP."""
-    for name, layer in block.mlp_in.items():
-        block.replace(name, keep_outputs(layer, kept))
-    writer = block.layout.mlp_out
-    block.replace(writer, keep_inputs(block.linears[writer], kept))

@@ -23,9 +23,9 @@ from engine.calibration import walk
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.sliced_head import SlicedHead
-from engine.layers.weight import PackedLayer, bias_of, plain_embedding, plain_linear, unpacked, weight_of
+from engine.layers.weight import PackedLayer, bias_of, plain_embedding, plain_linear, scale_of, unpacked, weight_of
 from engine.methods import Report
-from engine.models import Anatomy, LanguageModel
+from engine.models import Anatomy, LanguageModel, epsilon_of
 from engine.spec.fit import refuse_width
 from engine.spec.slicing import SliceGpt
 
@@ -66,8 +66,7 @@ def pooled_covariance(anatomy: Anatomy, windows: Tensor, report: Report) -> Tens
     total = torch.zeros(width, width, dtype=torch.float64)
 
     def visit(norm: nn.Module, x: Tensor) -> None:
-        eps = float(norm.variance_epsilon)  # type: ignore[arg-type]
-        normalised = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)  # [tokens, d]
+        normalised = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + epsilon_of(norm))  # [tokens, d]
         total.add_((normalised.T @ normalised).cpu())
 
     walk(anatomy, windows, lambda done, all: report("find the principal directions", done, all), on_norm=visit)
@@ -96,10 +95,10 @@ def slice_by(anatomy: Anatomy, rotation: Tensor, untie: bool) -> None:
     _slice_tables(anatomy, rotation, stretch, untie)
     for block in anatomy.blocks:
         for norm, readers in block.readers:
-            into = norm.get_parameter("weight").double().unsqueeze(1) * rotation * stretch  # diag(gain) Q c: [d, k]
+            into = _gain(anatomy, norm).unsqueeze(1) * rotation * stretch  # diag(gain) Q c: [d, k]
             for name, layer in readers.items():
                 block.replace(name, plain_linear(_product(weight_of(layer), into), bias_of(layer)))
-            _reset(norm, kept)
+            _reset(anatomy, norm, kept)
         for name, layer in block.writers.items():
             weight = (rotation.T @ weight_of(layer).double() / stretch).float()
             bias = bias_of(layer)
@@ -110,20 +109,22 @@ def slice_by(anatomy: Anatomy, rotation: Tensor, untie: bool) -> None:
 def _slice_tables(anatomy: Anatomy, rotation: Tensor, stretch: float, untie: bool) -> None:
     """The embedding, the final norm and the head."""
     tied, table, projection = anatomy.tied, weight_of(anatomy.embedding), anatomy.projection
-    gain = anatomy.final_norm.get_parameter("weight").double()
-    into_head = gain.unsqueeze(1) * rotation * stretch
+    into_head = _gain(anatomy, anatomy.final_norm).unsqueeze(1) * rotation * stretch
+    scale = scale_of(anatomy.embedding)
+    sliced_scale = 1.0 if scale == 1 else scale / stretch  # Gemma's is the root of the width
+    shrink = scale / sliced_scale / stretch
     if isinstance(anatomy.output, SlicedHead):
         into_head = anatomy.output.mixing.double() @ into_head
-    sliced = plain_embedding(_product(table, rotation / stretch))
+    sliced = plain_embedding(_product(table, rotation * shrink), sliced_scale)
     anatomy.set_embedding(sliced)
     if tied and not untie:
-        mixing = (rotation.T @ into_head * stretch).float()
+        mixing = (rotation.T @ into_head / shrink).float()
         anatomy.set_output(SlicedHead(mixing, plain_linear(sliced.weight.data, bias_of(projection))))
         anatomy.projection.weight = sliced.weight
     else:
         anatomy.set_output(plain_linear(_product(weight_of(projection), into_head), bias_of(projection)))
         anatomy.network.config.tie_word_embeddings = False
-    _reset(anatomy.final_norm, rotation.shape[1])
+    _reset(anatomy, anatomy.final_norm, rotation.shape[1])
 
 
 def _product(weight: Tensor, into: Tensor) -> Tensor:
@@ -131,9 +132,15 @@ def _product(weight: Tensor, into: Tensor) -> Tensor:
     return torch.cat([(rows.double() @ into).float() for rows in torch.split(weight, _ROWS_AT_ONCE)])
 
 
-def _reset(norm: nn.Module, width: int) -> None:
+def _gain(anatomy: Anatomy, norm: nn.Module) -> Tensor:
+    """What a norm multiplies by, fp64 [d]."""
+    return norm.get_parameter("weight").double() + anatomy.layout.gain_offset
+
+
+def _reset(anatomy: Anatomy, norm: nn.Module, width: int) -> None:
     """Make a norm's gain 1 over the sliced width; the gain has been folded into what reads from it."""
-    norm.weight = nn.Parameter(torch.ones(width, device=norm.get_parameter("weight").device), requires_grad=False)  # type: ignore[union-attr]
+    weight = torch.full((width,), 1 - anatomy.layout.gain_offset, device=norm.get_parameter("weight").device)
+    norm.weight = nn.Parameter(weight, requires_grad=False)
 
 
 def _unpack(model: LanguageModel) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.packed_matrix import PackedMatrix
-from engine.layers.weight import bias_of, inputs_of, weight_of
+from engine.layers.weight import bias_of, inputs_of, scale_of, weight_of
 from engine.methods import Report
 from engine.models import Anatomy, LanguageModel
 from engine.spec.fit import refuse_group_size
@@ -58,6 +58,6 @@ def _tables(anatomy: Anatomy, targets: tuple[str, ...]) -> list[tuple[str, nn.Mo
 def _set_table(anatomy: Anatomy, name: str, matrix: PackedMatrix) -> None:
     tied, bias = anatomy.tied, bias_of(anatomy.projection)
     if name == "embedding":
-        anatomy.set_embedding(PackedEmbedding(matrix))
+        anatomy.set_embedding(PackedEmbedding(matrix, scale=scale_of(anatomy.embedding)))
     if name == "head" or tied:
         anatomy.set_projection(PackedLinear(matrix, bias))

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine import layouts
 from engine.errors import InputError
+from engine.layouts import LAYOUTS, Layout
 from engine.spec.prune import Heads, Layers, Neurons, Zeros
 from engine.spec.quantize import PER_CHANNEL, Awq, Bnb, Gptq, Hqq, Rtn, Ternary
 from engine.spec.recipe import Recipe, named_blocks
@@ -16,7 +18,7 @@ SMALLEST_GROUP = 8
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a llama-like model that methods depend on."""
+    """The sizes of a model that methods depend on."""
 
     hidden: int  # width of the residual stream
     intermediate: int
@@ -24,21 +26,32 @@ class Shape:
     heads: int  # of the queries
     kv_heads: int
     head_dim: int
-    biased: bool  # a llama whose linears have biases
+    model_type: str
+    layout: Layout
+    biased: bool  # linears have biases that a configuration speaks of
+    long: bool  # a configuration for long texts
 
     @staticmethod
     def of(config: Mapping[str, Any]) -> "Shape":
         """The shape that a `config.json` describes; raises InputError where a size is missing."""
+        model_type = str(config.get("model_type", ""))
+        layout = LAYOUTS.get(model_type, Layout())
         try:
-            hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
+            hidden, heads = (int(config[layout.key(size)]) for size in ("hidden_size", "num_attention_heads"))
+            intermediate = config.get(layout.key("intermediate_size")) or layout.mlp_widths * hidden
+            if not intermediate:
+                raise KeyError("intermediate_size")
             return Shape(
                 hidden=hidden,
-                intermediate=int(config["intermediate_size"]),
-                blocks=int(config["num_hidden_layers"]),
+                intermediate=int(intermediate),
+                blocks=int(config[layout.key("num_hidden_layers")]),
                 heads=heads,
                 kv_heads=int(config.get("num_key_value_heads") or heads),
                 head_dim=int(config.get("head_dim") or hidden // heads),
+                model_type=model_type,
+                layout=layout,
                 biased=bool(config.get("attention_bias") or config.get("mlp_bias")),
+                long=layout.long_tables and _rope_type(config) != "default",
             )
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise InputError(f"the model's config.json gives no usable sizes: {error}") from None
@@ -46,20 +59,27 @@ class Shape:
     def widths(self) -> dict[str, int]:
         """Inputs of each matrix, by the name of one that has them."""
         return {
-            "self_attn.q_proj": self.hidden,
-            "self_attn.o_proj": self.heads * self.head_dim,
-            "mlp.gate_proj": self.hidden,
-            "mlp.down_proj": self.intermediate,
+            self.layout.attention_in[0]: self.hidden,
+            self.layout.attention_out: self.heads * self.head_dim,
+            self.layout.mlp_in[0]: self.hidden,
+            self.layout.mlp_out: self.intermediate,
         }
 
 
-def refuse_unknown(recipe: Recipe, model_type: str) -> None:
-    """Raise InputError, naming the step and the family, where a method does not know the model's family."""
+def refuse_unknown(recipe: Recipe, config: Mapping[str, Any]) -> None:
+    """Raise InputError, naming the step and the family, where a method can't work on a model's family.
+
+    `config` is the content of the model's `config.json`.
+    """
     for step in recipe.steps:
-        if model_type not in step.families:
-            known = ", ".join(step.families)
+        family, method, known = config.get("model_type"), f"{step.family}:{step.method}", step.families()
+        if family not in LAYOUTS:
+            raise InputError(f"{method} does not know the model family {family!r}; it knows: {', '.join(known)}")
+        layout = layouts.find(config)
+        if reason := step.unfit(layout):
             raise InputError(
-                f"{step.family}:{step.method} does not know the model family {model_type!r}; it knows: {known}"
+                f"{method} can't work on the model family {family!r}, because {reason}; other methods can, "
+                f"and it works on {', '.join(known)}"
             )
 
 
@@ -76,7 +96,7 @@ def refuse_misfits(recipe: Recipe, config: Mapping[str, Any]) -> None:
     for place in range(len(recipe.steps)):
         step = recipe.step_on(place, shape.blocks)
         refuse_blocks(step, shape.blocks)
-        shape = _after(step, shape, str(config.get("model_type", "")))
+        shape = _after(step, shape)
 
 
 def refuse_renumbering(recipe: Recipe) -> None:
@@ -180,7 +200,7 @@ def refuse_width(step: SliceGpt, hidden: int) -> None:
         raise InputError(f"fraction={step.fraction:g} leaves less than 8 of the model's {hidden} dimensions")
 
 
-def _after(step: Any, shape: Shape, model_type: str) -> Shape:
+def _after(step: Any, shape: Shape) -> Shape:
     """The shape that a step leaves; raises InputError where it does not fit."""
     widths = shape.widths()
     match step:
@@ -199,18 +219,28 @@ def _after(step: Any, shape: Shape, model_type: str) -> Shape:
         case Heads():
             refuse_heads(step, shape.heads, shape.kv_heads)
             heads, kv_heads = step.left(shape.heads, shape.kv_heads)
-            return _expressible(replace(shape, heads=heads, kv_heads=kv_heads), step.fraction, model_type)
+            return _expressible(replace(shape, heads=heads, kv_heads=kv_heads), step.fraction)
         case SliceGpt():
             refuse_width(step, shape.hidden)
-            return _expressible(replace(shape, hidden=step.width(shape.hidden)), step.fraction, model_type)
+            return _expressible(replace(shape, hidden=step.width(shape.hidden)), step.fraction)
     return shape
 
 
-def _expressible(shape: Shape, fraction: float, model_type: str) -> Shape:
-    """The shape as it is; raises InputError where no standard configuration has it."""
-    if model_type == "llama" and shape.biased and shape.hidden % shape.heads:
+def _expressible(shape: Shape, fraction: float) -> Shape:
+    """The shape as it is; raises InputError where it could not be loaded under any standard configuration."""
+    left = f"fraction={fraction:g} leaves a width of {shape.hidden} and {shape.heads} heads"
+    if shape.hidden % shape.heads and shape.model_type == "llama" and shape.biased:
+        raise InputError(f"{left}; a llama with biases needs a width that is a multiple of its heads")
+    if shape.hidden % shape.heads and shape.layout.width_in_heads:
+        raise InputError(f"{left}; a {shape.model_type} needs a width that is a multiple of its heads")
+    if shape.long and shape.hidden != shape.heads * shape.head_dim:
         raise InputError(
-            f"fraction={fraction:g} leaves a width of {shape.hidden} and {shape.heads} heads; a llama with biases "
-            "needs a width that is a multiple of its heads"
+            f"{left} of {shape.head_dim}; a {shape.model_type} for long texts needs heads that fill the width"
         )
     return shape
+
+
+def _rope_type(config: Mapping[str, Any]) -> str:
+    """What kind of rotary positions a configuration asks for, in either of the ways that it can be written."""
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    return str(rope.get("rope_type") or rope.get("type") or "default")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from engine.errors import InputError
-from engine.spec.quantize import LLAMA_LIKE, blocks, damping, of_dense, statistics
+from engine.spec.quantize import blocks, damping, of_dense, statistics
 from engine.spec.setting import Range, Settings, setting, write
 
 IMPORTANCE = {
@@ -67,7 +67,6 @@ class Zeros(Settings):
     family: ClassVar[str] = "prune"
     real: ClassVar[str] = "the file, which leaves zeros out; dense kernels hold and multiply them: time and memory stay"
     version: ClassVar[int] = 2  # 1 stored zeros like any number
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
     by: ClassVar[str]  # "by magnitude"
 
     sparsity: float | None = setting(
@@ -189,7 +188,6 @@ class Removal(Settings):
     family: ClassVar[str] = "prune"
     real: ClassVar[str] = "smaller and faster on any kernel"
     calibrated: ClassVar[bool] = True
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from engine.errors import InputError
 from engine.spec.setting import Range, Settings, setting, write
 
-LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3")
 TARGETS = ("linears", "embedding", "head")
 PER_CHANNEL = -1
 
@@ -83,7 +82,6 @@ class Quantizer(Settings):
 
     family: ClassVar[str] = "quantize"
     real: ClassVar[str] = "bytes at every width; 8 and 4 bits run packed, other widths run simulated"
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar
 
 from engine.errors import InputError, unknown
+from engine.layouts import LAYOUTS, Layout
 
 Scalar = bool | int | float | str
 
@@ -87,7 +88,6 @@ class Settings:
     version: ClassVar[int] = 1  # raised when the same settings would give another result
     calibrated: ClassVar[bool] = False  # True when it can read calibration tokens
     starter: ClassVar[bool] = False  # whether a new sweep begins with it; every other method can be added
-    families: ClassVar[tuple[str, ...]] = ()  # transformers model types it knows
     unpacks: ClassVar[tuple[str, ...]] = ()  # parts, as a quantizer names its targets, that it takes off their grid
 
     def __post_init__(self) -> None:
@@ -98,6 +98,16 @@ class Settings:
                 order = f.metadata["range"].choices or sorted(value)
                 object.__setattr__(self, f.name, tuple(one for one in order if one in value))
         self.check_together()
+
+    @classmethod
+    def unfit(cls, layout: Layout) -> str:
+        """Why the method can't work on models of a layout, as what follows "because"; empty where it can."""
+        return ""
+
+    @classmethod
+    def families(cls) -> tuple[str, ...]:
+        """The model families, as transformers' model types, that the method works on."""
+        return tuple(name for name, layout in LAYOUTS.items() if not cls.unfit(layout))
 
     def check_together(self) -> None:
         """Refuse settings that contradict each other; nothing by default."""

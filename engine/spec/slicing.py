@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from engine.spec.quantize import LLAMA_LIKE, TARGETS
+from engine.layouts import Layout
+from engine.spec.quantize import TARGETS
 from engine.spec.setting import Range, Settings, setting
 
 
@@ -22,7 +23,6 @@ class SliceGpt(Settings):
     )
     real: ClassVar[str] = "smaller and faster on any kernel"
     calibrated: ClassVar[bool] = True
-    families: ClassVar[tuple[str, ...]] = LLAMA_LIKE
     unpacks: ClassVar[tuple[str, ...]] = TARGETS
     starter: ClassVar[bool] = True
 
@@ -40,6 +40,10 @@ class SliceGpt(Settings):
         kind=str,
         range=Range(choices=("tied", "untied")),
     )
+
+    @classmethod
+    def unfit(cls, layout: Layout) -> str:
+        return layout.no_rotation
 
     def describe(self) -> str:
         untied = ", untied head" if self.head == "untied" else ""

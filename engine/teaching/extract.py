@@ -55,26 +55,27 @@ def extract(model: LanguageModel, windows: Tensor, heldout: Tensor, report: Repo
         rows=rows,
         tiles=tiles,
         histograms=shown_weights.histograms(anatomy, [*(row.tensor for row in rows), *(tile.tensor for tile in tiles)]),
-        spectrum=stream.spectrum(covariance, 2 * len(anatomy.blocks) + 1),
+        spectrum=stream.spectrum(covariance, sum(len(block.readers) for block in anatomy.blocks) + 1),
         cloud=stream.cloud(anatomy, windows[:2], report),
         scores=stream.scores(model, norms, windows, report),
         next_words=next_words.next_words(model),
-        cuts=next_words.cuts(lambda: models.load(source), covariance, heldout, report),
+        cuts=()
+        if anatomy.layout.no_rotation
+        else next_words.cuts(lambda: models.load(source), covariance, heldout, report),
         lesson=students.lesson(lambda: models.load(source), windows, report),
     )
 
 
 def shape(model: LanguageModel) -> Shape:
     """The sizes of a model whose family is known."""
-    config = model.network.config
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    config, block = model.network.config, model.anatomy.blocks[0]
     return Shape(
         layers=config.num_hidden_layers,
         hidden=config.hidden_size,
-        intermediate=config.intermediate_size,
-        heads=config.num_attention_heads,
-        kv_heads=config.num_key_value_heads,
-        head_dim=head_dim,
+        intermediate=block.neurons,
+        heads=block.heads,
+        kv_heads=block.heads // block.queries_per_key,
+        head_dim=block.head_dim,
         vocabulary=config.vocab_size,
         tied=model.anatomy.tied,
         parameters=model.source.parameters,

@@ -9,7 +9,7 @@ from engine.calibration import walk
 from engine.layers.weight import weight_of
 from engine.methods import Report
 from engine.methods.layers import block_influence
-from engine.models import Anatomy, LanguageModel
+from engine.models import Anatomy, LanguageModel, epsilon_of
 from engine.teaching.pack import Cloud, Scores, Spectrum, numbers
 
 POINTS = 300  # in the cloud, evenly spaced over the tokens
@@ -25,8 +25,7 @@ def cloud(anatomy: Anatomy, windows: Tensor, report: Report) -> Cloud:
 
     def visit(norm: nn.Module, x: Tensor) -> None:
         if norm is wanted:
-            eps = float(norm.variance_epsilon)  # type: ignore[arg-type]
-            kept.append(x[1:] * torch.rsqrt(x[1:].pow(2).mean(-1, keepdim=True) + eps))
+            kept.append(x[1:] * torch.rsqrt(x[1:].pow(2).mean(-1, keepdim=True) + epsilon_of(norm)))
 
     walk(anatomy, windows, lambda done, total: report("gather the activations", done, total), on_norm=visit)
     x = torch.cat(kept).double()

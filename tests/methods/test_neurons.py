@@ -40,7 +40,7 @@ def test_biases_of_removed_neurons_go_with_them(tiny_llama: LanguageModel, windo
     for name in ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"):
         layer = block.linears[name]
         layer.bias = torch.nn.Parameter(torch.arange(float(layer.out_features)), requires_grad=False)
-    neurons.keep_neurons(block, torch.tensor([0, 7, 100]))
+    block.keep_neurons(torch.tensor([0, 7, 100]))
     biases = [block.linears[f"mlp.{name}_proj"].bias.tolist() for name in ("gate", "up", "down")]
     assert biases == [[0, 7, 100], [0, 7, 100], list(range(64))]
 

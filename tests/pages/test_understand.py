@@ -149,6 +149,16 @@ def test_a_model_whose_students_could_not_be_made_is_a_sentence(
     assert "nothing to draw" in said(open_page("distil"))
 
 
+def test_a_model_that_can_not_be_cut_has_the_other_pictures(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = packs.shipped(DEFAULT_MODEL)
+    assert made is not None
+    uncut = replace(made, cuts=())
+    monkeypatch.setattr("engine.teaching.packs.shipped", lambda name: uncut)
+    app = open_page("slice")
+    assert "cloud and the spectrum above are its own" in said(app)
+    assert drawn(app)["spectrum"]["turned"]
+
+
 @pytest.fixture
 def local(
     open_page: Open, tiny_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch

@@ -16,10 +16,10 @@ CONFIG = {
 
 def test_an_unknown_family_is_named_with_the_known_ones() -> None:
     with pytest.raises(
-        InputError, match="prune:layers does not know the model family 'gpt2'; it knows: llama, mistral"
+        InputError, match="prune:layers does not know the model family 'bloom'; it knows: llama, mistral"
     ):
-        refuse_unknown(parse("prune:layers,count=1"), "gpt2")
-    refuse_unknown(parse("dense"), "gpt2")
+        refuse_unknown(parse("prune:layers,count=1"), {"model_type": "bloom"})
+    refuse_unknown(parse("dense"), {"model_type": "bloom"})
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,15 @@ def test_it_knows_every_family(each_family: LanguageModel, windows: Tensor) -> N
     assert len(made.scores.heads_activated[0]) == 16
 
 
+@pytest.mark.parametrize("family", ["phi", "gpt2"])
+def test_a_model_that_can_t_be_turned_has_every_picture_but_of_cuts(tiny_model, windows: Tensor, family: str) -> None:
+    made = extract(tiny_model(family), windows, windows[:1], quiet)
+    assert made.cuts == ()
+    assert made.shape.kv_heads == {"phi": 4, "gpt2": 8}[family]
+    assert made.spectrum.what == f"the inputs of all {4 if family == 'phi' else 7} norms, normalised"
+    assert not any("slice" in speaker.recipe for speaker in made.lesson.speakers)
+
+
 def test_it_leaves_the_model_as_it_came(tiny_llama: LanguageModel, windows: Tensor) -> None:
     before = {name: tensor.clone() for name, tensor in tiny_llama.network.state_dict().items()}
     extract(tiny_llama, windows, windows[:1], quiet)
