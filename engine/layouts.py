@@ -4,7 +4,7 @@ A family is one entry in LAYOUTS, by transformers' model type. Methods ask the l
 a new family needs an entry here and a tiny model in the tests.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -68,6 +68,10 @@ class Layout:
         if self.post_norm == self.input_norm:
             return ((self.input_norm, self.attention_in + self.mlp_in), after_value, after_up)
         return ((self.input_norm, self.attention_in), after_value, (self.post_norm, self.mlp_in), after_up)
+
+    def giver(self, readers: Iterable[str]) -> str | None:
+        """The part that factors of the tensor which these linears read can be folded into; None where there is none."""
+        return {names: part for part, names in self.givers}[tuple(readers)]
 
     @property
     def norms(self) -> tuple[str, ...]:
@@ -172,6 +176,7 @@ LAYOUTS: dict[str, Layout] = {
             "intermediate_size": "n_inner",
             "num_hidden_layers": "n_layer",
             "num_attention_heads": "n_head",
+            "max_position_embeddings": "n_positions",
         },
         mlp_widths=4,
         tied=True,

@@ -13,7 +13,7 @@ from pathlib import Path
 from engine import assets, paths, perplexity_text, sources, tasks
 from engine.errors import InputError
 from engine.sources import Source
-from engine.spec import Protocol, Recipe, Sweep, Trial, refuse_misfits, refuse_unknown
+from engine.spec import Protocol, Recipe, Sweep, Trial, refuse_length, refuse_misfits, refuse_unknown
 
 
 def make_trials(sweep: Sweep, data_dir: Path | None = None) -> list[Trial]:
@@ -24,6 +24,7 @@ def make_trials(sweep: Sweep, data_dir: Path | None = None) -> list[Trial]:
     """
     source = find_model(sweep.model)
     _refuse(source, sweep.recipes)
+    refuse_length(sweep.protocol, source.config)
     folder = data_dir or paths.data_dir()
     protocol = replace(sweep.protocol, perplexity_text=perplexity_text.absolute(sweep.protocol.perplexity_text))
     data = _data_sha256(protocol, folder)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,18 @@ def test_a_family_that_a_method_does_not_know_is_refused(resolve_to, tmp_path: P
         assert make_trial("m", parse("dense"), PIQA, tmp_path)
         with pytest.raises(InputError, match=f"slice:slicegpt {message}"):
             make_trial("m", parse("slice:slicegpt"), PIQA, tmp_path)
+
+
+@pytest.mark.parametrize(("family", "key"), [("gpt2", "n_positions"), ("opt", "max_position_embeddings")])
+def test_more_tokens_than_learned_positions_are_refused(resolve_to, tmp_path: Path, family: str, key: str) -> None:
+    write_piqa(tmp_path)
+    resolve_to(model_type=family, **{key: 128})
+    with pytest.raises(InputError, match="sequence_length must be at most the 128 positions that the model learned"):
+        make_trial("m", parse("dense"), PIQA, tmp_path)
+    with pytest.raises(InputError, match=r"prompt_tokens \+ decode_tokens must be at most the 128 .*, got 192"):
+        make_trial("m", parse("dense"), replace(PIQA, sequence_length=128), tmp_path)
+    resolve_to(model_type="llama", max_position_embeddings=128)
+    assert make_trial("m", parse("dense"), PIQA, tmp_path)
 
 
 @pytest.mark.parametrize(

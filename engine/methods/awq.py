@@ -54,7 +54,7 @@ def compress(model: LanguageModel, settings: Awq, windows: Tensor | None, report
     if windows is None:
         raise ValueError("quantize:awq needs calibration windows")
     grid = Rtn(settings.bits, settings.group_size, settings.symmetric)
-    first, givers = anatomy.blocks[0], {readers: giver for giver, readers in anatomy.layout.givers}
+    first = anatomy.blocks[0]
 
     def pack(layers: Mapping[str, nn.Module], inputs: Inputs) -> Mapping[str, nn.Module]:
         weights = [weight_of(layer) for layer in layers.values()]
@@ -62,7 +62,7 @@ def compress(model: LanguageModel, settings: Awq, windows: Tensor | None, report
         if anatomy.layout.attention_out in layers:
             magnitudes = alike_in_groups(magnitudes, first.queries_per_key, first.head_dim)
         factors = torch.ones_like(magnitudes)
-        if givers[tuple(layers)] is not None:
+        if anatomy.layout.giver(layers) is not None:
             factors = best_factors(weight, hessian, magnitudes, grid)
         scaled = weight * factors
         if settings.clip:
@@ -78,7 +78,7 @@ def compress(model: LanguageModel, settings: Awq, windows: Tensor | None, report
     for place, block in enumerate(anatomy.blocks):
         if settings.blocks is None or place in settings.blocks:
             fold(block)
-    if None in givers.values():
+    if anatomy.layout.mlp_up is None:
         model.notes.append(
             f"Nothing before {first.layout.mlp_out} can undo a scaling, so the weights of that linear were not scaled."
         )
@@ -157,8 +157,10 @@ def fold(block: Block) -> None:
     """Divide what gives the linears their inputs by the factors that they divided by themselves until now."""
     for giver, readers in block.layout.givers:
         divided = {name: block.module.get_submodule(name) for name in readers}
-        if giver is not None:
-            factors = next(iter(divided.values())).get_buffer("factors")
+        factors = next(iter(divided.values())).get_buffer("factors")
+        if giver is None:
+            assert bool((factors == 1).all())  # nothing could undo others
+        else:
             offset = block.layout.gain_offset if giver in block.layout.norms else 0.0
             divide_outputs(block.module.get_submodule(giver), block.divisors(giver, factors), offset)
         for name, layer in divided.items():

@@ -7,6 +7,7 @@ from typing import Any
 from engine import layouts
 from engine.errors import InputError
 from engine.layouts import LAYOUTS, Layout
+from engine.spec.protocol import Protocol
 from engine.spec.prune import Heads, Layers, Neurons, Zeros
 from engine.spec.quantize import PER_CHANNEL, Awq, Bnb, Gptq, Hqq, Rtn, Ternary
 from engine.spec.recipe import Recipe, named_blocks
@@ -81,6 +82,21 @@ def refuse_unknown(recipe: Recipe, config: Mapping[str, Any]) -> None:
                 f"{method} can't work on the model family {family!r}, because {reason}; other methods can, "
                 f"and it works on {', '.join(known)}"
             )
+
+
+def refuse_length(protocol: Protocol, config: Mapping[str, Any]) -> None:
+    """Raise InputError where a model that learned its positions is to read more tokens than it has positions."""
+    layout = LAYOUTS.get(str(config.get("model_type")), Layout())
+    most = config.get(layout.key("max_position_embeddings"))
+    if layout.rotary is not None or not most:
+        return
+    asked = {
+        "sequence_length": protocol.sequence_length,
+        "prompt_tokens + decode_tokens": protocol.prompt_tokens + protocol.decode_tokens,
+    }
+    for name, tokens in asked.items():
+        if tokens > int(most):
+            raise InputError(f"{name} must be at most the {most} positions that the model learned, got {tokens}")
 
 
 def refuse_misfits(recipe: Recipe, config: Mapping[str, Any]) -> None:
