@@ -27,8 +27,14 @@ def main() -> None:
     if pack is None:
         view.keep(PAGE, values)
         return
+    if not pack.cuts:
+        markup.text(
+            "SliceGPT can't cut this model: its norms do more than set the length of what they read, and that does not "
+            "survive a turn. The cloud and the spectrum are its own all the same; the bytes are what a cut would leave."
+        )
     st.fragment(draw_turn)(pack, values)
-    st.fragment(draw_words)(pack, values)
+    if pack.cuts:
+        st.fragment(draw_words)(pack, values)
     draw_shortcuts()
     teaching.source_line(pack)
 
@@ -77,13 +83,6 @@ def distance(step: Settings) -> tuple[float, ...] | None:
 def draw_words(pack: Pack, values: dict[str, Value]) -> None:
     """The next words of a sentence, from the model as it is, turned, and cut both ways."""
     markup.head("What the model says after it")
-    if not pack.cuts:
-        markup.text(
-            "SliceGPT can't cut this model: its norms do more than set the length of what they read, and that does not "
-            "survive a turn. The cloud and the spectrum above are its own all the same."
-        )
-        view.keep(PAGE, values)
-        return
     prompts = {str(place): one.prompt for place, one in enumerate(pack.next_words)}
     if st.session_state[view.key(PAGE, "prompt")] not in prompts:
         st.session_state[view.key(PAGE, "prompt")] = "0"

@@ -15,6 +15,7 @@ from engine import assets, entry, models, sources
 from engine.calibration import windows_of
 from engine.events import Events
 from engine.importance import input_norms
+from engine.layers.weight import outputs_of
 from engine.methods import Report
 from engine.methods.slicegpt import pooled_covariance
 from engine.models import LanguageModel
@@ -79,6 +80,7 @@ def shape(model: LanguageModel) -> Shape:
         vocabulary=config.vocab_size,
         tied=model.anatomy.tied,
         parameters=model.source.parameters,
+        mlp_matrices=1 + sum(map(outputs_of, block.mlp_in.values())) // block.neurons,
     )
 
 

@@ -33,6 +33,7 @@ class Shape:
     vocabulary: int
     tied: bool
     parameters: int
+    mlp_matrices: int = 3  # hidden x intermediate numbers each; 2 without a gate
 
 
 @dataclass(frozen=True)

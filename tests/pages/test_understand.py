@@ -155,7 +155,8 @@ def test_a_model_that_can_not_be_cut_has_the_other_pictures(open_page: Open, mon
     uncut = replace(made, cuts=())
     monkeypatch.setattr("engine.teaching.packs.shipped", lambda name: uncut)
     app = open_page("slice")
-    assert "cloud and the spectrum above are its own" in said(app)
+    assert "cloud and the spectrum are its own" in said(app)
+    assert "What the model says after it" not in said(app)
     assert drawn(app)["spectrum"]["turned"]
 
 

@@ -30,7 +30,7 @@ def test_the_same_model_gives_the_same_pack(made: Pack, tiny_llama: LanguageMode
 
 def test_it_knows_every_family(each_family: LanguageModel, windows: Tensor) -> None:
     made = extract(each_family, windows, windows[:1], quiet)
-    assert made.shape.tied == each_family.anatomy.tied
+    assert (made.shape.tied, made.shape.mlp_matrices) == (each_family.anatomy.tied, 3)
     assert len(made.scores.heads_activated) == 4
     assert len(made.scores.heads_activated[0]) == 16
 
@@ -39,7 +39,7 @@ def test_it_knows_every_family(each_family: LanguageModel, windows: Tensor) -> N
 def test_a_model_that_can_t_be_turned_has_every_picture_but_of_cuts(tiny_model, windows: Tensor, family: str) -> None:
     made = extract(tiny_model(family), windows, windows[:1], quiet)
     assert made.cuts == ()
-    assert made.shape.kv_heads == {"phi": 4, "gpt2": 8}[family]
+    assert (made.shape.kv_heads, made.shape.mlp_matrices) == {"phi": (4, 2), "gpt2": (8, 2)}[family]
     assert made.spectrum.what == f"the inputs of all {4 if family == 'phi' else 7} norms, normalised"
     assert not any("slice" in speaker.recipe for speaker in made.lesson.speakers)
 

@@ -57,7 +57,7 @@ function inRows(rows, columns) {
 // `heads` are the places, layer by layer, of the heads that go; a group's keys and values go with its last head.
 function stored(size, kind, share, heads = new Set()) {
   const attention = size.hidden * size.head_dim * (2 * size.heads + 2 * size.kv_heads);
-  const neuron = 3 * size.hidden, mlp = neuron * size.intermediate;
+  const neuron = size.mlp_matrices * size.hidden, mlp = neuron * size.intermediate;
   const linears = size.layers * (attention + mlp);
   if (kind === "neurons") {
     const gone = size.intermediate - neuronsLeft(size, share);

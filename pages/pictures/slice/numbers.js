@@ -24,7 +24,7 @@ function offAxis(x, y, angle) {
 // Bytes in bf16 by part. Published, every block turns on its own: two k x k shortcuts a block, and a head that can no
 // longer be the embedding. With one turn for the whole model there are none, and one k x k matrix keeps the head tied.
 function bytesOf(size, width, form) {
-  const inner = size.head_dim * (2 * size.heads + 2 * size.kv_heads) + 3 * size.intermediate;
+  const inner = size.head_dim * (2 * size.heads + 2 * size.kv_heads) + size.mlp_matrices * size.intermediate;
   const cut = width < size.hidden;
   const table = size.vocabulary * width;
   const parts = { embedding: table, linears: size.layers * inner * width, shortcuts: 0, head: size.tied ? 0 : table };
