@@ -15,6 +15,7 @@ from engine.layers.nonzeros import Nonzeros, with_zeros
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.layers.packed_matrix import PackedMatrix
+from engine.layers.rounded_inputs import RoundedInputs
 from engine.layers.sliced_head import SlicedHead
 from engine.layers.weight import plain_embedding, plain_linear, scale_of
 from engine.models import Anatomy
@@ -45,6 +46,8 @@ def assemble(
         parts.fill(name, network)
     for name, packing in layout["packed"].items():
         _place_packed(anatomy, name, parts.matrix(name, packing), parts, dtype)
+    for name in layout.get("rounds_inputs", ()):
+        _round_inputs(anatomy, name, parts)
     if layout["head"] == "sliced":
         anatomy.set_output(SlicedHead(parts.take(f"{anatomy.layout.head}.mixing").to(dtype), anatomy.output))
     shared = layout["head"] in ("tied", "sliced")
@@ -171,6 +174,17 @@ def _place_packed(
     anatomy.set_embedding(PackedEmbedding(matrix, dtype, scale))
     if tied:
         anatomy.set_projection(PackedLinear(matrix, bias))
+
+
+def _round_inputs(anatomy: Anatomy, name: str, parts: _Tensors) -> None:
+    """Have a packed linear round what it reads."""
+    try:
+        layer = anatomy.network.get_submodule(name)
+    except AttributeError:
+        raise parts.misfit(name) from None
+    if not isinstance(layer, PackedLinear):
+        raise parts.misfit(name)
+    anatomy.replace(name, RoundedInputs(layer.matrix, layer.bias))
 
 
 def _linear(matrix: PackedMatrix | BnbMatrix, bias: Tensor | None, dtype: torch.dtype) -> nn.Module:

@@ -33,10 +33,11 @@ from transformers import (
 from engine import layouts
 from engine.assembly import MASK, VALUES, assemble, packing_of, retie
 from engine.errors import InputError
-from engine.layers.bnb_matrix import BnbMatrix, Int8Matrix
+from engine.layers.bnb_matrix import BnbMatrix
 from engine.layers.nonzeros import nonzeros
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_matrix import PackedMatrix
+from engine.layers.rounded_inputs import RoundedInputs
 from engine.layers.sliced_head import SlicedHead
 from engine.layers.weight import PackedLayer, plain_embedding, plain_linear
 from engine.models import LanguageModel
@@ -67,6 +68,8 @@ def save(model: LanguageModel, folder: Path) -> None:
         "packed": {name: packing_of(matrix) for name, matrix in _matrices(network).items()},
         **_fewer_heads(model),
     }
+    if rounding := [name for name, layer in _packed_layers(network).items() if isinstance(layer, RoundedInputs)]:
+        layout["rounds_inputs"] = rounding
     tensors = stored_tensors(model)
     if masked := [name.removesuffix(MASK) for name in tensors if name.endswith(MASK)]:
         layout["masked"] = masked
@@ -125,7 +128,7 @@ def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu")
 
 def evaluated(model: LanguageModel) -> PreTrainedModel:
     """The fp32 network that quality is measured with: dequantized, but for layers that round their inputs as well."""
-    return _fp32(model, keep=lambda layer: isinstance(layer.matrix, Int8Matrix))
+    return _fp32(model, keep=lambda layer: layer.rounds_inputs)
 
 
 def dequantized(model: LanguageModel) -> PreTrainedModel:

@@ -26,6 +26,7 @@ def test_a_quantizer_packs_what_it_targets_and_a_later_one_decides() -> None:
 def test_every_quantizer_says_how_it_packs() -> None:
     assert packed("quantize:hqq,bits=3") == {"linears": Packing(3, 64, False)}
     assert packed("quantize:ternary,targets=head") == {"embedding": Packing(2, 64, True)}
+    assert packed("quantize:smoothquant") == {"linears": Packing(8, -1, True)}
     assert packed("quantize:bnb") == {"linears": Packing(4, 64, True, "bitsandbytes")}
     assert packed("quantize:bnb,format=int8") == {"linears": Packing(8, -1, True, "bitsandbytes")}
 

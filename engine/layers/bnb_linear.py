@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from engine.layers.bnb_matrix import BnbMatrix
+from engine.layers.bnb_matrix import BnbMatrix, Int8Matrix
 
 
 class BnbLinear(nn.Module):
@@ -19,6 +19,11 @@ class BnbLinear(nn.Module):
         self.matrix = matrix
         self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
         self.out_features, self.in_features = matrix.shape
+
+    @property
+    def rounds_inputs(self) -> bool:
+        """Whether quality depends on the library's own numerics."""
+        return isinstance(self.matrix, Int8Matrix)
 
     def forward(self, x: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias.to(x.dtype)

@@ -16,7 +16,7 @@ def keep_outputs(layer: nn.Module, kept: Tensor) -> nn.Module:
     bias = bias_of(layer)
     bias = None if bias is None else bias[kept]
     if isinstance(layer, PackedLinear):
-        return PackedLinear(layer.matrix.with_rows(kept), bias)
+        return type(layer)(layer.matrix.with_rows(kept), bias)
     return plain_linear(weight_of(layer)[kept], bias)
 
 
@@ -26,8 +26,9 @@ def keep_inputs(layer: nn.Module, kept: Tensor) -> nn.Module:
     A packed layer keeps its codes where its groups stay of one size, and becomes plain fp32 where they don't.
     """
     bias = bias_of(layer)
-    matrix = layer.matrix.with_columns(kept) if isinstance(layer, PackedLinear) else None
-    return plain_linear(weight_of(layer)[:, kept], bias) if matrix is None else PackedLinear(matrix, bias)
+    if isinstance(layer, PackedLinear) and (matrix := layer.matrix.with_columns(kept)):
+        return type(layer)(matrix, bias)
+    return plain_linear(weight_of(layer)[:, kept], bias)
 
 
 def runs(places: Tensor, length: int) -> Tensor:

@@ -1,6 +1,7 @@
 """A token embedding that looks rows up in a packed matrix."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ class PackedEmbedding(nn.Module):
 
     Rows are multiplied by `scale`, rounded to the dtype first.
     """
+
+    rounds_inputs: ClassVar[bool] = False
 
     def __init__(self, matrix: PackedMatrix, dtype: torch.dtype = torch.float32, scale: float = 1.0) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from types import ModuleType
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ class PackedLinear(nn.Module):
     memory, but no kernel of ours; untested there).
     """
 
+    rounds_inputs: ClassVar[bool] = False  # whether quality depends on the kernels' own numerics
     bias: Tensor | None
 
     def __init__(self, matrix: PackedMatrix, bias: Tensor | None = None) -> None:
@@ -38,12 +40,16 @@ class PackedLinear(nn.Module):
         self.has_kernel = has_kernel(matrix)
 
     def forward(self, x: Tensor) -> Tensor:
+        y = self.product(x)
+        return y if self.bias is None else y + self.bias
+
+    def product(self, x: Tensor) -> Tensor:
+        """x [..., columns] times the transposed matrix: [..., rows] in x's dtype."""
         kernel = self.has_kernel and x.is_cpu
         if kernel and x.numel() <= KERNEL_ROWS * self.in_features:
             y: Tensor = _kernels().matvec(self.matrix, x)
-        else:
-            y = self._by_blocks(x, _kernels().blocks(self.matrix) if kernel else self.matrix.blocks())
-        return y if self.bias is None else y + self.bias
+            return y
+        return self._by_blocks(x, _kernels().blocks(self.matrix) if kernel else self.matrix.blocks())
 
     def _by_blocks(self, x: Tensor, blocks: Iterator[tuple[slice, Tensor]]) -> Tensor:
         inputs = x.float() if x.is_cpu else x

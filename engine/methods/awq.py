@@ -9,7 +9,7 @@ rounded again) or of a packed row's scale in float16, so that the model computes
 While the blocks are walked, a linear divides its inputs itself; the factors are folded once the walk is over.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -93,10 +93,12 @@ def add_inputs(before: Inputs | None, x: Tensor) -> Inputs:
     return Inputs(add_products(before.products, x), before.magnitudes + sums)
 
 
-def alike_in_groups(magnitudes: Tensor, queries_per_key: int, head_dim: int) -> Tensor:
-    """The mean of magnitudes [heads * head_dim] over the query heads that read one value head, for each of them."""
+def alike_in_groups(
+    magnitudes: Tensor, queries_per_key: int, head_dim: int, pool: Callable[..., Tensor] = torch.mean
+) -> Tensor:
+    """Magnitudes [heads * head_dim] pooled over the query heads that read one value head, for each of them."""
     heads = magnitudes.view(-1, queries_per_key, head_dim)
-    return heads.mean(1, keepdim=True).expand_as(heads).flatten()
+    return pool(heads, 1, keepdim=True).expand_as(heads).flatten()
 
 
 def best_factors(weight: Tensor, hessian: Tensor, magnitudes: Tensor, grid: Rtn) -> Tensor:

@@ -175,6 +175,37 @@ class Awq(Quantizer):
 
 
 @dataclass(frozen=True)
+class SmoothQuant(Quantizer):
+    """SmoothQuant: 8-bit weights and activations, the largest activations moved into the weights first."""
+
+    method: ClassVar[str] = "smoothquant"
+    label: ClassVar[str] = "SmoothQuant"
+    summary: ClassVar[str] = (
+        "Weights and activations to 8 bits, the largest activations made smaller before and their weights larger."
+    )
+    paper: ClassVar[str] = "SmoothQuant (Xiao et al. 2022, arXiv:2211.10438)"
+    real: ClassVar[str] = "bytes, memory, time and the rounding of activations; CPU kernels here multiply in fp32"
+    calibrated: ClassVar[bool] = True
+    bits: ClassVar[int] = 8
+    group_size: ClassVar[int] = PER_CHANNEL
+    symmetric: ClassVar[bool] = True
+    targets: ClassVar[tuple[str, ...]] = ("linears",)
+
+    alpha: float = setting(
+        0.5,
+        "How much of the activations' size moves into the weights: 0 none, 1 all of it.",
+        kind=float,
+        range=Range(0.0, 1.0),
+        shown=True,
+        sweep=(0.25, 0.5, 0.75),
+    )
+    blocks: tuple[int, ...] | None = blocks()
+
+    def describe(self) -> str:
+        return f"8-bit weights and activations, SmoothQuant at {self.alpha:g}"
+
+
+@dataclass(frozen=True)
 class Hqq(Quantizer):
     """Half-quadratic quantization: the grid of every group is fitted so that most errors become small."""
 

@@ -1,5 +1,6 @@
 """What every method promises, on every family: deterministic, in the stated bytes, the same after a reload."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ RECIPES = {
         "bits=3,group_size=16,symmetric=false,clip=false",
         "bits=8,group_size=-1,targets=linears+embedding+head",
     ),
+    "quantize:smoothquant": ("alpha=0.5", "alpha=0.8"),
     "quantize:hqq": (
         "bits=4,group_size=32",
         "bits=3,group_size=-1,zero_points=fraction,targets=linears+embedding+head",
@@ -71,6 +73,8 @@ COMBINED = (
     "quantize:bnb,format=nf4 | quantize:hqq,bits=3,group_size=16",
     "slice:slicegpt,fraction=0.1 | quantize:bnb,format=nf4,double_quantization=true",
     "quantize:bnb,format=int8 | slice:slicegpt,fraction=0.25",
+    "quantize:smoothquant | prune:neurons,fraction=0.2,multiple=8 | prune:heads,fraction=0.5",
+    "quantize:smoothquant,alpha=0.7 | prune:wanda,sparsity=0.5 | quantize:gptq,bits=4,group_size=16",
     "quantize:hqq,bits=4,group_size=32 | prune:layers,count=1 | quantize:bnb,format=int8",
     "quantize:awq,bits=8,group_size=32,blocks=0+3 | prune:wanda,blocks=1 | quantize:gptq,bits=3,group_size=16",
 )
@@ -85,7 +89,7 @@ def test_every_method_has_a_recipe_here() -> None:
 def test_a_method_that_is_kept_to_some_blocks_changes_no_other(tiny_model, windows: Tensor, name: str) -> None:
     model = tiny_model("llama")
     dense = {key: tensor.clone() for key, tensor in model.network.state_dict().items()}
-    group = ",group_size=32" if hasattr(METHODS[name], "group_size") and name != "quantize:bnb" else ""
+    group = ",group_size=32" if "group_size" in {field.name for field in fields(METHODS[name])} else ""
     compress(model, parse(f"{name},blocks=1+2{group}"), windows, _silent)
     now = checkpoint.dequantized(model).state_dict()
     changed = {key for key in dense if not torch.equal(now[key], dense[key])}
