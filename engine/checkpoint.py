@@ -14,6 +14,7 @@ and the same model gives the same bytes.
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from transformers import (
 from engine import layouts
 from engine.assembly import MASK, VALUES, assemble, packing_of, retie
 from engine.errors import InputError
+from engine.kv_cache import round_cache
 from engine.layers.bnb_matrix import BnbMatrix
 from engine.layers.nonzeros import nonzeros
 from engine.layers.packed_embedding import PackedEmbedding
@@ -43,6 +45,7 @@ from engine.layers.weight import PackedLayer, plain_embedding, plain_linear
 from engine.models import LanguageModel
 from engine.own_layers import as_the_family_stores, standard_names
 from engine.sources import Source
+from engine.spec.quantize import KvCache
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"
@@ -70,6 +73,8 @@ def save(model: LanguageModel, folder: Path) -> None:
     }
     if rounding := [name for name, layer in _packed_layers(network).items() if isinstance(layer, RoundedInputs)]:
         layout["rounds_inputs"] = rounding
+    if model.kv_cache is not None:
+        layout["kv_cache"] = asdict(model.kv_cache)
     tensors = stored_tensors(model)
     if masked := [name.removesuffix(MASK) for name in tensors if name.endswith(MASK)]:
         layout["masked"] = masked
@@ -123,7 +128,11 @@ def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu")
             folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
         )
     network.requires_grad_(False)
-    return LanguageModel(network.to(device).eval(), tokenizer, source, layout["masked_zeros"])
+    model = LanguageModel(network.to(device).eval(), tokenizer, source, layout["masked_zeros"])
+    if kept := layout.get("kv_cache"):
+        model.kv_cache = KvCache(**kept)
+        round_cache(model.anatomy, model.kv_cache)
+    return model
 
 
 def evaluated(model: LanguageModel) -> PreTrainedModel:

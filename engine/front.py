@@ -206,7 +206,7 @@ def _finds_own_grid(recipe: str) -> bool:
     for step in parse(recipe).steps:
         if "linears" in step.unpacks:
             return False
-        if step.family == "quantize":
+        if step.family == "quantize" and getattr(step, "targets", None):
             bits, group = getattr(step, "bits", 0), getattr(step, "group_size", 0)
             whole = bits >= _GRID_BITS and group == _GRID_GROUP and not getattr(step, "symmetric", True)
             fitted = getattr(step, "zero_points", "") == "fraction"

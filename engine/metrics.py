@@ -49,7 +49,7 @@ _ALL = (
     Metric("bits_per_weight", "Bits per original weight", "bits", "lower", "8 x weight bytes over the dense model's parameters.", "size"),
     Metric("parameters", "Parameters", "M", "lower", "Numbers in the compressed model once unpacked, tied tensors counted once.", "size", "log"),
     Metric("nonzero_parameters", "Non-zero parameters", "M", "lower", "Parameters that are not exactly zero.", "size", "log"),
-    Metric("kv_cache_bytes_per_token", "KV cache per token", "bytes", "lower", "Bytes of keys and values kept for each token in bf16.", "size"),
+    Metric("kv_cache_bytes_per_token", "KV cache per token", "bytes", "lower", "Bytes of keys and values kept for each token, in bf16 or packed with their scales and zero points.", "size"),
     Metric("prefill_ms", "Time to read the prompt", "ms", "lower", "Median time of one forward pass over the prompt.", "latency", "log", True),
     Metric("decode_ms_per_token", "Time per word", "ms", "lower", "Median time of one decoding step with a KV cache.", "latency", "log", True),
     Metric("decode_tokens_per_s", "Words per second", "tokens/s", "higher", "Sequences in the batch over the time of one decoding step.", "latency", "log", True),

@@ -22,6 +22,7 @@ from engine.layers.weight import inputs_of, outputs_of
 from engine.layouts import Layout
 from engine.own_layers import make_plain
 from engine.sources import Source
+from engine.spec.quantize import KvCache
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,13 @@ class Block:
 
     @property
     def head_dim(self) -> int:
-        return int(getattr(self._attention, self.layout.head_dim))
+        return int(getattr(self.attention, self.layout.head_dim))
 
     @property
     def queries_per_key(self) -> int:
         """How many query heads share one key and value head."""
         name = self.layout.query_groups
-        return int(getattr(self._attention, name)) if name else 1
+        return int(getattr(self.attention, name)) if name else 1
 
     @property
     def heads(self) -> int:
@@ -104,7 +105,7 @@ class Block:
         if layout.split_width:
             counts[layout.split_width] = len(query_rows)
         for name, count in counts.items():
-            setattr(self._attention, name, count)
+            setattr(self.attention, name, count)
 
     def keep_neurons(self, kept: Tensor) -> None:
         """Leave only the neurons at the places `kept`, ascending, of the MLP."""
@@ -134,7 +135,7 @@ class Block:
         self.module.set_submodule(name, layer)
 
     @property
-    def _attention(self) -> nn.Module:
+    def attention(self) -> nn.Module:
         return self.module.get_submodule(self.layout.attention)
 
     def _attention_rows(self, queries: Tensor, keys: Tensor) -> dict[str, Tensor]:
@@ -282,6 +283,7 @@ class LanguageModel:
     tokenizer: PreTrainedTokenizerBase
     source: Source
     masked_zeros: bool = False  # zeros that dense kernels still multiply
+    kv_cache: KvCache | None = None  # how its keys and values are rounded
     notes: list[str] = field(default_factory=list)  # sentences for whoever reads the result
 
     @property

@@ -167,10 +167,11 @@ def measure_size(job: Job, model: LanguageModel, events: Events) -> str | None:
         events.metrics(measured.metrics)
     packed = [layer.matrix for layer in model.network.modules() if isinstance(layer, PackedLinear)]
     widths = sorted({matrix.bits for matrix in packed if not has_kernel(matrix)})
-    if not widths:
+    unrun = [f"runs {' and '.join(f'{bits}-bit' for bits in widths)} weights packed"] if widths else []
+    unrun += [f"reads a {model.kv_cache.bits}-bit KV cache"] if model.kv_cache is not None else []
+    if not unrun:
         return None
-    named = " and ".join(f"{bits}-bit" for bits in widths)
-    return f"no kernel runs {named} weights packed here; timing the simulation would time something else"
+    return f"no kernel {' or '.join(unrun)} here; timing the simulation would time something else"
 
 
 def measure_perplexity(job: Job, network: nn.Module, words: NextWords, events: Events) -> None:

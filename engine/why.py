@@ -80,7 +80,8 @@ def packed(found: Case) -> str:
 
 def unpacked(found: Case) -> str:
     """A step after a quantizer that changed the weights."""
-    if found.formats.packed or not found.method("quantize"):
+    steps = parse(found.row.recipe).steps
+    if found.formats.packed or not any(getattr(step, "targets", ()) for step in steps):
         return ""
     last = "slice" if found.method("slice") else "pruning"
     return f"The {last} came after the rounding and took the matrices off their grid: they are stored in 16 bits again."

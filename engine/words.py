@@ -189,7 +189,7 @@ def why_not_smaller(row: Row, dense: Row | None) -> str:
         return simulated(row)
     embedding, weight = row.value("embedding_bytes"), row.value("weight_bytes")
     steps = parse(row.recipe).steps
-    untouched = [s for s in steps if s.family == "quantize" and "embedding" not in getattr(s, "targets", ())]
+    untouched = [s for s in steps if (packs := getattr(s, "targets", ())) and "embedding" not in packs]
     if untouched and embedding and weight and embedding / weight > 0.15:
         return f"The embedding was left in bf16; it is {100 * embedding / weight:.0f}% of the file now."
     return ""

@@ -218,12 +218,18 @@ def test_the_reference_is_computed_once(make_job: Callable[..., dict[str, Any]])
 # ---- what is simulated
 
 
-def test_a_width_without_a_kernel_is_simulated_and_never_timed(make_job: Callable[..., dict[str, Any]]) -> None:
-    told = run(make_job("quantize:rtn,bits=3,group_size=16", "size", "latency"))
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [("quantize:rtn,bits=3,group_size=16", "3-bit weights"), ("quantize:kv_cache,group_size=8", "8-bit KV cache")],
+)
+def test_what_has_no_kernel_is_simulated_and_never_timed(
+    make_job: Callable[..., dict[str, Any]], recipe: str, said: str
+) -> None:
+    told = run(make_job(recipe, "size", "latency"))
     assert told.of("simulated")[-1]["value"] is True
     assert {told.metrics()[name] for name in trial.LATENCY_METRICS} == {None}
     assert set(trial.LATENCY_METRICS) == set(told.reasons())
-    assert "3-bit" in told.reasons()["prefill_ms"]
+    assert said in told.reasons()["prefill_ms"]
     assert "latency" not in told.stages()
 
 

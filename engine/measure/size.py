@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from engine import checkpoint, layouts
+from engine import checkpoint
+from engine.kv_cache import bytes_per_token
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.models import LanguageModel
@@ -46,7 +47,7 @@ def measure(model: LanguageModel, folder: Path) -> Size:
         "bits_per_weight": 8 * weight_bytes / dense,
         "parameters": parameters,
         "nonzero_parameters": nonzero,
-        "kv_cache_bytes_per_token": kv_cache_bytes_per_token(model),
+        "kv_cache_bytes_per_token": bytes_per_token(model),
     }
     reason = _why_simulated(model, resident, weight_bytes)
     return Size(metrics, bool(reason), reason)
@@ -76,17 +77,6 @@ def count_parameters(model: LanguageModel) -> tuple[int, int]:
         total += parameter.numel()
         nonzero += int(parameter.count_nonzero())
     return total, nonzero
-
-
-def kv_cache_bytes_per_token(model: LanguageModel) -> int:
-    """Keys and values of every block for one token, in bf16."""
-    config = model.network.config
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    if layouts.known(config.to_dict()):  # whose configuration may have no words for fewer heads
-        block = model.anatomy.blocks[0]
-        heads, head_dim = block.heads // block.queries_per_key, block.head_dim
-    return int(2 * config.num_hidden_layers * heads * head_dim * _BF16)
 
 
 def _tables(network: nn.Module) -> dict[str, str]:
@@ -121,6 +111,10 @@ def _why_simulated(model: LanguageModel, resident: int, weight_bytes: int) -> st
         )
     if model.masked_zeros:
         reasons.append("pruned weights are held and multiplied as zeros: dense kernels gain nothing from them")
+    if model.kv_cache is not None:
+        reasons.append(
+            f"no kernel reads a KV cache of {model.kv_cache.bits} bits: it is held in 16 while the model runs"
+        )
     if larger:
         reasons.append(f"{resident / 1e6:.1f} MB in memory for {weight_bytes / 1e6:.1f} MB stored")
     return "; ".join(reasons)

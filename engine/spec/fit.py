@@ -9,7 +9,7 @@ from engine.errors import InputError
 from engine.layouts import LAYOUTS, Layout
 from engine.spec.protocol import Protocol
 from engine.spec.prune import Heads, Layers, Neurons, Zeros
-from engine.spec.quantize import PER_CHANNEL, Awq, Bnb, Gptq, Hqq, Rtn, Ternary
+from engine.spec.quantize import PER_CHANNEL, Awq, Bnb, Gptq, Hqq, KvCache, Rtn, Ternary
 from engine.spec.recipe import Recipe, named_blocks
 from engine.spec.setting import Settings, write
 from engine.spec.slicing import SliceGpt
@@ -155,10 +155,17 @@ def refuse_blocks(step: Settings, count: int) -> None:
         raise InputError(f"blocks={write(blocks)} contradicts targets={write(targets)}: blocks are of the linears")
 
 
-def refuse_group_size(group_size: int, widths: Iterable[tuple[str, int]]) -> None:
+def refuse_cache_groups(group_size: int, head_dim: int) -> None:
+    """Raise InputError where groups of keys and values do not divide those of a head."""
+    refuse_group_size(group_size, [("a head", head_dim)], numbers="keys", each="head")
+
+
+def refuse_group_size(
+    group_size: int, widths: Iterable[tuple[str, int]], numbers: str = "inputs", each: str = "channel"
+) -> None:
     """Raise InputError naming the first matrix whose input width the group size does not divide.
 
-    widths: (name, inputs) of every matrix that is to be quantized.
+    widths: (name, inputs) of every matrix that is to be quantized. numbers, each: what a row holds, and what it is.
     """
     if group_size == PER_CHANNEL:
         return
@@ -166,8 +173,8 @@ def refuse_group_size(group_size: int, widths: Iterable[tuple[str, int]]) -> Non
         if width % group_size:
             sizes = ", ".join(str(n) for n in range(SMALLEST_GROUP, width + 1) if width % n == 0)
             raise InputError(
-                f"group_size={group_size} does not divide the {width} inputs of {name}; "
-                f"sizes that do: {sizes}, or {PER_CHANNEL} for one scale a channel"
+                f"group_size={group_size} does not divide the {width} {numbers} of {name}; "
+                f"sizes that do: {sizes}, or {PER_CHANNEL} for one scale a {each}"
             )
 
 
@@ -224,6 +231,8 @@ def _after(step: Any, shape: Shape) -> Shape:
             inputs = widths if "linears" in step.targets else {}
             tables = {target: shape.hidden for target in step.targets if target != "linears"}
             refuse_group_size(step.group_size, [*inputs.items(), *tables.items()])
+        case KvCache():
+            refuse_cache_groups(step.group_size, shape.head_dim)
         case Zeros():
             refuse_pattern(step, widths.items())
         case Layers():

@@ -331,6 +331,33 @@ class Bnb(Quantizer):
         return f"{self.bits}-bit, bitsandbytes {self.format}, {_grain(self.group_size)}{double}"
 
 
+@dataclass(frozen=True)
+class KvCache(Quantizer):
+    """The KV cache in few bits: keys and values of every token, rounded by themselves."""
+
+    method: ClassVar[str] = "kv_cache"
+    label: ClassVar[str] = "KV cache"
+    summary: ClassVar[str] = "Keys and values to b bits, every token's by themselves; the weights stay. No data needed."
+    paper: ClassVar[str] = "FlexGen (Sheng et al. 2023, arXiv:2303.06865)"
+    real: ClassVar[str] = "the accuracy, and the bytes a packed cache takes; here it runs in 16 bits, simulated"
+    symmetric: ClassVar[bool] = False
+    targets: ClassVar[tuple[str, ...]] = ()  # no weights
+
+    bits: int = setting(8, "Bits for each key and value.", kind=int, range=Range(2, 8), shown=True, sweep=(8, 4))
+    group_size: int = setting(
+        64,
+        "Neighbours within a head that share one scale and zero point; -1 gives each head one.",
+        kind=int,
+        range=Range(8, 4096, extra=(PER_CHANNEL,)),
+        shown=True,
+        sweep=(64, 32),
+    )
+
+    def describe(self) -> str:
+        grain = "one scale a head" if self.group_size == PER_CHANNEL else _grain(self.group_size)
+        return f"{self.bits}-bit KV cache, {grain}"
+
+
 Grouped = Rtn | Hqq | Ternary  # what rounds groups of weights of the matrices that it names
 
 

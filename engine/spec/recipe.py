@@ -10,11 +10,11 @@ from typing import Any
 
 from engine.errors import InputError, unknown
 from engine.spec.prune import Heads, Layers, Magnitude, Neurons, SparseGpt, Wanda
-from engine.spec.quantize import Awq, Bnb, Gptq, Hqq, Rtn, SmoothQuant, Ternary
+from engine.spec.quantize import Awq, Bnb, Gptq, Hqq, KvCache, Rtn, SmoothQuant, Ternary
 from engine.spec.setting import Settings, read
 from engine.spec.slicing import SliceGpt
 
-_QUANTIZERS: tuple[type[Settings], ...] = (Rtn, Gptq, Awq, SmoothQuant, Hqq, Ternary, Bnb)
+_QUANTIZERS: tuple[type[Settings], ...] = (Rtn, Gptq, Awq, SmoothQuant, Hqq, Ternary, Bnb, KvCache)
 _PRUNERS: tuple[type[Settings], ...] = (Magnitude, Wanda, SparseGpt, Neurons, Heads, Layers)
 _METHODS: tuple[type[Settings], ...] = (*_QUANTIZERS, *_PRUNERS, SliceGpt)
 METHODS = {f"{m.family}:{m.method}": m for m in _METHODS}

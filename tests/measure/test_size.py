@@ -123,6 +123,17 @@ def test_zeros_are_left_out_of_the_file_and_held_while_it_runs(
     assert ("bits)" in reason) == (bits == 3)
 
 
+@pytest.mark.parametrize(("settings", "group"), [("bits=8,group_size=8", 8 + 2 + 1), ("bits=4,group_size=-1", 4 + 2.5)])
+def test_a_kv_cache_is_counted_packed_and_is_simulated(
+    tiny_llama: LanguageModel, tmp_path: Path, settings: str, group: float
+) -> None:
+    metrics, simulated, reason = _measured(tiny_llama, tmp_path, f"quantize:kv_cache,{settings}")
+    assert metrics["kv_cache_bytes_per_token"] == 2 * 4 * 4 * group  # of eight numbers, their scale and zero point
+    assert metrics["weight_bytes"] == 2 * metrics["parameters"]
+    assert simulated
+    assert "held in 16 while the model runs" in reason
+
+
 def test_zeros_that_no_step_made_are_stored(tiny_llama: LanguageModel, tmp_path: Path) -> None:
     for _, layer in tiny_llama.anatomy.linears():
         layer.weight.data[::2] = 0

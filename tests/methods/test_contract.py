@@ -44,6 +44,7 @@ RECIPES = {
     ),
     "quantize:ternary": ("group_size=32", "group_size=-1,targets=linears+embedding+head"),
     "quantize:bnb": ("format=int8", "format=nf4", "format=fp4,block_size=32,double_quantization=true"),
+    "quantize:kv_cache": ("bits=8,group_size=8", "bits=4,group_size=-1"),
     "prune:magnitude": ("sparsity=0.5", "pattern=2:4", "sparsity=0.3,scope=global"),
     "prune:wanda": ("sparsity=0.5", "pattern=2:4"),
     "prune:sparsegpt": ("sparsity=0.5", "pattern=2:4"),
@@ -73,6 +74,7 @@ COMBINED = (
     "quantize:bnb,format=nf4 | quantize:hqq,bits=3,group_size=16",
     "slice:slicegpt,fraction=0.1 | quantize:bnb,format=nf4,double_quantization=true",
     "quantize:bnb,format=int8 | slice:slicegpt,fraction=0.25",
+    "quantize:kv_cache,bits=4,group_size=8 | prune:heads,fraction=0.5 | quantize:rtn,bits=4,group_size=16",
     "quantize:smoothquant | prune:neurons,fraction=0.2,multiple=8 | prune:heads,fraction=0.5",
     "quantize:smoothquant,alpha=0.7 | prune:wanda,sparsity=0.5 | quantize:gptq,bits=4,group_size=16",
     "quantize:hqq,bits=4,group_size=32 | prune:layers,count=1 | quantize:bnb,format=int8",
@@ -136,6 +138,7 @@ def test_exports_plain_where_a_standard_configuration_can(
     checkpoint.export_plain(each_family, tmp_path)
     network = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
     rounded = checkpoint.dequantized(each_family)
+    rounded.set_attn_implementation("sdpa")  # a plain folder holds weights, and says nothing of a cache
     for parameter in rounded.parameters():
         parameter.data = parameter.data.bfloat16().float()
     torch.testing.assert_close(network(windows).logits, rounded(windows).logits, rtol=0, atol=0)

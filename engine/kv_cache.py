@@ -1,0 +1,70 @@
+"""A KV cache of few bits: attention reads keys and values rounded as such a cache would hold them.
+
+Every token's keys (after their rotation) and values are rounded by themselves, head by head, on the grid of
+`quantize:rtn,symmetric=false` in groups along a head. So it does not matter when a token is rounded: attention does it
+each time it reads, the cache itself stays as the network makes it, and a pass without a cache sees the same numbers.
+Memory and time are those of an unrounded cache: simulated.
+"""
+
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from engine import layouts
+from engine.layers.packing import packed_width
+from engine.methods.rtn import round_asymmetric
+from engine.models import Anatomy, LanguageModel
+from engine.spec.quantize import PER_CHANNEL, KvCache
+
+_NUMBER_BYTES = _SCALE_BYTES = 2  # of a number in bf16, of a group's scale
+_ROUNDED = "_rounded_cache"  # ends the names of attention functions that round what they read
+
+
+def round_cache(anatomy: Anatomy, settings: KvCache) -> None:
+    """Have the attention of every block read rounded keys and values from now on; in place, a later call decides."""
+    network = anatomy.network
+    base = str(network.config._attn_implementation).removesuffix(_ROUNDED)
+    AttentionInterface.register(f"{base}{_ROUNDED}", partial(_attend, base))
+    AttentionMaskInterface.register(f"{base}{_ROUNDED}", ALL_MASK_ATTENTION_FUNCTIONS[base])
+    network.set_attn_implementation(f"{base}{_ROUNDED}")
+    for block in anatomy.blocks:
+        block.attention.cache_settings = settings  # type: ignore[assignment]
+
+
+def rounded(states: Tensor, settings: KvCache) -> Tensor:
+    """Keys or values [..., head_dim] as the cache would hold them, in the dtype they came in."""
+    rows = states.reshape(-1, states.shape[-1]).float()
+    group_size = rows.shape[1] if settings.group_size == PER_CHANNEL else settings.group_size
+    codes, scales, zeros = round_asymmetric(rows, settings.bits, group_size)
+    assert zeros is not None
+    steps = codes.float().view(*scales.shape, group_size) - zeros.float().unsqueeze(-1)
+    return (steps * scales.float().unsqueeze(-1)).view_as(states).to(states.dtype)
+
+
+def bytes_per_token(model: LanguageModel) -> int:
+    """Keys and values of every block for one token: in bf16, or as packed codes, 16-bit scales and zero points."""
+    config, settings = model.network.config, model.kv_cache
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    if layouts.known(config.to_dict()):  # whose configuration may have no words for fewer heads
+        block = model.anatomy.blocks[0]
+        heads, head_dim = block.heads // block.queries_per_key, block.head_dim
+    numbers = heads * head_dim
+    if settings is None:
+        return int(2 * config.num_hidden_layers * numbers * _NUMBER_BYTES)
+    groups = heads if settings.group_size == PER_CHANNEL else numbers // settings.group_size
+    held = packed_width(numbers, settings.bits) + groups * _SCALE_BYTES + packed_width(groups, settings.bits)
+    return int(2 * config.num_hidden_layers * held)
+
+
+def _attend(base: str, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """The attention function `base` on rounded keys and values [batch, heads, tokens, head_dim]."""
+    own = getattr(import_module(type(module).__module__), "eager_attention_forward", None)
+    attention = ALL_ATTENTION_FUNCTIONS.get_interface(base, own)
+    settings: KvCache = module.cache_settings  # type: ignore[assignment]
+    return attention(module, query, rounded(key, settings), rounded(value, settings), *args, **kwargs)
