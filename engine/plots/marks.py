@@ -88,7 +88,8 @@ def front_data(
     found = _scaled(find_front(rows, x, y, comparison), extras)
     third = find_third(found.points, extras.third, extras.shown_by) if extras.third else None
     papers = paper_marks(x, y) if extras.papers else ()
-    measured = [_mark(row, found, third) for row in found.points]
+    several = len({row.model for row in found.points}) > 1
+    measured = [_mark(row, found, third, several) for row in found.points]
     original, guessing = _reference_heights(found)
     x_range = _x_range([*(mark.x for mark in measured), *(mark.x for mark in papers)], found.x)
     y_range = _y_range(measured, [original, guessing, *(mark.y for mark in papers)], found.y)
@@ -126,7 +127,7 @@ def _with_scale(metric: Metric, scale: Scale | None, points: Sequence[Row]) -> M
     return replace(metric, scale=scale)
 
 
-def _mark(row: Row, found: Front, third: Third | None) -> Mark:
+def _mark(row: Row, found: Front, third: Third | None, several: bool) -> Mark:
     x, y = (row.value(m.name) or 0.0 for m in (found.x, found.y))
     limit = _LIMITS.get(found.y.name, math.inf)
     span = front.whiskers(row, found.dense, found.y.name)
@@ -140,7 +141,7 @@ def _mark(row: Row, found: Front, third: Third | None) -> Mark:
         low=None if span is None else min(span.low, y) * scale,
         high=None if span is None else max(span.high, y) * scale,
         clipped=y > limit,
-        hover=_hover(row, found, on, third),
+        hover=_hover(row, found, on, third, several),
         across=third.across(row) if third else None,
         share=third.share(row) if third and third.shown_by == "shade" else None,
     )
@@ -161,7 +162,7 @@ def _failed_mark(row: Row, n: int, found: Front, x_range: tuple[float, float], y
     return Mark(row, "failed", x, base, None, None, False, hover)
 
 
-def _hover(row: Row, found: Front, on: bool, third: Third | None) -> str:
+def _hover(row: Row, found: Front, on: bool, third: Third | None, several: bool) -> str:
     """Four lines: what it is, its x, its y with what it keeps, and how to take it; and of which model, of several."""
     x, y = found.x, found.y
     ratio = row.value("compression_ratio")
@@ -180,8 +181,8 @@ def _hover(row: Row, found: Front, on: bool, third: Third | None) -> str:
     status += ["recorded"] if row.recorded else []
     if third:
         up += f" · {METRICS[third.metric].label.lower()}: {words.format_value(third.metric, row.value(third.metric))}"
-    several = [safe(row.model)] if len({other.model for other in found.points}) > 1 else []
-    return "<br>".join([f"<b>{safe(row.label)}</b>", *several, safe(across), safe(up), safe(" · ".join(status))])
+    model = [safe(row.model)] if several else []
+    return "<br>".join([f"<b>{safe(row.label)}</b>", *model, safe(across), safe(up), safe(" · ".join(status))])
 
 
 def safe(text: str) -> str:
