@@ -17,6 +17,7 @@ from pages.shared.view import Value
 
 PAGE = "runs"
 POLL_S = 1.0
+REST_S = 5.0  # between looks for a sweep that somebody else submits, while nothing runs
 FAILURES_SHOWN = 10
 
 
@@ -25,6 +26,9 @@ def main() -> None:
     store = stored.store()
     revision = store.revision()
     sweeps = {str(sweep.id): sweep for sweep in store.sweeps()}
+    going = any(one.going for one in sweeps.values())
+    if not going:
+        st.fragment(draw_again, run_every=REST_S, key="runs:rest")(revision)
     if not sweeps:
         draw_empty()
         return
@@ -37,7 +41,7 @@ def main() -> None:
     view.keep(PAGE, values)
     sweep = sweeps[chosen]
     rows = [row for row in stored.my_rows() if sweep.id in row.sweep_ids]
-    poll = POLL_S if any(one.going for one in sweeps.values()) else None
+    poll = POLL_S if going else None
     st.fragment(draw_live, run_every=poll, key="runs:live")(sweep.id, revision, time_left(rows, stored.timed_rows()))
     draw_failed([row for row in rows if row.state == "failed"])
     draw_front(rows)
@@ -55,11 +59,16 @@ def name_of(sweep: SweepRow) -> str:
     return f"{sweep.id}. {sweep.name or 'Sweep'}: {sweep.model}, {state}"
 
 
-def draw_live(sweep_id: int, revision: int, left: str) -> None:
-    """What changes every second. Where more than progress has changed, the whole page is drawn again."""
-    store = stored.store()
-    if store.revision() != revision:
+def draw_again(revision: int) -> None:
+    """Draw the whole page again where more than progress has changed since this revision."""
+    if stored.store().revision() != revision:
         st.rerun()
+
+
+def draw_live(sweep_id: int, revision: int, left: str) -> None:
+    """What changes every second."""
+    draw_again(revision)
+    store = stored.store()
     sweep = next(one for one in store.sweeps() if one.id == sweep_id)
     rows = stored.my_rows()
     mine = [row for row in rows if sweep_id in row.sweep_ids]

@@ -44,7 +44,7 @@ def test_a_failure_says_why_and_can_be_retried(open_page, store):
     assert store.row(failed).state == "queued"
 
 
-def test_a_finished_sweep_shows_its_front_and_stops_polling(open_page, store):
+def test_a_finished_sweep_shows_its_front(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page("runs")
     assert app.get("plotly_chart")
