@@ -16,6 +16,7 @@ from playwright.sync_api import FloatRect, Locator, Page, expect, sync_playwrigh
 from tests.processes import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[2]
+PAGES = sorted(path.stem for path in (ROOT / "pages").glob("[a-z]*.py"))
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 QUIET = (
     "--no-sandbox",
@@ -53,6 +54,26 @@ def serving() -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(PATIENCE_S)
+
+
+def addresses(original: str, chosen: str) -> dict[str, str]:
+    """Where every page is, by its name; those that show single results show the trials of these ids."""
+    asks = {
+        "explore": f"?trial={chosen}",
+        "compare": f"?trials={original},{chosen}",
+        "result": f"?trial={chosen}",
+    }
+    return {name: f"/{'' if name == 'start' else name}{asks.get(name, '')}" for name in PAGES}
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has run and its charts are drawn."""
+    expect(page.locator("h1")).to_be_visible()
+    page.wait_for_function(_SETTLED)
+
+
+_SETTLED = """() => document.querySelector("[data-testid=stApp]").dataset.testScriptState === "notRunning"
+  && [...document.querySelectorAll("[data-testid=stPlotlyChart]")].every((chart) => chart.querySelector(".main-svg"))"""
 
 
 def place(part: Locator) -> FloatRect:
