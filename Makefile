@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: run fetch test check unit browser format clean
+.PHONY: run fetch test check unit browser screenshots format clean
 
 run: fetch
 	@$(BIN)/python -m streamlit run app.py --server.port $(PORT)
@@ -34,6 +34,9 @@ unit: $(DEV_STAMP)
 browser: $(DEV_STAMP)
 	@$(BIN)/python -m engine fetch
 	$(BIN)/python -m pytest -m browser
+
+screenshots: $(DEV_STAMP)
+	@$(BIN)/python -m tests.browser.screenshots
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
