@@ -8,6 +8,8 @@ import pytest
 from engine.__main__ import main
 from engine.cli import choosing
 from engine.front import FLATTERED_NOTE
+from engine.kept import NOTHING_KEPT
+from engine.recorded import Entry
 from tests import fake_trial
 from tests.cli.conftest import recipe, run
 from tests.made_rows import row, sweep
@@ -37,7 +39,7 @@ def test_front_marks_the_trials_on_it_and_writes_all(tmp_path: Path, capsys) -> 
 def test_front_says_where_the_knee_is_and_what_is_not_as_real_as_it_looks(monkeypatch, capsys) -> None:
     grid = "quantize:rtn,bits=4,group_size=32,symmetric=false"
     rows = [*sweep()[0], row(grid, metrics={"weight_bytes": 1e8, "accuracy": 0.5})]
-    monkeypatch.setattr(choosing, "recorded", lambda: rows)
+    monkeypatch.setattr(choosing, "entries", lambda: {row.trial_id: Entry(row, NOTHING_KEPT) for row in rows})
     assert main(["front", "--recorded"]) == 0
     said = capsys.readouterr().out
     lines = {line.split("  ")[0]: line.split() for line in said.splitlines()}
