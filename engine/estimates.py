@@ -31,6 +31,8 @@ LEAST_SPREAD = 0.15
 ROW_BYTES, ITEM_BYTES = 6_000, 60  # what the store keeps of a trial and, deflated, of an answer
 TOKEN_BYTES = 2 * 576 + 8  # of what a dense model's head reads at a held-out position, its most likely token and loss
 COMPARED_TEXT = 1.25  # of a window's time, where it is held against the dense model's
+LAYERS_TOKENS = 1024  # read for the errors by layer, by both models
+GRID_TOKENS, GRID_STEPS = 60_000, 300  # read and decoded by each side of the times by batch and prompt
 WRITTEN_TOKENS = 3500  # read in the time that greedy continuations take
 TOKENIZER_BYTES = 4_000_000
 
@@ -104,12 +106,18 @@ def counted_seconds(recipe: Recipe, protocol: Protocol, measures: Sequence[str],
     if "perplexity" in measures:
         tokens += (COMPARED_TEXT * protocol.perplexity_windows + KERNEL_PASSES) * protocol.sequence_length
         tokens += WRITTEN_TOKENS
+    if "layers" in measures and recipe.steps:
+        tokens += LAYERS_TOKENS
     if "accuracy" in measures:
         tokens += protocol.limit * sum(TOKENS_PER_ITEM.get(task, OTHER_TOKENS_PER_ITEM) for task in protocol.tasks)
     decode = protocol.decode_tokens * DECODE_SECONDS * scale
     if "memory" in measures:
         fixed += 2 * START_SECONDS + LOAD_SECONDS * scale + decode
         tokens += protocol.prompt_tokens
+    if "latency_grid" in measures:
+        sides = 2 if recipe.steps else 1
+        fixed += sides * (4 * LOAD_SECONDS * scale + GRID_STEPS * DECODE_SECONDS * scale)
+        tokens += sides * GRID_TOKENS
     if "latency" in measures:
         sides = 2 if recipe.steps else 1
         fixed += sides * (4 * LOAD_SECONDS * scale + 4 * decode)

@@ -12,18 +12,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from engine import assets, calibration, checkpoint, entry, models, perplexity_text, sources, tasks
+from engine import (
+    assets,
+    calibration,
+    checkpoint,
+    entry,
+    latency_cells,
+    layer_errors,
+    models,
+    perplexity_text,
+    sources,
+    tasks,
+)
 from engine.anytime import Schedule
 from engine.errors import InputError
 from engine.events import Events
 from engine.layers.packed_linear import PackedLinear, has_kernel
-from engine.measure import environment, latency, memory, perplexity, size, zero_shot
+from engine.measure import environment, latency, latency_grid, memory, perplexity, size, zero_shot
+from engine.measure.layers import Layers
 from engine.measure.next_words import NextWords
 from engine.measure.peak import peak_bytes
 from engine.measure.timing_lock import WAITING, timing_lock
@@ -40,6 +52,13 @@ LATENCY_METRICS = (
     *("prefill_speedup", "prefill_speedup_low", "prefill_speedup_high"),
     *("decode_speedup", "decode_speedup_low", "decode_speedup_high"),
 )
+
+
+class Sized(NamedTuple):
+    """What counting a result's bytes tells of timing it: why it is simulated and why no kernel runs it, if so."""
+
+    simulated: str = ""
+    no_kernel: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,19 +93,24 @@ def run(job: Job, events: Events) -> None:
     events.environment(environment.describe() | {"threads": job.threads} | _accelerator(job))
     source, model = load(job, events)
     words = next_words(job, source, model, events)
+    dense = dense_layers(job, model, events)
     compress_model(job, model, events)
-    no_kernel = measure_size(job, model, events)
+    sized = measure_size(job, model, events)
     network = checkpoint.evaluated(model)
+    if dense is not None:
+        measure_layers(dense, model, network, events)
     if words is not None:
         measure_perplexity(job, network, words, events)
     if "accuracy" in job.measures:
         measure_accuracy(job, network, model.tokenizer, events)
-    del model, network, words
+    del model, network, words, dense
     release(job)
     if "memory" in job.measures:
         measure_memory(job, events)
     if "latency" in job.measures:
-        measure_latency(job, source, no_kernel, events)
+        measure_latency(job, source, sized, events)
+    if "latency_grid" in job.measures:
+        measure_latency_grid(job, source, sized, events)
 
 
 def refuse_absent_device(trial: Trial) -> None:
@@ -136,6 +160,16 @@ def next_words(job: Job, source: Source, model: LanguageModel, events: Events) -
     return words
 
 
+def dense_layers(job: Job, model: LanguageModel, events: Events) -> Layers | None:
+    """The dense model's side of the errors by layer, or None where they are not asked for or nothing is compressed."""
+    if "layers" not in job.measures or not job.trial.recipe.steps:
+        return None
+    found = Layers(model, job.trial.recipe, job.work_dir / "layers")
+    events.stage("layers: dense", len(found.windows))
+    found.read_dense(model, events.progress)
+    return found
+
+
 def compress_model(job: Job, model: LanguageModel, events: Events) -> None:
     """Apply the recipe and keep the packed checkpoint, which memory and latency are measured on."""
     recipe, protocol = job.trial.recipe, job.trial.protocol
@@ -156,8 +190,14 @@ def compress_model(job: Job, model: LanguageModel, events: Events) -> None:
     checkpoint.save(model, job.packed)
 
 
-def measure_size(job: Job, model: LanguageModel, events: Events) -> str | None:
-    """Count bytes and parameters, say whether the result is simulated, and why no kernel runs it where none does."""
+def measure_layers(dense: Layers, model: LanguageModel, network: PreTrainedModel, events: Events) -> None:
+    """The error of the state after every block and of every linear, as a profile."""
+    events.stage("layers", len(dense.windows))
+    events.profile(layer_errors.NAME, dense.measure(model, network, events.progress).to_dict())
+
+
+def measure_size(job: Job, model: LanguageModel, events: Events) -> Sized:
+    """Count bytes and parameters, and say whether the result is simulated."""
     events.stage("size")
     measured = size.measure(model, job.packed)
     events.simulated(measured.simulated)
@@ -170,8 +210,9 @@ def measure_size(job: Job, model: LanguageModel, events: Events) -> str | None:
     unrun = [f"runs {' and '.join(f'{bits}-bit' for bits in widths)} weights packed"] if widths else []
     unrun += [f"reads a {model.kv_cache.bits}-bit KV cache"] if model.kv_cache is not None else []
     if not unrun:
-        return None
-    return f"no kernel {' or '.join(unrun)} here; timing the simulation would time something else"
+        return Sized(measured.reason)
+    no_kernel = f"no kernel {' or '.join(unrun)} here; timing the simulation would time something else"
+    return Sized(measured.reason, no_kernel)
 
 
 def measure_perplexity(job: Job, network: nn.Module, words: NextWords, events: Events) -> None:
@@ -217,11 +258,33 @@ def measure_memory(job: Job, events: Events) -> None:
     events.metrics({"peak_memory_bytes": memory.measure(job.packed, job.trial.protocol, job.threads)})
 
 
-def measure_latency(job: Job, source: Source, no_kernel: str | None, events: Events) -> None:
+def measure_latency(job: Job, source: Source, sized: Sized, events: Events) -> None:
     """Prefill and decoding times against the dense model's, with the machine to ourselves."""
-    if no_kernel:
-        events.missing(LATENCY_METRICS, no_kernel)
+    if sized.no_kernel:
+        events.missing(LATENCY_METRICS, sized.no_kernel)
         return
+    with timing_lock(on_wait=lambda: events.stage(WAITING)):
+        events.stage("latency")
+        timing = latency.measure(*sides(job, source), job.trial.protocol, events.progress)
+    events.environment(timing.facts)
+    for note in timing.notes:
+        events.note(note)
+    events.metrics(timing.metrics)
+
+
+def measure_latency_grid(job: Job, source: Source, sized: Sized, events: Events) -> None:
+    """The same times over batches and prompts, as a profile; nothing for what is simulated."""
+    if sized.simulated or sized.no_kernel:
+        events.note("Not timed by batch and prompt: a simulated result has no time of its own.")
+        return
+    with timing_lock(on_wait=lambda: events.stage(WAITING)):
+        events.stage("latency by batch and prompt")
+        grid = latency_grid.measure(*sides(job, source), job.trial.protocol, events.progress)
+    events.profile(latency_cells.NAME, grid.to_dict())
+
+
+def sides(job: Job, source: Source) -> tuple[latency.Load, latency.Load | None]:
+    """What loads the dense network and, of a recipe with steps, the packed one in a number format."""
     device = job.trial.protocol.device
 
     def dense(dtype: torch.dtype) -> nn.Module:
@@ -232,14 +295,7 @@ def measure_latency(job: Job, source: Source, no_kernel: str | None, events: Eve
         network: nn.Module = checkpoint.load(job.packed, dtype, device).network
         return network
 
-    with timing_lock(on_wait=lambda: events.stage(WAITING)):
-        events.stage("latency")
-        other = compressed if job.trial.recipe.steps else None
-        timing = latency.measure(dense, other, job.trial.protocol, events.progress)
-    events.environment(timing.facts)
-    for note in timing.notes:
-        events.note(note)
-    events.metrics(timing.metrics)
+    return dense, compressed if job.trial.recipe.steps else None
 
 
 def release(job: Job) -> None:

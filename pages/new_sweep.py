@@ -17,7 +17,8 @@ from pages.shared.markup import Figure
 MOST_ITEMS = 100_000
 PREFILLED = "sweep|address"
 MEASURE_NAMES = {
-    "size": "Size", "latency": "Speed", "memory": "Peak memory", "perplexity": "Perplexity", "accuracy": "Accuracy"
+    "size": "Size", "layers": "Errors by layer", "latency": "Speed", "memory": "Peak memory",
+    "perplexity": "Perplexity", "accuracy": "Accuracy", "latency_grid": "Speed by batch and prompt",
 }  # fmt: skip
 
 
@@ -158,7 +159,7 @@ def draw_questions() -> tuple[Protocol | None, tuple[str, ...]]:
         help="More items narrow the intervals (± 6 points at 300 answers, ± 3 at 1,200) and take longer in proportion.",
     )  # fmt: skip
     measures = st.pills(
-        "Measure", MEASURES, selection_mode="multi", default=MEASURES, key="sweep:measures",
+        "Measure", MEASURE_NAMES, selection_mode="multi", default=MEASURES, key="sweep:measures",
         format_func=MEASURE_NAMES.__getitem__, persist_state="session", wrap=True,
     )  # fmt: skip
     with st.expander("Protocol"):
@@ -167,7 +168,7 @@ def draw_questions() -> tuple[Protocol | None, tuple[str, ...]]:
             for f in fields(Protocol)
             if f.name not in ("tasks", "limit")
         }
-    ordered = tuple(measure for measure in MEASURES if measure in measures)
+    ordered = tuple(measure for measure in MEASURE_NAMES if measure in measures)
     if not ordered:
         st.error("Choose at least one measure.", icon=":material/error:")
     if not chosen:

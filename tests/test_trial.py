@@ -115,10 +115,12 @@ def read(text: str) -> Told:
 
 
 def test_a_compressed_trial_measures_everything_in_order(make_job: Callable[..., dict[str, Any]]) -> None:
-    told = run(make_job("quantize:rtn,bits=8,group_size=16", "size", "latency", "memory", "perplexity", "accuracy"))
+    told = run(
+        make_job("quantize:rtn,bits=8,group_size=16", "layers", "size", "latency", "memory", "perplexity", "accuracy")
+    )
     order = [stage.split(":")[0] for stage in told.stages()]
     assert list(dict.fromkeys(order)) == [
-        *("load", "dense reference", "dense continuations", "compress", "size"),
+        *("load", "dense reference", "dense continuations", "layers", "compress", "size"),
         *("perplexity", "greedy continuations", "kernel agreement", "accuracy", "memory", "latency"),
     ]
     metrics = told.metrics()
@@ -127,6 +129,8 @@ def test_a_compressed_trial_measures_everything_in_order(make_job: Callable[...,
     assert by_measure == {"size", "latency", "memory", "perplexity", "accuracy"}
     assert set(METRICS) - set(metrics) <= {*COMPARED, "questions", "perplexity_ratio"}  # what needs the dense trial's
     assert told.of("simulated") == [{"event": "simulated", "value": False}]
+    assert [event["name"] for event in told.of("profile")] == ["layers"]
+    assert len(told.of("profile")[0]["content"]["blocks"]) == 4
 
 
 def test_only_the_measures_asked_for_are_told(make_job: Callable[..., dict[str, Any]]) -> None:
@@ -225,12 +229,14 @@ def test_the_reference_is_computed_once(make_job: Callable[..., dict[str, Any]])
 def test_what_has_no_kernel_is_simulated_and_never_timed(
     make_job: Callable[..., dict[str, Any]], recipe: str, said: str
 ) -> None:
-    told = run(make_job(recipe, "size", "latency"))
+    told = run(make_job(recipe, "size", "latency", "latency_grid"))
     assert told.of("simulated")[-1]["value"] is True
     assert {told.metrics()[name] for name in trial.LATENCY_METRICS} == {None}
     assert set(trial.LATENCY_METRICS) == set(told.reasons())
     assert said in told.reasons()["prefill_ms"]
-    assert "latency" not in told.stages()
+    assert not any("latency" in stage for stage in told.stages())
+    assert "Not timed by batch and prompt" in told.of("note")[-1]["text"]
+    assert not told.of("profile")
 
 
 def test_masked_zeros_are_timed_and_flagged_simulated(make_job: Callable[..., dict[str, Any]]) -> None:

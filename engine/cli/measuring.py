@@ -13,7 +13,7 @@ from pathlib import Path
 from engine import paths, results, worker
 from engine.cli.catalog import data_folder
 from engine.cli.progress_line import ProgressLine
-from engine.cli.terminal import result, table
+from engine.cli.terminal import profile_lines, result, table
 from engine.errors import InputError
 from engine.lock import LockHeldError, hold, holder
 from engine.nursery import Nursery
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, nursery: Nursery) -> int:
     if row.state in ("failed", "cancelled"):
         line.say(f"{row.recipe} {row.state}" + (f": {row.reason}" if row.reason else ""))
     if row.metrics:
-        print(result(row, measures))
+        print("\n".join([result(row, measures), *profile_lines(store.profiles(row.trial_id), measures)]))
     if row.state != "done":
         return 1
     if target:

@@ -1,7 +1,11 @@
 """What commands print: tables, and the results of a trial with their units."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from engine import latency_cells, layer_errors
+from engine.kept import Profile
+from engine.latency_cells import Cell, LatencyGrid
+from engine.layer_errors import LayerErrors
 from engine.metrics import ASIDE, METRICS, metric
 from engine.row import Row
 from engine.spec import MEASURES
@@ -24,6 +28,32 @@ def result(row: Row, measures: Sequence[str] = MEASURES) -> str:
     widths = [max((len(cell[i]) for cell in cells), default=0) for i in range(2)]
     lines = [f"{label:<{widths[0]}}  {value:>{widths[1]}}  {remark}".rstrip() for label, value, remark in cells]
     return "\n".join([row.label, f"{row.model}, {row.recipe}, trial {row.trial_id}", "", *lines, *row.notes])
+
+
+def profile_lines(profiles: Mapping[str, Profile], measures: Sequence[str]) -> list[str]:
+    """What those of a trial's profiles that `measures` gave come to; --json and Compare have all of them."""
+    lines = []
+    if layer_errors.NAME in measures and layer_errors.NAME in profiles:
+        lines.append(_errors(LayerErrors.from_dict(profiles[layer_errors.NAME])))
+    if latency_cells.NAME in measures and latency_cells.NAME in profiles:
+        cells = LatencyGrid.from_dict(profiles[latency_cells.NAME]).cells
+        heads = ["timed", "batch", "prompt", "ms", "original's ms", "speed-up", "95%"]
+        lines.append(table(heads, [_timed(cell) for cell in cells]))
+    return lines
+
+
+def _errors(found: LayerErrors) -> str:
+    known = {place + 1: error for place, error in enumerate(found.blocks) if error is not None}
+    if not known:
+        return "Error of the hidden state: its numbers overflow."
+    worst = max(known, key=known.__getitem__)
+    said = [f"{100 * known[block]:.2g}% after block {block}" for block in (min(known), max(known), worst)]
+    return f"Error of the hidden state: {said[0]}, {said[1]}; at most {said[2]}."
+
+
+def _timed(cell: Cell) -> list[str]:
+    sizes = [f"{cell.batch}", f"{cell.prompt}", f"{cell.ms:.1f}", f"{cell.dense_ms:.1f}"]
+    return [cell.phase, *sizes, f"{cell.speedup:.2f}x", f"{cell.low:.2f} to {cell.high:.2f}"]
 
 
 def _in_order(row: Row) -> list[str]:

@@ -76,10 +76,10 @@ def measure(dense: Load, compressed: Load | None, protocol: Protocol, report: Re
     prefill_speedup and decode_speedup with 95% intervals. The caller holds the machine's timing lock.
     """
     sides = [Side("dense", dense)] + ([Side("compressed", compressed)] if compressed else [])
-    meter = _Meter(report, len(sides) * len(DTYPES) + _blocks(protocol))
+    meter = Meter(report, len(sides) * len(DTYPES) + _blocks(protocol))
     timing = Timing()
     with torch.inference_mode():
-        faster = {side.name: probe(side, protocol, meter) for side in sides}
+        faster = {side.name: probe(side, [protocol], meter)[0] for side in sides}
         for phase in PHASES:
             _time_phase(phase, sides, {name: dtypes[phase] for name, dtypes in faster.items()}, protocol, meter, timing)
     if not compressed:
@@ -87,16 +87,20 @@ def measure(dense: Load, compressed: Load | None, protocol: Protocol, report: Re
     return timing
 
 
-def probe(side: Side, protocol: Protocol, meter: "_Meter") -> dict[str, torch.dtype]:
-    """The faster number format of a side for each phase, by some runs of each; leaves the last one loaded.
+def probe(side: Side, protocols: Sequence[Protocol], meter: "Meter") -> list[dict[str, torch.dtype]]:
+    """The faster number format of a side for each phase under each protocol, by some runs; leaves the last one loaded.
 
     bf16 goes first, because fp32 usually wins prefill, the phase that is timed next: it is then still in memory.
     """
-    times: dict[torch.dtype, dict[str, float]] = {}
+    times: dict[torch.dtype, list[dict[str, float]]] = {}
     for dtype in reversed(DTYPES):
-        times[dtype] = _probe_once(side.network(dtype), protocol)
+        network = side.network(dtype)
+        times[dtype] = [_probe_once(network, protocol) for protocol in protocols]
         meter.advance()
-    return {phase: _faster(phase, {dtype: one[phase] for dtype, one in times.items()}) for phase in PHASES}
+    return [
+        {phase: _faster(phase, {dtype: found[i][phase] for dtype, found in times.items()}) for phase in PHASES}
+        for i in range(len(protocols))
+    ]
 
 
 def prompt_tokens(network: nn.Module, protocol: Protocol) -> Tensor:
@@ -122,13 +126,15 @@ def greedy(network: nn.Module, prompt: Tensor, tokens: int) -> None:
         loop.run()
 
 
-def prefill_blocks(networks: Sequence[nn.Module], protocol: Protocol, advance: Callable[[], None]) -> Blocks:
-    """Prompt times [sides, PREFILLS, 1] in milliseconds, the sides taking turns, after one warm-up of each."""
+def prefill_blocks(
+    networks: Sequence[nn.Module], protocol: Protocol, advance: Callable[[], None], runs: int = PREFILLS
+) -> Blocks:
+    """Prompt times [sides, runs, 1] in milliseconds, the sides taking turns, after one warm-up of each."""
     prompts = [prompt_tokens(network, protocol) for network in networks]
-    times = np.full((len(networks), PREFILLS, 1), np.nan)
+    times = np.full((len(networks), runs, 1), np.nan)
     for network, prompt in zip(networks, prompts, strict=True):
         prefill(network, prompt)
-    for block in range(PREFILLS):
+    for block in range(runs):
         for side in _turns(len(networks), block):
             network, prompt = networks[side], prompts[side]
             times[side, block, 0] = _milliseconds(partial(prefill, network, prompt), prompt.device)
@@ -198,7 +204,7 @@ class _DecodeLoop:
         self._token = logits[:, -1:].argmax(dim=-1)
 
 
-class _Meter:
+class Meter:
     """Counts units of the stage; an attempt that is repeated adds its units to the total."""
 
     def __init__(self, report: Report, total: int) -> None:
@@ -228,11 +234,13 @@ def _time_phase(
     sides: Sequence[Side],
     dtypes: Mapping[str, torch.dtype],
     protocol: Protocol,
-    meter: _Meter,
+    meter: Meter,
     timing: Timing,
 ) -> None:
     """Time one phase, each side in its number format, and add the result to `timing`."""
-    times, others = _quietest(phase, [side.network(dtypes[side.name]) for side in sides], protocol, meter)
+    run = prefill_blocks if phase == "prefill" else decode_blocks
+    networks = [side.network(dtypes[side.name]) for side in sides]
+    times, others = quietest(run, networks, protocol, meter, PATIENCE_SECONDS)
     timing.metrics |= summary(phase, times, protocol.batch_size, protocol.seed)
     timing.facts |= {f"{name}_{phase}_dtype": str(dtype).removeprefix("torch.") for name, dtype in dtypes.items()}
     timing.facts[f"{phase}_other_cores"] = round(others, 3)
@@ -243,16 +251,24 @@ def _time_phase(
         )
 
 
-def _quietest(phase: str, networks: Sequence[nn.Module], protocol: Protocol, meter: _Meter) -> tuple[Blocks, float]:
-    """Times of the first undisturbed of ATTEMPTS, or else of the least disturbed, and the cores that others took."""
-    run = prefill_blocks if phase == "prefill" else decode_blocks
+def quietest(
+    run: Callable[[Sequence[nn.Module], Protocol, Callable[[], None]], Blocks],
+    networks: Sequence[nn.Module],
+    protocol: Protocol,
+    meter: Meter,
+    patience_s: float,
+) -> tuple[Blocks, float]:
+    """Times of the first undisturbed of ATTEMPTS, or else of the least disturbed, and the cores that others took.
+
+    run: what times the networks once; patience_s: how long after the beginning a disturbed attempt is still repeated.
+    """
     attempts: list[tuple[Blocks, float]] = []
     began = time.perf_counter()
     while len(attempts) < ATTEMPTS:
         start = machine_load.read()
         times = run(networks, protocol, meter.advance)
         attempts.append((times, machine_load.other_cores(start, machine_load.read())))
-        if not machine_load.disturbed(attempts[-1][1]) or time.perf_counter() - began > PATIENCE_SECONDS:
+        if not machine_load.disturbed(attempts[-1][1]) or time.perf_counter() - began > patience_s:
             break
         if len(attempts) < ATTEMPTS:
             meter.extend(times.shape[1])

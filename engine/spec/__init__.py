@@ -1,7 +1,7 @@
 """What is asked: settings of every method, recipes, protocols, trials and sweeps. Importable without torch."""
 
 from engine.spec.fit import refuse_length, refuse_misfits, refuse_unknown
-from engine.spec.protocol import MEASURES, TASK_GROUPS, Protocol, Trial, parse_measures, parse_tasks
+from engine.spec.protocol import KNOWN_MEASURES, MEASURES, TASK_GROUPS, Protocol, Trial, parse_measures, parse_tasks
 from engine.spec.recipe import DENSE, METHODS, Recipe, parse
 from engine.spec.setting import Range, Settings
 from engine.spec.sweep import DEFAULT_MODEL, Sweep, load_sweep, make_sweep
@@ -9,6 +9,7 @@ from engine.spec.sweep import DEFAULT_MODEL, Sweep, load_sweep, make_sweep
 __all__ = [
     "DEFAULT_MODEL",
     "DENSE",
+    "KNOWN_MEASURES",
     "MEASURES",
     "METHODS",
     "TASK_GROUPS",

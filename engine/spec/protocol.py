@@ -15,7 +15,8 @@ from engine.errors import InputError, unknown
 from engine.spec.recipe import Recipe, parse
 from engine.spec.setting import Range, check, setting
 
-MEASURES = ("size", "latency", "memory", "perplexity", "accuracy")
+MEASURES = ("size", "layers", "latency", "memory", "perplexity", "accuracy")
+KNOWN_MEASURES = (*MEASURES, "latency_grid")  # with what is measured only where it is named
 VERSION = 1  # raised when the same protocol would measure something else
 TASK_GROUPS = {"five": ("piqa", "winogrande", "hellaswag", "arc_easy", "arc_challenge")}  # the SliceGPT paper's
 MOST_ITEMS, MOST_WINDOWS, MOST_TOKENS = 1_000_000, 100_000, 1_000_000  # more are a slip of the finger
@@ -140,9 +141,9 @@ def parse_measures(text: str) -> tuple[str, ...]:
     """The measures a comma-separated text names, in the order they run; raises InputError on an unknown one."""
     names = {name.strip() for name in text.split(",")}
     for name in names:
-        if name not in MEASURES:
-            raise unknown("measure", name, MEASURES)
-    return tuple(m for m in MEASURES if m in names)
+        if name not in KNOWN_MEASURES:
+            raise unknown("measure", name, KNOWN_MEASURES)
+    return tuple(m for m in KNOWN_MEASURES if m in names)
 
 
 def parse_tasks(text: str) -> tuple[str, ...]:

@@ -156,6 +156,7 @@ class Awq(Quantizer):
         "that keeps the outputs closer."
     )
     paper: ClassVar[str] = "AWQ (Lin et al. 2023, arXiv:2306.00978)"
+    rewrites: ClassVar[str] = "AWQ scales channels up in one matrix and down in the one before it"
     calibrated: ClassVar[bool] = True
 
     bits: int = _bits()

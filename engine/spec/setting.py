@@ -87,6 +87,7 @@ class Settings:
     real: ClassVar[str]  # what is real about the result, and what is simulated
     version: ClassVar[int] = 1  # raised when the same settings would give another result
     calibrated: ClassVar[bool] = False  # True when it can read calibration tokens
+    rewrites: ClassVar[str] = ""  # why its weights can't be held against the original's, number by number, if so
     starter: ClassVar[bool] = False  # whether a new sweep begins with it; every other method can be added
     unpacks: ClassVar[tuple[str, ...]] = ()  # parts, as a quantizer names its targets, that it takes off their grid
 

@@ -24,6 +24,7 @@ class SliceGpt(Settings):
     real: ClassVar[str] = "smaller and faster on any kernel"
     calibrated: ClassVar[bool] = True
     unpacks: ClassVar[tuple[str, ...]] = TARGETS
+    rewrites: ClassVar[str] = "slicing writes every weight along turned axes"
     starter: ClassVar[bool] = True
 
     fraction: float = setting(

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from engine.kept import Profile
 from engine.row import Progress
-from engine.spec import MEASURES, Trial
+from engine.spec import KNOWN_MEASURES, Trial
 from engine.store import schema, texts
 from engine.store.items import ItemResult, pack
 from engine.store.rows import split
@@ -197,7 +197,7 @@ class Queue:
         complete = [m for m in job.measures if m != "accuracy" or not job.partial]
         with self.store.database.write() as connection:
             found = self._own(connection, job.trial.id)
-            measured = ",".join(m for m in MEASURES if m in split(found.measured) or m in complete)
+            measured = ",".join(m for m in KNOWN_MEASURES if m in split(found.measured) or m in complete)
             values: dict[str, Any] = {"measured": measured, "finished_at": self.clock(), "reason": "", "attempts": 0}
             if "accuracy" in job.measures:
                 values["stopped_at"] = int(json.loads(found.metrics)["questions"]) if job.partial else None

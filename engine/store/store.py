@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, select, update
 from engine.errors import InputError
 from engine.kept import Kept, Profile
 from engine.row import Progress, Row, State
-from engine.spec import MEASURES, Trial
+from engine.spec import KNOWN_MEASURES, MEASURES, Trial
 from engine.store import schema, texts
 from engine.store.database import Database
 from engine.store.items import ItemResult, unpack
@@ -253,7 +253,7 @@ class _Wanted:
 
 def _with_dense(asked: Sequence[Trial], measures: Collection[str]) -> dict[str, _Wanted]:
     """The trials by id with the measures asked of each, and before them the dense trials that paired measures need."""
-    ordered = tuple(m for m in MEASURES if m in measures)
+    ordered = tuple(m for m in KNOWN_MEASURES if m in measures)
     given = {trial.id: _Wanted(trial, ordered) for trial in asked}
     denses = dict.fromkeys(trial.dense() for trial in asked if trial.recipe.steps) if set(ordered) & set(PAIRED) else ()
     beside = tuple(m for m in ordered if m in OF_DENSE)
@@ -304,7 +304,7 @@ def _ask(
     lacking = known.lacking(want.measures, anytime)
     ended = known.state in ("failed", "cancelled")  # what made it end so is asked again only if named again
     before = split(known.measured if ended else known.asked)
-    asked = ",".join(m for m in MEASURES if m in before or m in want.measures)
+    asked = ",".join(m for m in KNOWN_MEASURES if m in before or m in want.measures)
     if "accuracy" in lacking and not anytime:
         connection.execute(update(trials).where(trials.c.id == trial_id).values(share=None, left_out_by=None))
     if known.state in ("queued", "running"):

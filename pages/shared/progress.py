@@ -14,6 +14,8 @@ STAGES = {
     "load": "Loading the model",
     "compress": "Compressing",
     "size": "Counting bytes",
+    "layers: dense": "Reading text, as the original",
+    "layers": "Comparing layer by layer",
     "perplexity": "Reading text",
     "dense continuations": "Writing on, as the original",
     "greedy continuations": "Writing on",
