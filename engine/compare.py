@@ -15,7 +15,7 @@ from engine.row import Row
 LETTERS = "ABCD"  # what results side by side are called
 _OTHER = "measured on another model, other questions or under another protocol"
 _ELSEWHERE = "one is recorded and the other measured here"
-_NO_ANSWERS = "recorded results keep no single answers, so they are paired with the original only"
+_NO_ANSWERS = "their single answers were not recorded, so they are paired with the original only"
 _ENDS = ("", "_low", "_high")
 
 
@@ -58,7 +58,10 @@ def against(row: Row, base: Row, items_of: Callable[[str], Items]) -> Against:
         metrics: Mapping[str, float | None] = row.metrics
         reasons = row.reasons
     else:
-        metrics, reasons = derive(row.metrics, items_of(row.trial_id), base.metrics, items_of(base.trial_id))
+        answered, theirs = items_of(row.trial_id), items_of(base.trial_id)
+        if row.recorded and not (answered and theirs):
+            return Against(row, base, missing=_NO_ANSWERS)
+        metrics, reasons = derive(row.metrics, answered, base.metrics, theirs)
     found = {f"{name}{end}": metrics.get(f"{name}{end}") for name in COMPARED for end in _ENDS}
     if found["accuracy_change"] is None:
         why = reasons.get("accuracy_change", "no questions were asked of one of them")
@@ -70,9 +73,7 @@ def why_unpaired(row: Row, base: Row) -> str:
     """Why two results can't be paired question by question; empty where they can."""
     if row.comparison_id != base.comparison_id:
         return _OTHER
-    if row.recorded != base.recorded:
-        return _ELSEWHERE
-    return _NO_ANSWERS if row.recorded and not is_dense(base) else ""
+    return _ELSEWHERE if row.recorded != base.recorded else ""
 
 
 def same(row: Row, other: Row) -> bool:

@@ -177,14 +177,20 @@ def front_json(
     y: str = "accuracy",
     comparison: str | None = None,
     kept_of: Callable[[str], Kept] = lambda trial_id: NOTHING_KEPT,
+    answers_of: Callable[[str], Mapping[str, str]] = lambda trial_id: {},
 ) -> list[dict[str, Any]]:
     """Every finished trial without its items, with its profiles, a few of its texts and `on_front`, in the order given.
 
+    answers_of: trial id -> its packed answers by task, as "answers"; see `engine.recorded`.
     A front holds one comparison, so trials of another are never on it; see `engine.front.find_front`.
     """
     best = find_front(rows, x, y, comparison).best_ids
     return [
-        {**to_json(row, kept=kept._replace(texts=kept.texts[:FRONT_TEXTS])), "on_front": row.trial_id in best}
+        {
+            **to_json(row, kept=kept._replace(texts=kept.texts[:FRONT_TEXTS])),
+            **({"answers": dict(answers)} if (answers := answers_of(row.trial_id)) else {}),
+            "on_front": row.trial_id in best,
+        }
         for row in rows
         if row.state == "done"
         for kept in [kept_of(row.trial_id)]

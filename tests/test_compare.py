@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.compare import against, letters, same, why_unpaired
+from engine.compare import against, letters, same
 from tests.made_rows import sweep
 
 ROWS, ITEMS = sweep()
@@ -56,7 +56,7 @@ def test_another_comparison_and_another_origin_are_never_paired() -> None:
 
 def test_recorded_results_are_paired_with_the_original_only() -> None:
     assert against(RECORDED[2], RECORDED[0], refuse).paired
-    assert "no single answers" in why_unpaired(RECORDED[2], RECORDED[1])
+    assert "single answers were not recorded" in against(RECORDED[2], RECORDED[1], lambda trial_id: {}).missing
 
 
 def test_an_original_without_answers_says_so() -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from engine.errors import InputError
 from engine.kept import Kept
-from engine.recorded import FOLDER, entries, provenance, read, recorded
+from engine.recorded import FOLDER, entries, pack_answers, provenance, read, recorded
 from engine.results import front_json
+from engine.store import ItemResult
 from engine.texts import Text
 from tests.made_rows import sweep
 
@@ -29,12 +30,22 @@ def test_what_front_json_wrote_is_read_back_and_flagged(tmp_path: Path) -> None:
     assert front_json(rows) == front_json(ROWS)
 
 
-def test_the_texts_and_profiles_that_front_json_wrote_are_read_back(tmp_path: Path) -> None:
+def test_the_texts_profiles_and_answers_that_front_json_wrote_are_read_back(tmp_path: Path) -> None:
     texts = tuple(Text(f"Prompt {n}", " é!", (7, 8), (2, 3)) for n in range(9))
     profiles = {"layers": {"blocks": [0.1, None]}}
     one, others = ROWS[1].trial_id, {row.trial_id for row in ROWS} - {ROWS[1].trial_id}
-    write(tmp_path, front_json(ROWS, kept_of=lambda trial_id: Kept(texts, profiles) if trial_id == one else Kept()))
+    answers = {"piqa": [ItemResult(3, (-1.23456, None), 0, 1, True, False)]}
+    write(
+        tmp_path,
+        front_json(
+            ROWS,
+            kept_of=lambda trial_id: Kept(texts, profiles) if trial_id == one else Kept(),
+            answers_of=lambda trial_id: pack_answers(answers) if trial_id == one else {},
+        ),
+    )
     found = entries(tmp_path)
+    assert found[one].items == {"piqa": [ItemResult(3, (-1.235, None), 0, 1, True, False)]}
+    assert {trial_id for trial_id in found if found[trial_id].items} == {one}
     assert found[one].kept == Kept(texts[:5], profiles)
     assert {trial_id: found[trial_id].kept for trial_id in others} == dict.fromkeys(others, Kept((), {}))
 
@@ -67,6 +78,7 @@ def broken(**changes: Any) -> list[dict[str, Any]]:
         (broken(texts=[{"prompt": "a", "text": "b", "tokens": [1], "ends": [2]}]), "rising places"),
         (broken(texts=3), "texts are not as"),
         (broken(profiles={"layers": [1]}), "entry 0: profiles must be mappings"),
+        (broken(answers={"piqa": [1]}), "entry 0: answers must be texts"),
         (broken(simulated="no"), "simulated must be a bool, got str"),
         (broken(recipe="quantise:rtn"), "unknown recipe word"),
         (broken(protocol={"limits": 3}), "unknown protocol setting"),

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from engine.errors import InputError
 from engine.metrics import PRESETS
-from engine.spec import DEFAULT_MODEL, MEASURES
+from engine.spec import DEFAULT_MODEL, KNOWN_MEASURES, MEASURES
 from engine.terms import Terms
 from engine.texts import MOST_TOKENS
 
@@ -20,7 +20,7 @@ _TASKS = "zero-shot tasks, joined by commas; five is a group, lm_eval:<name> one
 _DATA = "folder of <task>.jsonl files that go before the default data (default: KNEEPOINT_DATA)"
 _MODEL = f"the default's name, a model folder, or a hub id with an optional @revision (default: {DEFAULT_MODEL})"
 _RECIPE = "recipe, such as dense, quantize:rtn,bits=4 or 'slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4'"
-_ONLY = f"what to measure, joined by commas (default: {','.join(MEASURES)})"
+_ONLY = f"what to measure, joined by commas, of {','.join(KNOWN_MEASURES)} (default: {','.join(MEASURES)})"
 
 
 class Parser(argparse.ArgumentParser):
@@ -90,6 +90,7 @@ def _add_choosing(commands: "argparse._SubParsersAction[Parser]") -> None:
     front.add_argument("--x", metavar="METRIC", default="weight_bytes", help="(default: weight_bytes)")
     front.add_argument("--y", metavar="METRIC", default="accuracy", help="(default: accuracy)")
     front.add_argument("--json", metavar="FILE", help="write every finished trial, each with on_front, to this file")
+    front.add_argument("--answers", action="store_true", help="write every trial's answers there too, packed")
     front.set_defaults(command="choosing:front")
     export = commands.add_parser("export", help="write a compressed model to a folder")
     export.add_argument("trial_or_recipe", metavar="TRIAL_OR_RECIPE", help="a trial's id, or a recipe")

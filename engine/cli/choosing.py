@@ -5,8 +5,9 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -20,7 +21,7 @@ from engine.errors import InputError
 from engine.front import FLATTERED_NOTE, Front, find_front, flattered
 from engine.kept import Kept
 from engine.model_card import model_card
-from engine.recorded import entries
+from engine.recorded import entries, pack_answers
 from engine.row import Progress, Row
 from engine.spec import Trial, parse
 from engine.spec.prune import Heads
@@ -28,7 +29,14 @@ from engine.spec.slicing import SliceGpt
 from engine.store import Store
 from engine.trials import make_unmeasured
 
-KeptOf = Callable[[str], Kept]  # by trial id
+
+class Results(NamedTuple):
+    """Results, and by trial id what is kept beside each and its packed answers."""
+
+    rows: list[Row]
+    kept_of: Callable[[str], Kept]
+    answers_of: Callable[[str], Mapping[str, str]]
+
 
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 _NOTHING_MEASURED = "No finished trials yet; start with `python -m engine run dense`."
@@ -42,7 +50,7 @@ TIED_HEAD = (
 def front(args: argparse.Namespace) -> int:
     """Print the trials with the front of two metrics marked, and write them as JSON."""
     target = writable(args.json)
-    rows, kept_of = _recorded() if args.recorded else stored(args.store)
+    rows, kept_of, answers_of = _recorded() if args.recorded else stored(args.store)
     found = find_front(rows, args.x, args.y)
     done = [row for row in rows if row.state == "done"]
     if not done:
@@ -62,7 +70,8 @@ def front(args: argparse.Namespace) -> int:
             count = sum(group.trials for group in found.others)
             print(f"{count} of another model or protocol not shown; --json has all trials.")
     if target:
-        write_json(target, results.front_json(rows, args.x, args.y, kept_of=kept_of))
+        packed_of = answers_of if args.answers else lambda trial_id: {}
+        write_json(target, results.front_json(rows, args.x, args.y, kept_of=kept_of, answers_of=packed_of))
     return 0
 
 
@@ -107,15 +116,17 @@ def find_trial(trial_or_recipe: str, model: str, store: str | None) -> Trial:
     return make_unmeasured(model, parse(text))
 
 
-def stored(url: str | None) -> tuple[list[Row], KeptOf]:
-    """The results of the store at that URL, and what is kept beside them."""
+def stored(url: str | None) -> Results:
+    """The results of the store at that URL."""
     store = opened(url)
-    return results.analyse(store.rows(), store.items), store.kept
+    rows = results.analyse(store.rows(), store.items)
+    return Results(rows, store.kept, lambda trial_id: pack_answers(store.items(trial_id)))
 
 
-def _recorded() -> tuple[list[Row], KeptOf]:
+def _recorded() -> Results:
     found = entries()
-    return [entry.row for entry in found.values()], lambda trial_id: found[trial_id].kept
+    rows = [entry.row for entry in found.values()]
+    return Results(rows, lambda trial_id: found[trial_id].kept, lambda trial_id: found[trial_id].packed)
 
 
 def opened(url: str | None) -> Store:

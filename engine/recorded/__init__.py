@@ -1,9 +1,10 @@
 """Results that ship with the package, so that there is something true to see before anything was measured here.
 
-Each `*.json` beside this file is what `python -m engine front --json` wrote after a real sweep, unchanged. Rows made
-from them are flagged `recorded`: pages show them as such and never mix them silently with the user's own.
+Each `*.json` beside this file is what `python -m engine front --answers --json` wrote after a real sweep, unchanged.
+Rows made from them are flagged `recorded`: pages show them as such and never mix them silently with the user's own.
 """
 
+import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from engine.errors import InputError
 from engine.kept import Kept, Profile
 from engine.row import Row
 from engine.spec import Protocol, parse
+from engine.store import ItemResult, items
 from engine.texts import Text
 
 FOLDER = Path(__file__).parent
@@ -35,10 +37,21 @@ _PROVENANCE = ("cpu", "date", "torch", "kneepoint", "commit")
 
 
 class Entry(NamedTuple):
-    """A recorded trial: its row, flagged as recorded, and what was recorded beside it, its first few texts only."""
+    """A recorded trial: its row, flagged as recorded, and what was recorded beside it: of its texts the first few."""
 
     row: Row
     kept: Kept
+    packed: Mapping[str, str] = {}  # by task, its answers as `pack_answers` makes them
+
+    @property
+    def items(self) -> dict[str, list[ItemResult]]:
+        """How the trial answered, by task; empty where that was not recorded."""
+        return {task: items.unpack(base64.b64decode(text)) for task, text in self.packed.items()}
+
+
+def pack_answers(answered: Mapping[str, Sequence[ItemResult]]) -> dict[str, str]:
+    """A trial's answers by task as text that takes few bytes, log-likelihoods rounded."""
+    return {task: base64.b64encode(items.pack(items.rounded(found))).decode() for task, found in answered.items()}
 
 
 def recorded(folder: Path = FOLDER) -> list[Row]:
@@ -71,7 +84,7 @@ def read(path: Path) -> list[Entry]:
     if not isinstance(content, list):
         raise InputError(f"recorded results {path.name}: expected the list that `front --json` writes")
     named = [(entry, f"recorded results {path.name}, entry {n}") for n, entry in enumerate(content)]
-    return [Entry(_row(entry, where), _kept(entry, where)) for entry, where in named]
+    return [Entry(_row(entry, where), _kept(entry, where), _packed(entry, where)) for entry, where in named]
 
 
 def provenance(rows: Sequence[Row]) -> str:
@@ -136,6 +149,13 @@ def _profiles(entry: Mapping[str, Any], where: str) -> dict[str, Profile]:
     found = entry.get("profiles", {})
     if not isinstance(found, dict) or not all(isinstance(profile, dict) for profile in found.values()):
         raise InputError(f"{where}: profiles must be mappings by name")
+    return found
+
+
+def _packed(entry: Mapping[str, Any], where: str) -> dict[str, str]:
+    found = entry.get("answers", {})
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        raise InputError(f"{where}: answers must be texts by task")
     return found
 
 

@@ -34,6 +34,13 @@ class ItemResult(NamedTuple):
         return ItemResult(values["id"], sums, values["choice"], values.get("choice_norm"), *right)
 
 
+def rounded(results: Iterable[ItemResult]) -> list[ItemResult]:
+    """The results, log-likelihoods to a thousandth of a nat: finer than a page shows, in under half the bytes."""
+    return [
+        r._replace(loglikelihoods=tuple(v if v is None else round(v, 3) for v in r.loglikelihoods)) for r in results
+    ]
+
+
 def pack(results: Iterable[ItemResult]) -> bytes:
     """The results as a blob; `unpack` gives them back exactly."""
     return blob.deflate([list(r) for r in results])

@@ -34,6 +34,9 @@ def test_front_marks_the_trials_on_it_and_writes_all(tmp_path: Path, capsys) -> 
     }
     assert all("items" not in entry for entry in written.values())
     assert written[recipe(3)]["texts"] == fake_trial.written(3)[:5]
+    assert not any("answers" in entry for entry in written.values())
+    assert main(["front", "--answers", "--json", str(target)]) == 0
+    assert all(set(entry["answers"]) == {"piqa"} for entry in json.loads(target.read_text()))
 
 
 def test_front_says_where_the_knee_is_and_what_is_not_as_real_as_it_looks(monkeypatch, capsys) -> None:
