@@ -12,6 +12,8 @@ from engine.front import may_be_picked, telling_quality
 from engine.plots.compare import bytes_figure, task_data, task_figure
 from engine.row import Row
 from pages.shared import (
+    by_batch,
+    by_layer,
     chart,
     differing,
     frame,
@@ -68,8 +70,13 @@ def main() -> None:
         return
     found = {name: tray.find(name) for name in names}
     draw_tray(found)
-    rows = tuple(row for row in found.values() if row is not None and row.state == "done")
+    rows = tuple(row for row in found.values() if row is not None and stands(row))
     st.fragment(draw_results)(rows, values)
+
+
+def stands(row: Row) -> bool:
+    """Whether a result can be shown: it is done, or more is being measured of what was done before."""
+    return row.has_result or (row.state in ("queued", "running") and row.value("weight_bytes") is not None)
 
 
 def draw_empty() -> None:
@@ -100,7 +107,7 @@ def proposal(group: Group) -> list[Row]:
 
 def draw_tray(found: Mapping[str, Row | None]) -> None:
     """Each result with its letter, the buttons that move it or take it out, and a list to add from."""
-    known = [row for row in found.values() if row is not None and row.state == "done"]
+    known = [row for row in found.values() if row is not None and stands(row)]
     lettered = dict(zip(map(tray.token, known), letters(known), strict=True))
     labels = words.distinct_labels(known)
     for place, (column, (name, row)) in enumerate(zip(st.columns(max(2, len(found))), found.items(), strict=False)):
@@ -164,7 +171,9 @@ def draw_results(rows: tuple[Row, ...], values: Mapping[str, Value]) -> None:
     markup.head("Side by side")
     side_by_side.draw_table(chosen.rows, chosen.pairs, chosen.base_name)
     draw_bytes(chosen.rows)
+    by_batch.draw(chosen.rows)
     draw_tasks(chosen)
+    by_layer.draw(chosen.rows)
     written.draw_beside(chosen.rows, chosen.base, chosen.base_name, PAGE)
     generation.draw(chosen.rows, chosen.base, chosen.base_name, PAGE)
     differing.draw(chosen.rows, chosen.pairs, chosen.base, chosen.base_name, PAGE)
@@ -175,7 +184,8 @@ def draw_results(rows: tuple[Row, ...], values: Mapping[str, Value]) -> None:
 def choose(rows: tuple[Row, ...]) -> Chosen:
     """What the results are compared with: the first, or the original where that is wanted or all that is possible."""
     base, dense = rows[0], dense_of(rows[0])
-    if dense is not None and not same(dense, base) and (base.recorded or draw_base(base) == ORIGINAL):
+    bare = base.recorded and not stored.items(base)  # then only the original is possible
+    if dense is not None and not same(dense, base) and (bare or draw_base(base) == ORIGINAL):
         base = dense
     return Chosen(rows, base, tuple(_against(row, base, stored.stamp((row, base))) for row in rows))
 
@@ -197,7 +207,8 @@ def draw_base(first: Row) -> str:
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _against(_row: Row, _base: Row, key: int) -> Against:
-    return against(_row, _base, lambda trial_id: stored.store().items(trial_id))
+    named = {_row.trial_id: _row, _base.trial_id: _base}
+    return against(_row, _base, lambda trial_id: stored.items(named[trial_id]))
 
 
 def draw_said(chosen: Chosen) -> None:

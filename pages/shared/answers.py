@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from engine import flips, paths
+from engine import flips
 from engine.errors import InputError
 from engine.flips import Direction, Flip
 from engine.row import Row
@@ -39,17 +39,17 @@ class Side(NamedTuple):
 
 def differing(row: Row, base: Row) -> list[Flip]:
     """The questions that both answered, and otherwise; read once while neither is measured again."""
-    return _differing(paths.store_url(), row.trial_id, base.trial_id, row.finished_at, base.finished_at)
+    return _differing(row, base, stored.stamp((row, base)))
 
 
 def answers(row: Row) -> Mapping[tuple[str, int], ItemResult]:
     """Every answer of a result by task and question."""
-    return _answers(paths.store_url(), row.trial_id, row.finished_at)
+    return _answers(row, stored.stamp((row,)))
 
 
 def questions(row: Row, task: str) -> Questions:
     """The questions of a task that a result answered; looked at again after a minute, for files come and go."""
-    return _questions(paths.store_url(), row.trial_id, task)
+    return _questions(row, stored.stamp((row,)), task)
 
 
 def card(flip: Flip, item: Item | None, sides: Sequence[Side], remark: str = "") -> str:
@@ -95,20 +95,18 @@ def _cell(answer: ItemResult | None, choice: int) -> str:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _differing(url: str, trial: str, base: str, finished: float | None, base_finished: float | None) -> list[Flip]:
-    opened = stored.store()
-    return flips.find_flips(opened.items(trial), opened.items(base))
+def _differing(_row: Row, _base: Row, key: int) -> list[Flip]:
+    return flips.find_flips(stored.items(_row), stored.items(_base))
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _answers(url: str, trial: str, finished: float | None) -> dict[tuple[str, int], ItemResult]:
-    return {(task, answer.id): answer for task, found in stored.store().items(trial).items() for answer in found}
+def _answers(_row: Row, key: int) -> dict[tuple[str, int], ItemResult]:
+    return {(task, answer.id): answer for task, found in stored.items(_row).items() for answer in found}
 
 
 @st.cache_resource(show_spinner=False, max_entries=32, ttl=60)
-def _questions(url: str, trial: str, task: str) -> Questions:
-    opened = stored.store()
+def _questions(_row: Row, key: int, task: str) -> Questions:
     try:
-        return Questions(flips.load_questions(opened.trial(trial), task), "")
+        return Questions(flips.load_questions(stored.trial(_row), task), "")
     except InputError as error:
         return Questions({}, str(error))

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from engine.compare import Against, letters, same
+from engine.compare import Against, letters, same, why_unpaired
 from engine.flips import Flip
 from engine.row import Row
 from engine.store import ItemResult
 from engine.words import NOTHING
-from pages.shared import answer_list, answers, markup, view
+from pages.shared import answer_list, answers, markup, stored, view
 from pages.shared.answers import ALL, NAMES, Side
 
 CHANGES = (ALL, *NAMES)
@@ -23,8 +23,8 @@ def draw(rows: Sequence[Row], pairs: Sequence[Against], base: Row, base_name: st
     markup.head("Answers that differ")
     heads = ("", "Questions", f"Unlike {base_name}", "Right to wrong", "Wrong to right", "McNemar's p")
     markup.table(heads, [counts(letter, pair, base_name) for letter, pair in paired.items()])
-    if base.recorded:
-        markup.soft("Recorded results keep no single answers. Measure them here to see which ones changed.")
+    if base.recorded and not stored.items(base):
+        markup.soft("Recorded without single answers. Measure them here to see which ones changed.")
         return
     letter = _draw_which(list(paired), base_name, page)
     pair = paired[letter]
@@ -67,7 +67,7 @@ def _columns(rows: Sequence[Row], base: Row, base_name: str) -> dict[str, Row]:
     named = dict(zip(letters(rows), rows, strict=True))
     if not any(same(row, base) for row in rows):
         named = {base_name.removeprefix("the ").capitalize(): base, **named}
-    return {name: row for name, row in named.items() if row.comparison_id == base.comparison_id and not row.recorded}
+    return {name: row for name, row in named.items() if not why_unpaired(row, base)}
 
 
 def _sides(flip: Flip, given: Mapping[str, Mapping[tuple[str, int], ItemResult]]) -> list[Side]:

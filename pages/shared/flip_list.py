@@ -7,7 +7,7 @@ import streamlit as st
 from engine.flips import Flip
 from engine.row import Row
 from engine.tasks import Item
-from pages.shared import answer_list, answers, markup, view
+from pages.shared import answer_list, answers, markup, stored, view
 from pages.shared.answers import ALL, NAMES, Side, signed
 from pages.shared.view import Value
 
@@ -19,8 +19,8 @@ def draw_flips(row: Row, dense: Row | None) -> None:
     if row.recipe == "dense" or row.value("accuracy") is None:
         return
     markup.head("Answers that changed")
-    if row.recorded:
-        markup.text("Recorded results keep no single answers. Measure it here to see which ones changed.")
+    if row.recorded and not stored.items(row):
+        markup.text("Recorded without single answers. Measure it here to see which ones changed.")
     elif dense is None or row.value("flips") is None:
         markup.text(f"Not known: {row.reasons.get('flips', 'the original has not been measured')}.")
     else:

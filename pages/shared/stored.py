@@ -10,15 +10,18 @@ import streamlit as st
 from engine import paths, shelf, worker
 from engine.errors import InputError
 from engine.front import Comparison, Front, comparisons, find_front
+from engine.kept import Kept
 from engine.recorded import Entry, entries, provenance
 from engine.results import analyse
-from engine.row import Row
-from engine.store import StateError, Store, StoreError
-from engine.texts import Text
+from engine.row import Row, State
+from engine.spec import Protocol, Recipe, Trial
+from engine.store import ItemResult, StateError, Store, StoreError
+from engine.trials import make_trial
 from pages.shared import markup
 
 TIMED = 200  # finished trials that times are estimated from
 FRONT = 4  # results that make one
+DENSE = Recipe()
 Origin = Literal["recorded", "mine", "saved"]
 
 
@@ -123,12 +126,45 @@ def find(trial_id: str, origin: Origin | None = None) -> Row | None:
     return shipped or mine if origin == "recorded" else mine or shipped
 
 
-def texts(row: Row) -> tuple[Text, ...]:
-    """What a result wrote after the fixed prompts; of a recorded one the few that were recorded, of an old one none."""
-    if row.recorded:
-        recorded = _recorded().get(row.trial_id)
-        return tuple(recorded.kept.texts) if recorded else ()
-    return _texts(paths.store_url(), row.trial_id, row.finished_at)
+def kept(row: Row) -> Kept:
+    """What is kept beside a result's row; of a recorded one what was recorded, which may be little."""
+    url = _url_of(row)
+    return _kept(url, row.trial_id, row.state, row.finished_at) if url else _recorded()[row.trial_id].kept
+
+
+def items(row: Row) -> Mapping[str, Sequence[ItemResult]]:
+    """How a result answered, by task; of a recorded one nothing where that was not recorded."""
+    url = _url_of(row)
+    return _items(url, row.trial_id, row.state, row.finished_at) if url else _recorded_items(row.trial_id)
+
+
+def trial(row: Row) -> Trial:
+    """The question behind a result, with where its data lies; raises InputError where that is not known here.
+
+    Of a recorded one it is made anew, and is the same question only if all that its id covers is the same here.
+    """
+    if url := _url_of(row):
+        return _open(url).trial(row.trial_id)
+    made = make_trial(row.model, DENSE, Protocol.from_dict(row.protocol))
+    if made.comparison_id != row.comparison_id:
+        raise InputError("the model or the questions on this machine are not those that were recorded")
+    return made
+
+
+def measure(trial_ids: Iterable[str], measure: str) -> None:
+    """Ask for one more measure of the user's own results and see that a worker runs."""
+    opened = store()
+    try:
+        opened.submit([opened.trial(trial_id) for trial_id in trial_ids], [measure], kept=False)
+        worker.ensure_running(paths.store_url())
+    except (StoreError, OSError) as error:
+        st.error(markup.plain(str(error)), icon=":material/error:")
+        st.stop()
+
+
+def measurable(row: Row) -> bool:
+    """Whether more can be asked of this very result: it was measured here, by methods that are still the same."""
+    return not row.recorded and store().trial(row.trial_id).id == row.trial_id
 
 
 def address(row: Row) -> dict[str, str]:
@@ -190,9 +226,29 @@ def _recorded() -> dict[str, Entry]:
     return entries()
 
 
+def _url_of(row: Row) -> str:
+    """The store that holds a result: the user's own or a saved sweep's; empty where it ships with the package."""
+    if not row.recorded:
+        return paths.store_url()
+    entry = _recorded().get(row.trial_id)
+    if entry is not None and entry.row.finished_at == row.finished_at:
+        return ""
+    return next(shelf.url(name) for name in shelf.names() if row in _saved(name))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _items(url: str, trial: str, state: State, finished: float | None) -> Mapping[str, Sequence[ItemResult]]:
+    return _open(url).items(trial)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _recorded_items(trial: str) -> Mapping[str, Sequence[ItemResult]]:
+    return _recorded()[trial].items
+
+
 @st.cache_resource(show_spinner=False, max_entries=32)
-def _texts(url: str, trial: str, finished: float | None) -> tuple[Text, ...]:
-    return tuple(_open(url).texts(trial))
+def _kept(url: str, trial: str, state: State, finished: float | None) -> Kept:
+    return _open(url).kept(trial)
 
 
 @st.cache_resource(show_spinner=False, max_entries=12)

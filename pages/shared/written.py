@@ -23,7 +23,7 @@ class Column(NamedTuple):
     head: str
     name: str
     row: Row
-    texts: tuple[Text, ...]
+    texts: Sequence[Text]
 
     def after(self, prompt: str) -> Text | None:
         return next((text for text in self.texts if text.prompt == prompt), None)
@@ -32,14 +32,14 @@ class Column(NamedTuple):
 def draw_one(row: Row, dense: Row | None, page: str) -> None:
     """Result's section: what it writes, beside what the original does."""
     markup.head("What it writes")
-    own = Column("Now", "it", row, stored.texts(row))
+    own = Column("Now", "it", row, stored.kept(row).texts)
     if dense is None:
         _draw(own, [own], page)
     elif is_dense(row):
         original = own._replace(head="Original")
         _draw(original, [original], page)
     else:
-        original = Column("Original", "the original", dense, stored.texts(dense))
+        original = Column("Original", "the original", dense, stored.kept(dense).texts)
         _draw(original, [original, own], page)
 
 
@@ -47,10 +47,10 @@ def draw_beside(rows: Sequence[Row], base: Row, base_name: str, page: str) -> No
     """Compare's section: what every result writes, and where it parts from the base."""
     markup.head("What they write")
     named = zip(letters(rows), rows, strict=True)
-    columns = [Column(letter, letter, row, stored.texts(row)) for letter, row in named]
+    columns = [Column(letter, letter, row, stored.kept(row).texts) for letter, row in named]
     first = next((column for column in columns if same(column.row, base)), None)
     if first is None:
-        first = Column(base_name.removeprefix("the ").capitalize(), base_name, base, stored.texts(base))
+        first = Column(base_name.removeprefix("the ").capitalize(), base_name, base, stored.kept(base).texts)
         columns = [first, *columns]
     _draw(first, columns, page)
 

@@ -61,11 +61,14 @@ def open_result(open_page: Open, store: Store) -> Open:
 
 @pytest.fixture
 def record(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Row]]:
-    """Have the store's results be the recorded ones as well, with what `kept_of` gives beside them; gives the rows."""
+    """Have the store's results be the recorded ones as well, with what is given beside them; gives the rows."""
 
-    def record_(kept_of: Callable[[str], Kept] = lambda trial_id: NOTHING_KEPT) -> list[Row]:
+    def record_(
+        kept_of: Callable[[str], Kept] = lambda trial_id: NOTHING_KEPT,
+        packed_of: Callable[[str], dict[str, str]] = lambda trial_id: {},
+    ) -> list[Row]:
         rows = [replace(row, recorded=True) for row in analyse(store.rows(), store.items)]
-        found = {row.trial_id: Entry(row, kept_of(row.trial_id)) for row in rows}
+        found = {row.trial_id: Entry(row, kept_of(row.trial_id), packed_of(row.trial_id)) for row in rows}
         monkeypatch.setattr("pages.shared.stored.entries", lambda: found)
         return rows
 

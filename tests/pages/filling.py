@@ -10,6 +10,8 @@ from zlib import crc32
 
 import numpy as np
 
+from engine import layer_errors
+from engine.layer_errors import LayerErrors, LinearErrors
 from engine.results import derive
 from engine.row import Progress
 from engine.spec import DEFAULT_MODEL, MEASURES, Protocol, Recipe, Trial, parse
@@ -71,7 +73,8 @@ def answer(queue: Queue, job: Job, dense: dict[str, Answered]) -> None:
     for task, answers in items.items():
         queue.keep_items(trial_id, task, answers)
     queue.keep_texts(trial_id, write(trial))
-    queue.keep_profile(trial_id, "layers", {"errors": [0.5]})
+    if trial.recipe.steps:
+        queue.keep_profile(trial_id, layer_errors.NAME, errors_of(trial).to_dict())
     queue.finish(job)
 
 
@@ -106,6 +109,14 @@ def write(trial: Trial) -> list[Text]:
         Text("A prompt <i>that</i> all", " continue alike", (1, 2), (9, 15)),
         Text("A prompt that each", f" ends{own}", (3, int(trial.id[:8], 16)), (5, 5 + len(own))),
     ]
+
+
+def errors_of(trial: Trial) -> LayerErrors:
+    """Invented errors of two blocks and one linear; of slicing the linear's are not known."""
+    sliced = trial.recipe.family == "slice"
+    shape = (48, 64) if sliced else (64, 64)
+    linear = LinearErrors("mlp.up_proj", (64, 64), (None, None) if sliced else (0.1, 0.2), (shape, shape))
+    return LayerErrors(512, (0.05, 0.1), (), sliced, (linear,), "slicing turns them" if sliced else "")
 
 
 def invent(trial: Trial) -> Answered:

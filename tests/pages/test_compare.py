@@ -5,7 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine import tasks
+from engine import layer_errors, tasks
+from engine.latency_cells import Cell, LatencyGrid
+from engine.recorded import pack_answers
+from engine.store import Queue
 from tests.pages import filling
 from tests.pages.conftest import said
 
@@ -34,7 +37,7 @@ def test_a_proposal_fills_the_tray_and_the_address(open_page, store, ids):
     chosen = app.query_params["trials"].split(",")
     assert chosen[0] == ids["dense"]
     assert len(chosen) == 3
-    assert charts(app) == 2
+    assert charts(app) == 3
 
 
 def test_one_result_asks_for_a_second(open_page, ids):
@@ -53,7 +56,7 @@ def test_four_results_are_paired_with_the_first(open_page, ids):
     assert "C is 3.1x smaller than A, and worse than it on 300 questions: by" in words
     assert words.count("points against A") == 6
     assert "Answers unlike A" in words
-    assert charts(app) == 2
+    assert charts(app) == 3
     assert not any(box.key.startswith("compare:add") for box in app.selectbox)
 
 
@@ -109,10 +112,20 @@ def test_recorded_results_are_paired_with_the_original_and_keep_no_answers(open_
     app = open_page("compare", trials=f"recorded-{ids['quantize:rtn,bits=8']},recorded-{ids['prune:layers,count=6']}")
     words = said(app)
     assert "A is 1.6x smaller than the original" in words
-    assert "Recorded results keep no single answers" in words
+    assert "Recorded without single answers" in words
     assert 'class="kp-flip"' not in words
     mixed = open_page("compare", trials=f"{ids['dense']},recorded-{ids['prune:layers,count=6']}")
     assert "one is recorded and the other measured here" in mixed.info[0].value.replace("\\", "")
+
+
+def test_recorded_answers_are_paired_with_any_result_and_listed(open_page, store, ids, record):
+    record(packed_of=lambda trial_id: pack_answers(store.items(trial_id)))
+    app = open_page("compare", trials=f"recorded-{ids['prune:layers,count=6']},recorded-{ids['quantize:rtn,bits=2']}")
+    words = said(app)
+    assert "B is" in words.partition("Side by side")[0]
+    assert "points against A" in words
+    assert 'class="kp-flip"' in words
+    assert "questions can&#x27;t be shown" in words or "questions can't be shown" in words
 
 
 def test_the_answers_that_differ_are_listed_with_every_result_s_choice_escaped(open_page, store, tmp_path):
@@ -172,3 +185,62 @@ def test_the_tray_follows_to_other_visits_without_an_address(open_page, ids):
     app.switch_page("pages/compare.py").run()
     assert "B is 1.6x smaller than A" in said(app)
     assert app.query_params["trials"] == f"{ids['dense']},{ids['quantize:rtn,bits=8']}"
+
+
+FOUR, SLICED = "quantize:rtn,bits=4", "slice:slicegpt,fraction=0.25"
+TIMES = LatencyGrid(
+    (
+        *(
+            Cell("prefill", batch, 32, 9.0, 0.5, 10.0, 0.5, 1.1, 1.0, 1.2, "float32", "float32", False)
+            for batch in (1, 4)
+        ),
+        Cell("decode", 1, 128, 20.0, 1.0, 10.0, 1.0, 0.5, 0.4, 0.6, "bfloat16", "bfloat16", True),
+    )
+)
+
+
+def test_errors_by_layer_stand_side_by_side_with_what_a_cut_left(open_page, ids):
+    cut = next(name for name in ids if name.startswith("slice"))
+    app = open_page("compare", trials=f"{ids['dense']},{ids[FOUR]},{ids[cut]}")
+    words = said(app)
+    assert "mean over the same 512 tokens" in words
+    assert "MLP: up" in words
+    assert "15% (10% to 20%)" in words
+    assert "64 → 48 rows" in words
+    assert "it is turned back before it is compared" in words
+    assert "Measure A" not in [button.label for button in app.button]
+
+
+def test_what_was_not_measured_is_queued_for_the_results_and_they_stay(open_page, store, ids):
+    app = open_page("compare", trials=f"{ids['dense']},{ids[FOUR]}")
+    assert "Times by batch and prompt has not been measured for B." in said(app)
+    app.button(key="compare:measure:latency_grid").click().run()
+    assert not app.exception
+    row = store.row(ids[FOUR])
+    assert (row.state, row.measures[-1]) == ("queued", "latency_grid")
+    assert store.row(ids["dense"]).state == "done"
+    words = said(app)
+    assert "B: waits for the worker, or runs." in words
+    assert "B is 2." in words
+    with Queue(store) as queue:
+        job = queue.claim()
+        assert job.measures == ("latency_grid",)
+        queue.keep_profile(job.trial.id, "latency_grid", TIMES.to_dict())
+        queue.finish(job)
+    words = said(app.run())
+    assert "Above the dashed line the result is faster." in words
+    assert "Open marks: timed beside other load." in words
+
+
+def test_a_profile_that_can_not_be_read_counts_as_missing_and_recorded_results_say_so(open_page, store, ids, record):
+    record()
+    words = said(open_page("compare", trials=f"recorded-{ids[FOUR]}"))
+    assert words.count("A: recorded without it; measure it here to see it.") == 2
+    store.submit([store.trial(ids[FOUR])], ["latency_grid"])
+    with Queue(store) as queue:
+        job = queue.claim()
+        queue.keep_profile(job.trial.id, layer_errors.NAME, {"blocks": "<b>"})
+        queue.finish(job)
+    words = said(open_page("compare", trials=ids[FOUR]))
+    assert "<b>" not in words
+    assert words.count("A: can't be told of this result.") == 2

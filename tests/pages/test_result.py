@@ -146,7 +146,7 @@ def test_a_recorded_result_says_that_it_keeps_no_answers(open_result, store, rec
     filling.fill(store, filling.make_trials())
     record()
     words = said(open_result(LAYERS, **{"from": "recorded"}))
-    assert "Recorded results keep no single answers" in words
+    assert "Recorded without single answers" in words
     assert 'class="kp-flip"' not in words
 
 
