@@ -30,6 +30,7 @@ WORK = (
     "greedy continuations",
     "compress",
     "size",
+    "layers",
     "perplexity",
     "kernel agreement",
     "accuracy",
