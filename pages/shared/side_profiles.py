@@ -73,7 +73,7 @@ def _why(row: Row, measure: str) -> str:
     if row.recorded:
         return "recorded without it; measure it here to see it"
     if measure in row.measures:
-        return "simulated, so it has no time of its own" if row.simulated else "can't be told of this result"
+        return "simulated, so it has no time of its own" if row.simulated else "what was measured of it can't be read"
     return "" if stored.measurable(row) else "measured by an earlier version; measure it again from New sweep"
 
 

@@ -243,4 +243,4 @@ def test_a_profile_that_can_not_be_read_counts_as_missing_and_recorded_results_s
         queue.finish(job)
     words = said(open_page("compare", trials=ids[FOUR]))
     assert "<b>" not in words
-    assert words.count("A: can't be told of this result.") == 2
+    assert words.count("A: what was measured of it can&#x27;t be read.") == 2
