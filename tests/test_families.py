@@ -25,6 +25,7 @@ from engine.methods.awq import alike_in_groups, fold
 from engine.models import Block, LanguageModel
 from engine.spec import METHODS, parse, refuse_misfits, refuse_unknown
 from engine.tasks import Item
+from engine.walk import compress_blocks
 from tests.conftest import FAMILIES, OTHERS
 from tests.methods.test_contract import _as_stored as as_stored
 
@@ -154,6 +155,30 @@ def test_heads_and_neurons_that_nothing_reads_go_and_change_no_logits(
     compress(model, parse(recipe), windows, quiet)
     torch.testing.assert_close(model.network(windows).logits, expected, rtol=1e-4, atol=1e-3)
     assert model.anatomy.blocks[0].neurons == 128
+
+
+def test_the_walk_shows_each_linear_what_it_reads_and_the_anatomy_ends_in_the_logits(
+    model: LanguageModel, windows: Tensor
+) -> None:
+    shown: list[Tensor] = []
+
+    def show(before: int | None, x: Tensor) -> int:
+        shown.append(x.clone())
+        return len(shown)
+
+    compress_blocks(model.anatomy, windows, show, lambda layers, _: layers, lambda done, total: None)
+    read: list[Tensor] = []
+    for block in model.anatomy.blocks:
+        for layers in block.groups:
+            first = next(iter(layers.values()))
+            first.register_forward_pre_hook(lambda module, args: read.append(args[0].flatten(0, -2)))
+    last: list[Tensor] = []
+    model.anatomy.final_norm.register_forward_pre_hook(lambda module, args: last.append(args[0]))
+    logits = model.network(windows).logits
+    assert len(shown) == len(read) == sum(len(block.groups) for block in model.anatomy.blocks)
+    for one, other in zip(shown, read, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model.anatomy.logits(last[0]), logits)
 
 
 def test_factors_of_a_tensor_s_channels_fold_into_what_gives_it(
