@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine import entry, worker
+from engine import entry, layer_errors, worker
 from engine.child import leave
 from engine.events import Events
+from engine.layer_errors import LayerErrors
 from engine.nursery import Nursery
 from engine.spec import Protocol, Trial, parse
 
@@ -39,6 +40,11 @@ def written(bits: int) -> list[dict[str, object]]:
     """Six made-up texts of two tokens; the second token of all but the first is the bits."""
     made_up = [(f"Prompt {n}", 8 if n == 0 else bits) for n in range(6)]
     return [{"prompt": prompt, "text": f" is {last}", "tokens": [1, last], "ends": [3, 5]} for prompt, last in made_up]
+
+
+def errors(bits: int) -> LayerErrors:
+    """The profile that such a trial tells: of one block."""
+    return LayerErrors(tokens=1, blocks=(1.0 / bits,), removed=(), turned=False, linears=())
 
 
 def run_trial(events: Events, work_dir: Path, bits: int) -> int:
@@ -67,7 +73,7 @@ def run_trial(events: Events, work_dir: Path, bits: int) -> int:
     events.items("piqa", [answer])
     events.metrics({"accuracy": 1.0, "accuracy_chance": 0.5})
     events.texts(written(bits))
-    events.profile("layers", {"bits": bits})
+    events.profile(layer_errors.NAME, errors(bits).to_dict())
     events.simulated(False)
     events.done()
     return 0

@@ -49,7 +49,7 @@ def test_events_arrive_in_their_order_and_the_trial_is_done(start: Start) -> Non
     outcome, events = run(fake_trial.WORKS, start)
     assert outcome.state == "done"
     names = [e["event"] for e in events]
-    assert names == ["environment", "stage", "metrics", "items", "metrics", "texts", "simulated", "done"]
+    assert names == ["environment", "stage", "metrics", "items", "metrics", "texts", "profile", "simulated", "done"]
 
 
 def test_a_failure_keeps_its_reason_traceback_and_log(start: Start) -> None:

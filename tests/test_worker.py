@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 
 from engine import child, events, lock, worker
+from engine.layer_errors import LayerErrors
 from engine.lock import LockHeldError, hold, holder
 from engine.row import Progress, Row
 from engine.store import Job, Queue, Store
@@ -89,7 +90,8 @@ def test_what_a_trial_wrote_is_kept_and_its_metrics_too(store: Store) -> None:
         worker.Runner(store, queue, threading.Event(), lambda text: None, fake_trial.COMMAND).run_next()
     kept = store.texts(made(fake_trial.CHATTY).id)
     assert [text.to_dict() for text in kept] == fake_trial.written(fake_trial.CHATTY)
-    assert store.profile(made(fake_trial.CHATTY).id, "layers") == {"bits": fake_trial.CHATTY}
+    profile = store.profile(made(fake_trial.CHATTY).id, "layers") or {}
+    assert LayerErrors.from_dict(profile) == fake_trial.errors(fake_trial.CHATTY)
     assert store.row(made(fake_trial.CHATTY).id).metrics["weight_bytes"] == 300.0
 
 
