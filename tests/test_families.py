@@ -120,6 +120,20 @@ def test_what_only_a_packed_checkpoint_can_say(
             checkpoint.export_plain(model, tmp_path / "plain")
 
 
+@pytest.mark.parametrize("rounding", ["gemma", "gemma3_text", "phi3", "opt", "gpt2", "gpt_neox"])
+def test_activations_and_the_cache_are_rounded_before_and_after_storing(
+    rounding: str, tiny_model: Callable[[str], LanguageModel], windows: Tensor, tmp_path: Path
+) -> None:
+    model = tiny_model(rounding)
+    expected = model.network(windows).logits.detach()
+    compress(model, parse("quantize:smoothquant | quantize:kv_cache,bits=8,group_size=8"), windows, quiet)
+    checkpoint.save(model, tmp_path)
+    for network in checkpoint.evaluated(model), checkpoint.evaluated(checkpoint.load(tmp_path, torch.float32)):
+        got = network(windows).logits
+        divergence = (expected.softmax(-1) * (expected.log_softmax(-1) - got.log_softmax(-1))).sum(-1)
+        assert 0 < float(divergence.mean()) < 0.02  # nats
+
+
 def holds_in_a_checkpoint(model: LanguageModel, windows: Tensor, folder: Path) -> None:
     """A packed checkpoint gives the same logits again, to the bit, decodes with a cache, and its parts add up."""
     checkpoint.save(model, folder)

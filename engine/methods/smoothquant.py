@@ -52,6 +52,8 @@ def compress(model: LanguageModel, settings: SmoothQuant, windows: Tensor | None
         factors = smoothing(activations, weights, settings.alpha)
         if anatomy.layout.giver(layers) is None:  # nothing before these can undo a scaling
             factors = torch.ones_like(factors)
+        if anatomy.layout.gain_offset:  # a gain stored less 1 loses its bits where it becomes small; all may grow
+            factors = factors / factors.amax()
         return {name: DividedInputs(in_8_bits(layer, factors), factors) for name, layer in layers.items()}
 
     told = partial(report, "smooth and round the linears")
