@@ -52,6 +52,7 @@ class Layers:
         self.turned = any(isinstance(step, SliceGpt) for step in recipe.steps)
         self.not_compared = "; ".join(dict.fromkeys(step.rewrites for step in recipe.steps if step.rewrites))
         self.blocks = [block.module for block in model.anatomy.blocks]
+        self.first_rows = {name: weight_of(layer)[0].cpu().clone() for name, layer in model.anatomy.linears()}
 
     @torch.inference_mode()
     def read_dense(self, model: LanguageModel, report: Report) -> None:
@@ -119,7 +120,8 @@ class Layers:
             for block, place in zip(anatomy.blocks, places, strict=True):
                 for name, layer in block.linears.items():
                     ours = weight_of(layer.layer if isinstance(layer, DividedInputs) else layer)
-                    theirs = dense.of(f"{anatomy.layout.blocks}.{place}.{name}.weight")
+                    known = f"{anatomy.layout.blocks}.{place}.{name}"
+                    theirs = dense.of(f"{known}.weight", self.first_rows[known])
                     shapes[name][place] = _pair(ours)
                     whole[name] = _pair(theirs if theirs is not None else ours)
                     if not self.not_compared and theirs is not None and theirs.shape == ours.shape:
@@ -157,10 +159,16 @@ class _DenseWeights:
         files = [stack.enter_context(safe_open(path, framework="pt")) for path in weights.files(folder)]
         self._files: dict[str, Any] = {name: file for file in files for name in file.keys()}  # noqa: SIM118
 
-    def of(self, name: str) -> Tensor | None:
-        """The tensor of that name in fp32; None where the files call it something else."""
+    def of(self, name: str, first_row: Tensor) -> Tensor | None:
+        """The weight of that name in fp32, with that first row; None where the files name it otherwise or fuse it.
+
+        Some families store their weights transposed.
+        """
         file = self._files.get(name)
-        return None if file is None else file.get_tensor(name).float()
+        stored: Tensor | None = None if file is None else file.get_tensor(name).float()
+        if stored is None or stored.dim() != 2:
+            return None
+        return next((weight for weight in (stored, stored.T) if torch.equal(weight[0], first_row)), None)
 
 
 def _some_rows(table: Tensor, count: int = 0) -> Tensor:

@@ -185,6 +185,7 @@ class SmoothQuant(Quantizer):
         "Weights and activations to 8 bits, the largest activations made smaller before and their weights larger."
     )
     paper: ClassVar[str] = "SmoothQuant (Xiao et al. 2022, arXiv:2211.10438)"
+    rewrites: ClassVar[str] = "SmoothQuant moves factors from the activations into the weights"
     real: ClassVar[str] = "bytes, memory, time and the rounding of activations; CPU kernels here multiply in fp32"
     calibrated: ClassVar[bool] = True
     bits: ClassVar[int] = 8

@@ -53,6 +53,20 @@ def test_a_linear_s_error_is_that_of_its_dequantized_weight(measured: Measured, 
     assert 0 < error < 0.2
 
 
+def test_a_weight_that_the_files_hold_transposed_is_turned_before_it_is_compared(
+    tiny_model: Callable[[str], LanguageModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assets, "text", lambda split: TEXT)
+    model, recipe = tiny_model("gpt2"), parse("quantize:rtn,bits=8,group_size=16")
+    dense = Layers(model, recipe, tmp_path / "states")
+    dense.read_dense(model, lambda done, total: None)
+    compress(model, recipe, None, lambda stage, done, total: None)
+    found = dense.measure(model, checkpoint.evaluated(model), lambda done, total: None)
+    errors = [error for linear in found.linears for error in linear.errors if error is not None]
+    assert errors
+    assert max(errors) < 0.02
+
+
 def test_removed_blocks_are_named_and_the_others_matched_by_their_place(measured: Measured) -> None:
     found = measured("prune:layers,count=1")
     (gone,) = found.removed
