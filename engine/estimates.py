@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
+from engine import sensitivity
 from engine.measure.environment import cpu_threads
 from engine.row import Row
 from engine.spec import Protocol, Recipe, Trial, parse
@@ -35,6 +36,8 @@ LAYERS_TOKENS = 1024  # read for the errors by layer, by both models
 GRID_TOKENS, GRID_STEPS = 60_000, 300  # read and decoded by each side of the times by batch and prompt
 WRITTEN_TOKENS = 3500  # read in the time that greedy continuations take
 TOKENIZER_BYTES = 4_000_000
+# Whole passes: each change of a block runs, of as many blocks as the default model has, half on average.
+SENSITIVITY_TOKENS = len(sensitivity.WAYS) * 30 / 2 * sensitivity.WINDOWS * sensitivity.TOKENS
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ def counted_seconds(recipe: Recipe, protocol: Protocol, measures: Sequence[str],
         tokens += LAYERS_TOKENS
     if "accuracy" in measures:
         tokens += protocol.limit * sum(TOKENS_PER_ITEM.get(task, OTHER_TOKENS_PER_ITEM) for task in protocol.tasks)
+    if sensitivity.NAME in measures:
+        tokens += protocol.calibration_windows * protocol.sequence_length + SENSITIVITY_TOKENS
     decode = protocol.decode_tokens * DECODE_SECONDS * scale
     if "memory" in measures:
         fixed += 2 * START_SECONDS + LOAD_SECONDS * scale + decode

@@ -110,7 +110,7 @@ def comparisons(rows: Sequence[Row]) -> list[Comparison]:
     """The comparisons with a finished trial, those with most first, then the newest."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        if row.has_result:
+        if row.has_result and row.metrics:
             groups.setdefault(row.comparison_id, []).append(row)
     found = [
         Comparison(id, members[0].model, members[0].protocol, len(members), max(m.finished_at or 0.0 for m in members))

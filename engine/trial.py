@@ -27,6 +27,7 @@ from engine import (
     layer_errors,
     models,
     perplexity_text,
+    sensitivity,
     sources,
     tasks,
 )
@@ -34,7 +35,7 @@ from engine.anytime import Schedule
 from engine.errors import InputError
 from engine.events import Events
 from engine.layers.packed_linear import PackedLinear, has_kernel
-from engine.measure import environment, latency, latency_grid, memory, perplexity, size, zero_shot
+from engine.measure import block_sensitivity, environment, latency, latency_grid, memory, perplexity, size, zero_shot
 from engine.measure.layers import Layers
 from engine.measure.next_words import NextWords
 from engine.measure.peak import peak_bytes
@@ -89,9 +90,13 @@ class Job:
 def run(job: Job, events: Events) -> None:
     """Compress the trial's model and measure what the job asks for, telling `events`; raises what goes wrong."""
     refuse_absent_device(job.trial)
+    refuse_beside_sensitivity(job)
     torch.set_num_threads(job.threads)
     events.environment(environment.describe() | {"threads": job.threads} | _accelerator(job))
     source, model = load(job, events)
+    if sensitivity.NAME in job.measures:
+        measure_sensitivity(job, model, events)
+        return
     words = next_words(job, source, model, events)
     dense = dense_layers(job, model, events)
     compress_model(job, model, events)
@@ -117,6 +122,12 @@ def refuse_absent_device(trial: Trial) -> None:
     """Raise InputError where the protocol names a GPU and there is none."""
     if trial.protocol.device == "cuda" and not torch.cuda.is_available():
         raise InputError("device=cuda needs a GPU that torch can use, and there is none here; use device=cpu")
+
+
+def refuse_beside_sensitivity(job: Job) -> None:
+    """Raise InputError where sensitivity is asked of a compressed model, or beside another measure."""
+    if sensitivity.NAME in job.measures and (job.trial.recipe.steps or len(job.measures) > 1):
+        raise InputError(sensitivity.ALONE)
 
 
 def load(job: Job, events: Events) -> tuple[Source, LanguageModel]:
@@ -250,6 +261,12 @@ def questions(job: Job) -> dict[str, list[Item]]:
     schedule = Schedule({task: len(items) for task, items in every.items()}, protocol.seed)
     asked = {task: chain.from_iterable(schedule.places(task)[: schedule.first(job.share)]) for task in every}
     return {task: [every[task][place] for place in sorted(places)] for task, places in asked.items()}
+
+
+def measure_sensitivity(job: Job, model: LanguageModel, events: Events) -> None:
+    """How much the loss rises where one block alone is compressed, kept as a profile."""
+    found = block_sensitivity.measure(model, job.trial.protocol, events.staged_progress)
+    events.profile(sensitivity.NAME, found.to_dict())
 
 
 def measure_memory(job: Job, events: Events) -> None:

@@ -14,6 +14,7 @@ from engine import assets, paths, perplexity_text, sources, tasks
 from engine.errors import InputError
 from engine.sources import Source
 from engine.spec import Protocol, Recipe, Sweep, Trial, refuse_length, refuse_misfits, refuse_unknown
+from engine.spec.quantize import Rtn
 
 
 def make_trials(sweep: Sweep, data_dir: Path | None = None) -> list[Trial]:
@@ -41,6 +42,17 @@ def make_unmeasured(model: str, recipe: Recipe, protocol: Protocol | None = None
     source = find_model(model)
     _refuse(source, [recipe])
     return _trial(source, recipe, protocol or Protocol(), [], None)
+
+
+def make_sensitivity(model: str) -> Trial:
+    """The trial whose sensitivity is measured: the dense model, which reads calibration text and nothing else.
+
+    It is none of those that others are compared with, so that measuring, cancelling or failing changes no result.
+    Raises InputError where the model can't be found, or methods don't know its family.
+    """
+    source, alone = find_model(model), Recipe((Rtn(),))
+    refuse_unknown(alone, source.model_type)
+    return _trial(source, Recipe(), Protocol(), [("text", assets.text_sha256())], None)
 
 
 def unmeasured(trial: Trial) -> Trial:

@@ -52,6 +52,13 @@ def megabytes(value: float) -> str:
     return _digits(value / 1e6)
 
 
+def nats(value: float | None) -> str:
+    """A divergence in nats a token, to a ten-thousandth: 1.23, 0.0123, under 0.0001."""
+    if value is None:
+        return NOTHING
+    return "under 0.0001" if 0 < value < 0.00005 else f"{round(value, 4 if value < 0.1 else 3):.3g}"
+
+
 def operations(flop: float) -> str:
     """Floating-point operations: 269 MFLOP, 27.2 GFLOP."""
     return f"{_digits(flop / 1e9)} GFLOP" if flop >= 1e9 else f"{_digits(flop / 1e6)} MFLOP"

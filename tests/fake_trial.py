@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine import entry, layer_errors, worker
+from engine import entry, layer_errors, sensitivity, worker
 from engine.child import leave
 from engine.events import Events
 from engine.layer_errors import LayerErrors
 from engine.nursery import Nursery
 from engine.spec import Protocol, Trial, parse
+from tests import made_sensitivity
 
 MODULE = "tests.fake_trial"
 COMMAND = (sys.executable, "-m", MODULE)
@@ -81,6 +82,10 @@ def run_trial(events: Events, work_dir: Path, bits: int) -> int:
 
 def work(content: Mapping[str, Any], events: Events) -> None:
     """Do what the bits of the job's trial say, and leave."""
+    if content["measures"] == [sensitivity.NAME]:
+        events.profile(sensitivity.NAME, made_sensitivity.made().to_dict())
+        events.done()
+        leave(0)
     steps = Trial.from_dict(content["trial"]).recipe.steps
     leave(run_trial(events, Path(content["work_dir"]), steps[0].bits if steps else WORKS))  # type: ignore[attr-defined]
 

@@ -20,6 +20,7 @@ from engine.measure import machine_load
 from engine.metrics import METRICS, metric
 from engine.paths import cache_dir
 from engine.results import COMPARED
+from engine.sensitivity import Sensitivity
 from engine.spec import Protocol, Trial, parse
 
 PROTOCOL = Protocol(
@@ -139,6 +140,20 @@ def test_only_the_measures_asked_for_are_told(make_job: Callable[..., dict[str, 
         *("perplexity", "kl_to_dense", "loss_change", "top1_agreement", "greedy_match_tokens", "kernel_top1_agreement"),
     }
     assert not told.of("items")
+
+
+def test_sensitivity_is_a_profile_of_the_original_and_measured_by_itself(
+    make_job: Callable[..., dict[str, Any]],
+) -> None:
+    told = run(make_job("dense", "sensitivity"))
+    assert not told.of("metrics")
+    (profile,) = told.of("profile")
+    found = Sensitivity.from_dict(profile["content"])
+    assert (profile["name"], found.blocks, found.windows, found.tokens) == ("sensitivity", 4, 4, 16)
+    assert max(loss or 0.0 for loss in found.bits[2].loss) > max(loss or 0.0 for loss in found.bits[8].loss) > 0
+    for asked in (("dense", "sensitivity", "size"), ("quantize:rtn,bits=8,group_size=16", "sensitivity")):
+        with pytest.raises(InputError, match="by itself"):
+            run(make_job(*asked))
 
 
 def test_answers_of_every_task_go_out(make_job: Callable[..., dict[str, Any]]) -> None:

@@ -20,7 +20,10 @@ _TASKS = "zero-shot tasks, joined by commas; five is a group, lm_eval:<name> one
 _DATA = "folder of <task>.jsonl files that go before the default data (default: KNEEPOINT_DATA)"
 _MODEL = f"the default's name, a model folder, or a hub id with an optional @revision (default: {DEFAULT_MODEL})"
 _RECIPE = "recipe, such as dense, quantize:rtn,bits=4 or 'slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4'"
-_ONLY = f"what to measure, joined by commas, of {','.join(KNOWN_MEASURES)} (default: {','.join(MEASURES)})"
+_ONLY = (
+    f"what to measure, joined by commas, of {','.join(KNOWN_MEASURES)} (default: {','.join(MEASURES)}); "
+    "sensitivity by itself, of dense"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,6 +40,7 @@ def parser() -> Parser:
     _add_catalog(commands)
     _add_measuring(commands)
     _add_choosing(commands)
+    _add_mixed(commands)
     _add_keeping(commands)
     return top
 
@@ -112,6 +116,18 @@ def _add_choosing(commands: "argparse._SubParsersAction[Parser]") -> None:
     generate.add_argument("--model", metavar="M", default=DEFAULT_MODEL, help=f"of recipes: {_MODEL}")
     generate.add_argument("--store", metavar="URL", help=_STORE)
     generate.set_defaults(command="generating:generate")
+
+
+def _add_mixed(commands: "argparse._SubParsersAction[Parser]") -> None:
+    mixed = commands.add_parser("mixed", help="print the recipe of bits by layer that fits a budget")
+    budget = mixed.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--megabytes", metavar="N", type=float, help="most that the weights may take, MB of 10^6")
+    budget.add_argument("--bits", metavar="B", type=float, help="as many bytes as B bits in every layer take")
+    mixed.add_argument("--widths", metavar="B1,B2", default="8,4,3,2", help="bits to choose from (default: 8,4,3,2)")
+    mixed.add_argument("--protect", metavar="L1,L2", default="", help="layers to leave as they are, counted from 0")
+    mixed.add_argument("--model", metavar="M", default=DEFAULT_MODEL, help=_MODEL)
+    mixed.add_argument("--store", metavar="URL", help=_STORE)
+    mixed.set_defaults(command="mixing:mixed")
 
 
 def _add_keeping(commands: "argparse._SubParsersAction[Parser]") -> None:

@@ -18,9 +18,10 @@ from engine.errors import InputError
 from engine.lock import LockHeldError, hold, holder
 from engine.nursery import Nursery
 from engine.row import Row
+from engine.sensitivity import ALONE, NAME
 from engine.spec import MEASURES, Protocol, load_sweep, parse, parse_measures, parse_tasks
 from engine.store import Queue, Store
-from engine.trials import make_trial, make_trials
+from engine.trials import make_sensitivity, make_trial, make_trials
 from engine.weights import replace_text
 from engine.words import format_value
 
@@ -36,7 +37,10 @@ def run(args: argparse.Namespace, nursery: Nursery) -> int:
     given = {"tasks": None if args.tasks is None else parse_tasks(args.tasks), "limit": args.limit}
     protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
     target = writable(args.json)
-    trial = make_trial(args.model, recipe, protocol, data_folder(args.data))
+    if NAME in measures and (recipe.steps or len(measures) > 1):
+        raise InputError(ALONE)
+    alone = NAME in measures
+    trial = make_sensitivity(args.model) if alone else make_trial(args.model, recipe, protocol, data_folder(args.data))
     store, line, stop = Store(_url(args.store)), ProgressLine(), threading.Event()
     others = {row.trial_id for row in store.rows([trial.id, trial.dense().id], states=["queued", "running"])}
     submitted = store.submit([trial], measures, kept=False)
@@ -56,6 +60,8 @@ def run(args: argparse.Namespace, nursery: Nursery) -> int:
         line.say(f"{row.recipe} {row.state}" + (f": {row.reason}" if row.reason else ""))
     if row.metrics:
         print("\n".join([result(row, measures), *profile_lines(store.profiles(row.trial_id), measures)]))
+    elif alone:
+        print("\n".join(profile_lines(store.profiles(row.trial_id), measures)))
     if row.state != "done":
         return 1
     if target:
@@ -69,6 +75,8 @@ def sweep(args: argparse.Namespace) -> int:
     asked = load_sweep(Path(args.file))
     made = make_trials(asked, data_folder(args.data))
     measures, url = _measures(args.only), _url(args.store)
+    if NAME in measures:
+        raise InputError(ALONE)
     store, line, stop = Store(url), ProgressLine(), threading.Event()
     submitted = store.submit(made, measures, asked.name, tolerance=asked.tolerance)
     ids = [trial.id for trial in made]

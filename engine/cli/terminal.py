@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from engine import latency_cells, layer_errors
+from engine import latency_cells, layer_errors, sensitivity
 from engine.kept import Profile
 from engine.latency_cells import Cell, LatencyGrid
 from engine.layer_errors import LayerErrors
 from engine.metrics import ASIDE, METRICS, metric
 from engine.row import Row
+from engine.sensitivity import Sensitivity
 from engine.spec import MEASURES
-from engine.words import format_value
+from engine.words import format_value, nats
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -39,7 +40,15 @@ def profile_lines(profiles: Mapping[str, Profile], measures: Sequence[str]) -> l
         cells = LatencyGrid.from_dict(profiles[latency_cells.NAME]).cells
         heads = ["timed", "batch", "prompt", "ms", "original's ms", "speed-up", "95%"]
         lines.append(table(heads, [_timed(cell) for cell in cells]))
+    if sensitivity.NAME in measures and sensitivity.NAME in profiles:
+        lines.append(_sensitivities(Sensitivity.from_dict(profiles[sensitivity.NAME])))
     return lines
+
+
+def _sensitivities(found: Sensitivity) -> str:
+    """The divergence by layer and by way to compress it alone."""
+    rows = [[f"layer {block}", *(nats(way.loss[block]) for way in found.ways)] for block in range(found.blocks)]
+    return table(["nats a token", *(way.label for way in found.ways)], rows)
 
 
 def _errors(found: LayerErrors) -> str:

@@ -16,7 +16,7 @@ from engine.spec.recipe import Recipe, parse
 from engine.spec.setting import Range, check, setting
 
 MEASURES = ("size", "layers", "latency", "memory", "perplexity", "accuracy")
-KNOWN_MEASURES = (*MEASURES, "latency_grid")  # with what is measured only where it is named
+KNOWN_MEASURES = (*MEASURES, "latency_grid", "sensitivity")  # with what is measured only where it is named
 VERSION = 1  # raised when the same protocol would measure something else
 TASK_GROUPS = {"five": ("piqa", "winogrande", "hellaswag", "arc_easy", "arc_challenge")}  # the SliceGPT paper's
 MOST_ITEMS, MOST_WINDOWS, MOST_TOKENS = 1_000_000, 100_000, 1_000_000  # more are a slip of the finger

@@ -1,0 +1,36 @@
+"""`run dense --only sensitivity` and `mixed`: what they print, and what they refuse."""
+
+import pytest
+
+from engine.__main__ import main
+from engine.spec import parse
+from tests.cli.conftest import recipe
+
+pytestmark = pytest.mark.usefixtures("prepared")
+
+
+def test_a_mixture_is_printed_from_sensitivities_that_were_measured(capsys) -> None:
+    assert main(["mixed", "--bits", "4"]) != 0
+    assert "run dense --only sensitivity" in capsys.readouterr().err
+    assert main(["run", "dense", "--only", "sensitivity"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == [
+        *("nats", "a", "token", "8", "bits", "4", "bits", "3", "bits", "2", "bits"),
+        *("30%", "zeros", "50%", "zeros", "70%", "zeros", "10%", "sliced", "20%", "sliced", "30%", "sliced"),
+    ]
+    assert main(["mixed", "--bits", "6", "--protect", "1"]) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert {block for step in parse(first).steps for block in step.blocks} == {0, 2, 3}
+    assert any(line.startswith("all 4 bits") for line in rest)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", recipe(8), "--only", "sensitivity"], "by itself and of the original"),
+        (["run", "dense", "--only", "sensitivity,size"], "by itself and of the original"),
+        (["mixed", "--megabytes", "1", "--bits", "4"], "not allowed with"),
+    ],
+)
+def test_what_can_not_be_is_one_sentence(words: list[str], message: str, capsys) -> None:
+    assert main(words) != 0
+    assert message in capsys.readouterr().err

@@ -1,0 +1,78 @@
+"""Sensitivity by block: each figure is what compressing that block alone does to the whole model."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.measure import size
+from engine.measure.block_sensitivity import Measurement, project
+from engine.methods import compress
+from engine.mixed import predict
+from engine.models import LanguageModel
+from engine.sensitivity import WAYS, Sensitivity
+from engine.spec import parse
+
+
+def measured(model: LanguageModel, windows: Tensor) -> Sensitivity:
+    return Measurement(model, windows, torch.eye(model.network.config.hidden_size)).run(_silent)
+
+
+def test_each_figure_is_what_that_recipe_does_to_the_whole_model(tiny_model, windows: Tensor) -> None:
+    dense = tiny_model("llama").network(windows).logits.log_softmax(-1)
+    found = measured(tiny_model("llama"), windows)
+    group = f"group_size={found.group_size}"
+    for place, way, recipe in (
+        (0, "bits", f"quantize:rtn,bits=3,{group},blocks=0"),
+        (2, "sparsity", "prune:magnitude,sparsity=0.5,blocks=2"),
+        (3, "bits", f"quantize:rtn,bits=2,{group},blocks=3"),
+    ):
+        model = tiny_model("llama")
+        compress(model, parse(recipe), None, _silent)
+        ours = model.network(windows).logits.log_softmax(-1)
+        expected = (dense.exp() * (dense - ours)).sum(-1).mean().item()
+        amount = float(recipe.partition(",")[2].split("=")[1].split(",")[0])
+        loss = next(one.loss[place] for one in found.ways if (one.kind, one.amount) == (way, amount))
+        assert loss == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+def test_the_model_is_as_before_and_what_was_found_is_the_same_again(
+    each_family: LanguageModel, windows: Tensor
+) -> None:
+    before = {name: tensor.clone() for name, tensor in each_family.network.state_dict().items()}
+    found = measured(each_family, windows)
+    after = each_family.network.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert measured(each_family, windows) == found
+    assert [len(way.loss) for way in found.ways] == [len(each_family.anatomy.blocks)] * len(WAYS)
+
+
+def test_the_bytes_of_a_mixture_are_those_of_its_checkpoint(each_family: LanguageModel, windows: Tensor) -> None:
+    found = measured(each_family, windows)
+    mixed = "quantize:rtn,bits=8,group_size={0},blocks=0 | quantize:rtn,bits=3,group_size={0},blocks=1+2"
+    recipe = parse(mixed.format(found.group_size))
+    predicted = predict(found, recipe)
+    compress(each_family, recipe, None, _silent)
+    assert predicted is not None
+    assert predicted.weight_bytes == sum(size.component_bytes(each_family).values())
+
+
+def test_a_sliced_block_writes_nothing_along_the_directions_that_it_lost(each_family: LanguageModel) -> None:
+    random = torch.Generator().manual_seed(0)
+    width = each_family.network.config.hidden_size
+    axes = torch.linalg.qr(torch.randn(width, width, generator=random)).Q
+    block, x = each_family.anatomy.blocks[1], torch.randn(5, width, generator=random)
+    reads = {name: layer(norm(x)) for norm, readers in block.readers for name, layer in readers.items()}
+    project(block, axes)
+    for norm, readers in block.readers:
+        for name, layer in readers.items():
+            torch.testing.assert_close(layer(norm(x)), reads[name], rtol=1e-4, atol=1e-4)
+    project(block, axes[:, :-8])
+    for layer in block.writers.values():
+        written = layer(torch.randn(5, layer.in_features, generator=random))
+        assert float((written @ axes[:, -8:]).abs().max()) < 1e-4
+        assert float((written @ axes[:, :8]).abs().max()) > 1e-2
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    assert 0 <= done <= total

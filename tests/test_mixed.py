@@ -1,0 +1,93 @@
+"""Mixed precision: the best mixture, against every other, and its recipe."""
+
+import json
+from itertools import product
+
+import pytest
+
+from engine.errors import InputError
+from engine.mixed import WHOLE, mixture, predict, propose, recipe_of
+from engine.sensitivity import Sensitivity
+from engine.spec import parse
+from tests.made_sensitivity import made
+
+WIDTHS = (2, 4, 8, WHOLE)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_other_mixture_within_the_budget_is_predicted_to_lose_less(seed: int) -> None:
+    found = made(seed)
+    every = [one for bits in product(WIDTHS, repeat=4) if (one := mixture(found, bits))]
+    for budget in (every[len(every) // 3].weight_bytes, max(one.weight_bytes for one in every) // 2):
+        best = min((one for one in every if one.weight_bytes <= budget), key=lambda one: one.loss)
+        chosen = propose(found, budget, WIDTHS)
+        assert chosen.weight_bytes <= budget
+        assert chosen.loss == pytest.approx(best.loss, rel=1e-9)
+
+
+def test_a_protected_block_is_left_as_it_is_and_the_others_make_up_for_its_bytes() -> None:
+    found = made(0)
+    free = propose(found, 12_000, (2, 4, 8))
+    kept = propose(found, 12_000, (2, 4, 8), protected=[1])
+    assert (kept.bits[1], WHOLE in free.bits) == (WHOLE, False)
+    assert kept.weight_bytes <= 12_000
+
+
+def test_a_budget_below_every_mixture_is_refused_with_the_smallest() -> None:
+    found = made(0)
+    least = found.other_bytes + sum(min(way.block_bytes[b] for way in found.bits.values()) for b in range(3))
+    with pytest.raises(InputError, match=r"no mixture of 2/4 bits takes at most .* MB; the smallest takes"):
+        propose(found, least, (2, 4))
+    with pytest.raises(InputError, match="5 bits were not measured; there are 16, 8, 4, 3, 2"):
+        propose(found, 1e6, (4, 5))
+    with pytest.raises(InputError, match="numbered from 0 to 3 in this model, got 4"):
+        propose(found, 1e6, (4,), protected=[4])
+
+
+@pytest.mark.parametrize(
+    ("bits", "text"),
+    [
+        ((4, 4, 4, 4), "quantize:rtn,bits=4,group_size=32"),
+        (
+            (2, 4, 4, 8),
+            "quantize:rtn,bits=2,group_size=32,blocks=0 | quantize:rtn,bits=8,group_size=32,blocks=3 | "
+            "quantize:rtn,bits=4,group_size=32",
+        ),
+        (
+            (4, WHOLE, 8, 4),
+            "quantize:rtn,bits=8,group_size=32,blocks=2 | quantize:rtn,bits=4,group_size=32,blocks=0+3",
+        ),
+        ((WHOLE,) * 4, "dense"),
+    ],
+)
+def test_a_mixture_is_a_recipe_of_as_few_steps_as_it_has_widths(bits: tuple[int, ...], text: str) -> None:
+    found = made(1)
+    found = Sensitivity.from_dict(json.loads(json.dumps(found.to_dict())))
+    mixed = mixture(found, bits)
+    assert mixed is not None
+    assert recipe_of(found, mixed) == parse(text)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "quantize:rtn,bits=5,group_size=32",
+        "quantize:rtn,bits=4,group_size=64",
+        "quantize:rtn,bits=4,group_size=32,symmetric=false",
+        "quantize:hqq,bits=4,group_size=32",
+        "quantize:rtn,bits=4,group_size=32,blocks=4",
+        "quantize:rtn,bits=8,group_size=32 | quantize:rtn,bits=4,group_size=32",
+        "quantize:rtn,bits=2,group_size=32",
+    ],
+)
+def test_nothing_is_predicted_of_what_was_not_measured(recipe: str) -> None:
+    assert predict(made(1), parse(recipe)) is None
+
+
+def test_a_recipe_is_predicted_by_the_sum_of_its_blocks() -> None:
+    found = made(2)
+    mixed = mixture(found, (8, 2, 4, 4))
+    assert mixed is not None
+    assert predict(found, recipe_of(found, mixed)) == mixed
+    assert mixed.loss == pytest.approx(sum(found.bits[b].loss[place] for place, b in enumerate(mixed.bits)))
+    assert mixed.weight_bytes == 1000 + sum(found.bits[b].block_bytes[place] for place, b in enumerate(mixed.bits))
