@@ -13,7 +13,9 @@ from engine.spec.sweep import in_running_order
 from engine.store import DECIDED_BY, StoreError
 from pages.shared import form, frame, markup, model_choice, stored
 from pages.shared.markup import Figure
+from pages.sweeping import by_layer
 
+TABS = ("Grid", "By layer")
 MOST_ITEMS = 100_000
 PREFILLED = "sweep|address"
 MEASURE_NAMES = {
@@ -25,9 +27,20 @@ MEASURE_NAMES = {
 def main() -> None:
     markup.title("New sweep")
     prefill()
+    model = model_choice.draw()
+    grid, layers = st.tabs(TABS, key="sweep:tab", on_change="rerun")
+    if grid.open:
+        with grid:
+            draw_grid(model)
+    if layers.open:
+        with layers:
+            by_layer.draw(model)
+
+
+def draw_grid(model: str | None) -> None:
+    """Recipes by method and setting, what is asked of them, and what that will take."""
     left, right = st.columns([2, 1], gap="large")
     with left:
-        model = model_choice.draw()
         recipes, sound = draw_methods()
         protocol, measures = draw_questions()
         tolerance = draw_tolerance(measures)
@@ -46,7 +59,7 @@ def main() -> None:
 
 
 def prefill() -> None:
-    """Take what a "try it" link says: ?recipe=…&recipe=…&model=…&limit=…; once, so that edits stay."""
+    """Take what a link says: ?recipe=…&recipe=…&model=…&limit=…&tab=…; once, so that edits stay."""
     address = {name: st.query_params.get_all(name) for name in st.query_params}
     if not address or st.session_state.get(PREFILLED) == address:
         return
@@ -54,6 +67,8 @@ def prefill() -> None:
     if "recipe" in address:
         st.session_state["sweep:methods"] = []
         st.session_state["sweep:recipes"] = "\n".join(address["recipe"])
+    if address.get("tab", [""])[0] in TABS:
+        st.session_state["sweep:tab"] = address["tab"][0]
     if address.get("model"):
         model_choice.choose(address["model"][0])
     if "limit" in address and address["limit"][0].isdecimal() and int(address["limit"][0]) > 0:

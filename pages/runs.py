@@ -6,7 +6,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from engine import paths, worker
+from engine import paths, sensitivity, worker
 from engine.front import telling_quality
 from engine.lock import holder
 from engine.row import Row
@@ -120,6 +120,10 @@ def draw_failed(rows: Sequence[Row]) -> None:
 
 
 def draw_front(rows: Sequence[Row]) -> None:
+    if all(row.measures == (sensitivity.NAME,) for row in rows):  # which gives no point of a front
+        query = {"tab": "By layer"}
+        st.page_link("pages/new_sweep.py", label="By layer", icon=":material/arrow_forward:", query_params=query)
+        return
     done = [row for row in rows if row.state == "done"]
     if not done:
         markup.soft("The front appears here once the first trial has ended.")

@@ -18,9 +18,8 @@ import torch
 from torch import Tensor
 
 from engine import assets, calibration, checkpoint
-from engine.errors import InputError
 from engine.layers.weight import bias_of, plain_linear, unpacked, weight_of
-from engine.measure.logits import HEAD_POSITIONS, Logits
+from engine.measure.logits import HEAD_POSITIONS
 from engine.methods import compress
 from engine.methods.slicegpt import pooled_covariance, principal_axes
 from engine.models import Block, LanguageModel
@@ -29,6 +28,7 @@ from engine.spec import Protocol, Recipe
 from engine.spec.fit import Shape
 from engine.spec.prune import Magnitude
 from engine.spec.quantize import PER_CHANNEL, Rtn
+from engine.spec.slicing import SliceGpt
 from engine.walk import block_inputs
 
 GROUP_SIZE, SMALLEST_GROUP = 64, 8
@@ -39,29 +39,28 @@ Report = Callable[[str, int, int], None]  # stage, units done, units in all
 def measure(model: LanguageModel, protocol: Protocol, report: Report) -> Sensitivity:
     """How sensitive the blocks of a dense fp32 model are; it is as before afterwards. Same protocol, same result.
 
-    Raises InputError where the parts of its family are not known, its head can't be applied apart, or the text is too
-    short.
+    Raises InputError where the parts of its family are not known, or the text is too short.
     """
     count, length = protocol.calibration_windows, protocol.sequence_length
     read = calibration.windows_of(
         assets.text("calibration"), model.tokenizer, count + WINDOWS, length, protocol.seed
     )  # fmt: skip
-    axes = principal_axes(pooled_covariance(model.anatomy, read[:count], report)).float()
+    sliced = model.network.config.model_type in SliceGpt.families
+    axes = principal_axes(pooled_covariance(model.anatomy, read[:count], report)).float() if sliced else None
     return Measurement(model, read[count:, :TOKENS], axes).run(report)
 
 
 class Measurement:
     """One measurement: the dense side that everything is held against.
 
-    windows: [windows, tokens]; axes: principal directions of the residual stream in columns, the largest first.
+    windows: [windows, tokens]; axes: principal directions of the residual stream in columns, the largest first; None of
+    a family that can't be sliced, whose blocks are not sliced then.
     """
 
-    def __init__(self, model: LanguageModel, windows: Tensor, axes: Tensor) -> None:
+    def __init__(self, model: LanguageModel, windows: Tensor, axes: Tensor | None) -> None:
         self.model, self.windows, self.axes = model, windows, axes
+        self.ways = [way for way in WAYS if axes is not None or way[0] != "slice"]
         self.blocks = model.anatomy.blocks
-        self.logits = Logits(model.network)
-        if self.logits.head is None:
-            raise InputError(f"the head of {model.source.name!r} can't be applied apart, which sensitivity needs")
         places = torch.linspace(0, windows.shape[1] - 1, min(POSITIONS, windows.shape[1]))  # evenly spread
         self.places = places.long().to(model.device)
         self.group_size = _group_size(Shape.of(model.network.config.to_dict()))
@@ -72,11 +71,11 @@ class Measurement:
         dense_bytes = tuple(_linear_bytes(block) for block in self.blocks)
         hidden, self.arguments = block_inputs(self.model.anatomy, self.windows)
         self.dense = torch.cat(list(self._log_probabilities(self._through(0, hidden))))
-        loss: list[list[float | None]] = [[] for _ in WAYS]
-        sizes: list[list[int]] = [[] for _ in WAYS]
-        done, total = 0, len(WAYS) * len(self.blocks) * (len(self.blocks) + 1) // 2  # blocks run
+        loss: list[list[float | None]] = [[] for _ in self.ways]
+        sizes: list[list[int]] = [[] for _ in self.ways]
+        done, total = 0, len(self.ways) * len(self.blocks) * (len(self.blocks) + 1) // 2  # blocks run
         for place in range(len(self.blocks)):
-            for number, (kind, amount) in enumerate(WAYS):
+            for number, (kind, amount) in enumerate(self.ways):
                 report("change one layer at a time", done, total)
                 with self._twin(place) as twin:
                     self._change(twin, place, kind, amount)
@@ -88,7 +87,7 @@ class Measurement:
             hidden = self._run(place, hidden)
         report("change one layer at a time", total, total)
         return Sensitivity(
-            ways=tuple(Way(*way, tuple(loss[n]), tuple(sizes[n])) for n, way in enumerate(WAYS)),
+            ways=tuple(Way(*way, tuple(loss[n]), tuple(sizes[n])) for n, way in enumerate(self.ways)),
             dense_bytes=dense_bytes,
             other_bytes=_bytes(checkpoint.plain_tensors(self.model.network)) - sum(dense_bytes),
             group_size=self.group_size,
@@ -110,9 +109,8 @@ class Measurement:
 
     def _log_probabilities(self, hidden: Tensor) -> Iterator[Tensor]:
         """Of the next tokens at the places compared, [places, vocabulary], some places at a time."""
-        states = self.model.anatomy.final_norm(hidden[:, self.places]).flatten(0, 1)
-        for piece in torch.split(states, HEAD_POSITIONS):
-            yield self.logits.of(piece).float().log_softmax(-1)
+        for piece in torch.split(hidden[:, self.places].flatten(0, 1), HEAD_POSITIONS):
+            yield self.model.anatomy.logits(piece).float().log_softmax(-1)
 
     def _divergence(self, hidden: Tensor) -> float | None:
         """KL(dense || changed) in nats a token, from the stream after all blocks; None where numbers overflow.
@@ -145,6 +143,7 @@ class Measurement:
             case "sparsity":
                 compress(alone, Recipe((Magnitude(amount, blocks=(place,)),)), None, _silent)
             case "slice":
+                assert self.axes is not None
                 project(twin, self.axes[:, : round((1 - amount) * len(self.axes))])
 
 
@@ -156,10 +155,11 @@ def project(block: Block, axes: Tensor) -> None:
     """
     kept = axes @ axes.T
     for norm, readers in block.readers:
-        gain = norm.get_parameter("weight")
+        offset = block.layout.gain_offset
+        gain = norm.get_parameter("weight") + offset
         for name, layer in readers.items():
             block.replace(name, plain_linear((weight_of(layer) * gain) @ kept, bias_of(layer)))
-        gain.data = torch.ones_like(gain)
+        norm.get_parameter("weight").data = torch.full_like(gain, 1 - offset)
     for name, layer in block.writers.items():
         bias = bias_of(layer)
         block.replace(name, plain_linear(kept @ weight_of(layer), None if bias is None else kept @ bias))

@@ -22,6 +22,7 @@ STAGES = {
     "accuracy": "Answering questions",
     "memory": "Measuring peak memory",
     "latency": "Timing",
+    "change one layer at a time": "Changing one layer at a time",
 }
 STATES: dict[State, str] = {
     "queued": "waiting",
