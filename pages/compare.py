@@ -107,8 +107,9 @@ def proposal(group: Group) -> list[Row]:
 
 def draw_tray(found: Mapping[str, Row | None]) -> None:
     """Each result with its letter, the buttons that move it or take it out, and a list to add from."""
-    known = [row for row in found.values() if row is not None and stands(row)]
-    lettered = dict(zip(map(tray.token, known), letters(known), strict=True))
+    there = {name: row for name, row in found.items() if row is not None and stands(row)}
+    known = list(there.values())
+    lettered = dict(zip(there, letters(known), strict=True))
     labels = words.distinct_labels(known)
     for place, (column, (name, row)) in enumerate(zip(st.columns(max(2, len(found))), found.items(), strict=False)):
         with column, st.container(border=True, height="stretch", key=f"compare-card-{place}"):

@@ -128,6 +128,13 @@ def test_recorded_answers_are_paired_with_any_result_and_listed(open_page, store
     assert "questions can&#x27;t be shown" in words or "questions can't be shown" in words
 
 
+def test_a_link_may_call_a_recorded_result_by_its_id_alone(open_page, ids, record):
+    rows = record()
+    rows[:] = [replace(row, trial_id=row.trial_id[::-1]) for row in rows]  # none of them is measured here
+    app = open_page("compare", trials=",".join(row.trial_id for row in rows[:2]))
+    assert "No result" not in said(app)
+
+
 def test_the_answers_that_differ_are_listed_with_every_result_s_choice_escaped(open_page, store, tmp_path):
     record = {"goal": "<img src=x onerror=alert(1)>", "sol1": "<b>this</b>", "sol2": "that", "label": 0}
     (tmp_path / "piqa.jsonl").write_text(
