@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from engine.front import find_front
+from engine.front import find_front, telling_quality
 from engine.recorded import recorded
 from tests.browser.conftest import CHROMIUM, MINUTE, PAGES, QUIET, ROOT, addresses, serving, settle
 
@@ -22,8 +22,10 @@ WIDE, NARROW = 1280, 390  # pixels
 
 
 def main() -> None:
-    best = find_front(recorded()).best
-    pages = addresses(best[-1].trial_id, best[0].trial_id)
+    front = find_front(recorded(), y=telling_quality(recorded()))
+    assert front.dense is not None
+    assert front.knee is not None
+    pages = addresses(front.dense.trial_id, front.knee.row.trial_id)
     parser = argparse.ArgumentParser(description="Write a picture of every page.")
     parser.add_argument("--only", nargs="+", choices=PAGES, default=PAGES, metavar="PAGE", help=", ".join(PAGES))
     parser.add_argument("--dark", action="store_true")
