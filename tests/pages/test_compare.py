@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from engine import layer_errors, tasks
+from engine.kept import NOTHING_KEPT
 from engine.latency_cells import Cell, LatencyGrid
-from engine.recorded import pack_answers
+from engine.recorded import Entry, pack_answers
 from engine.store import Queue
 from tests.pages import filling
 from tests.pages.conftest import said
@@ -128,10 +129,11 @@ def test_recorded_answers_are_paired_with_any_result_and_listed(open_page, store
     assert "questions can&#x27;t be shown" in words or "questions can't be shown" in words
 
 
-def test_a_link_may_call_a_recorded_result_by_its_id_alone(open_page, ids, record):
-    rows = record()
-    rows[:] = [replace(row, trial_id=row.trial_id[::-1]) for row in rows]  # none of them is measured here
-    app = open_page("compare", trials=",".join(row.trial_id for row in rows[:2]))
+def test_a_link_may_call_a_recorded_result_by_its_id_alone(open_page, ids, record, monkeypatch):
+    elsewhere = [replace(row, trial_id=row.trial_id[::-1]) for row in record()]  # none of them is measured here
+    found = {row.trial_id: Entry(row, NOTHING_KEPT) for row in elsewhere}
+    monkeypatch.setattr("pages.shared.stored.entries", lambda: found)
+    app = open_page("compare", trials=",".join(list(found)[:2]))
     assert "No result" not in said(app)
 
 
