@@ -51,7 +51,7 @@ def make_sensitivity(model: str) -> Trial:
     Raises InputError where the model can't be found, or methods don't know its family.
     """
     source, alone = find_model(model), Recipe((Rtn(),))
-    refuse_unknown(alone, source.model_type)
+    refuse_unknown(alone, source.config)
     return _trial(source, Recipe(), Protocol(), [("text", assets.text_sha256())], None)
 
 

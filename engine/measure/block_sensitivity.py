@@ -32,6 +32,7 @@ from engine.spec.slicing import SliceGpt
 from engine.walk import block_inputs
 
 GROUP_SIZE, SMALLEST_GROUP = 64, 8
+_BF16 = 2  # bytes
 
 Report = Callable[[str, int, int], None]  # stage, units done, units in all
 
@@ -45,7 +46,7 @@ def measure(model: LanguageModel, protocol: Protocol, report: Report) -> Sensiti
     read = calibration.windows_of(
         assets.text("calibration"), model.tokenizer, count + WINDOWS, length, protocol.seed
     )  # fmt: skip
-    sliced = model.network.config.model_type in SliceGpt.families
+    sliced = model.network.config.model_type in SliceGpt.families()
     axes = principal_axes(pooled_covariance(model.anatomy, read[:count], report)).float() if sliced else None
     return Measurement(model, read[count:, :TOKENS], axes).run(report)
 
@@ -177,10 +178,11 @@ def _unpack(block: Block) -> None:
 
 
 def _linear_bytes(block: Block) -> int:
-    """Of a block's linears as a checkpoint stores them."""
-    tensors = checkpoint.plain_tensors(block.module)
-    prefixes = tuple(f"{name}." for name in block.layout.linears)
-    return _bytes({name: tensor for name, tensor in tensors.items() if name.startswith(prefixes)})
+    """Of a block's linears as a checkpoint stores them: packed matrices as they are, all else in bf16."""
+    tensors = (item for layer in block.linears.values() for item in layer.state_dict().items())
+    return sum(
+        tensor.numel() * (tensor.element_size() if name.startswith("matrix.") else _BF16) for name, tensor in tensors
+    )
 
 
 def _bytes(tensors: dict[str, Tensor]) -> int:

@@ -15,7 +15,7 @@ from engine.spec.slicing import SliceGpt
 
 
 def measured(model: LanguageModel, windows: Tensor) -> Sensitivity:
-    sliced = model.network.config.model_type in SliceGpt.families
+    sliced = model.network.config.model_type in SliceGpt.families()
     return Measurement(model, windows, torch.eye(model.network.config.hidden_size) if sliced else None).run(_silent)
 
 
@@ -38,36 +38,33 @@ def test_each_figure_is_what_that_recipe_does_to_the_whole_model(tiny_model, win
 
 
 def test_the_model_is_as_before_and_what_was_found_is_the_same_again(
-    each_family: LanguageModel, windows: Tensor
+    tiny_llama: LanguageModel, windows: Tensor
 ) -> None:
-    before = {name: tensor.clone() for name, tensor in each_family.network.state_dict().items()}
-    found = measured(each_family, windows)
-    after = each_family.network.state_dict()
+    before = {name: tensor.clone() for name, tensor in tiny_llama.network.state_dict().items()}
+    found = measured(tiny_llama, windows)
+    after = tiny_llama.network.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
-    assert measured(each_family, windows) == found
-    sliced = each_family.network.config.model_type in SliceGpt.families
-    assert [(way.kind, way.amount) for way in found.ways] == [way for way in WAYS if sliced or way[0] != "slice"]
-    assert {len(way.loss) for way in found.ways} == {len(each_family.anatomy.blocks)}
+    assert measured(tiny_llama, windows) == found
+    assert [(way.kind, way.amount) for way in found.ways] == list(WAYS)
+    assert {len(way.loss) for way in found.ways} == {len(tiny_llama.anatomy.blocks)}
 
 
-def test_the_bytes_of_a_mixture_are_those_of_its_checkpoint(each_family: LanguageModel, windows: Tensor) -> None:
-    found = measured(each_family, windows)
+def test_the_bytes_of_a_mixture_are_those_of_its_checkpoint(tiny_llama: LanguageModel, windows: Tensor) -> None:
+    found = measured(tiny_llama, windows)
     mixed = "quantize:rtn,bits=8,group_size={0},blocks=0 | quantize:rtn,bits=3,group_size={0},blocks=1+2"
     recipe = parse(mixed.format(found.group_size))
     predicted = predict(found, recipe)
-    compress(each_family, recipe, None, _silent)
+    compress(tiny_llama, recipe, None, _silent)
     assert predicted is not None
-    assert predicted.weight_bytes == sum(size.component_bytes(each_family).values())
+    assert predicted.weight_bytes == sum(size.component_bytes(tiny_llama).values())
 
 
-def test_a_sliced_block_writes_nothing_along_the_directions_that_it_lost(each_family: LanguageModel) -> None:
-    if each_family.network.config.model_type not in SliceGpt.families:
-        pytest.skip("it can't be sliced")
+def test_a_sliced_block_writes_nothing_along_the_directions_that_it_lost(tiny_llama: LanguageModel) -> None:
     random = torch.Generator().manual_seed(0)
-    width = each_family.network.config.hidden_size
+    width = tiny_llama.network.config.hidden_size
     axes = torch.linalg.qr(torch.randn(width, width, generator=random)).Q
-    block, x = each_family.anatomy.blocks[1], torch.randn(5, width, generator=random)
+    block, x = tiny_llama.anatomy.blocks[1], torch.randn(5, width, generator=random)
     reads = {name: layer(norm(x)) for norm, readers in block.readers for name, layer in readers.items()}
     project(block, axes)
     for norm, readers in block.readers:
@@ -78,6 +75,10 @@ def test_a_sliced_block_writes_nothing_along_the_directions_that_it_lost(each_fa
         written = layer(torch.randn(5, layer.in_features, generator=random))
         assert float((written @ axes[:, -8:]).abs().max()) < 1e-4
         assert float((written @ axes[:, :8]).abs().max()) > 1e-2
+
+
+def test_a_family_that_can_not_be_sliced_has_the_other_ways(tiny_model, windows: Tensor) -> None:
+    assert {way.kind for way in measured(tiny_model("gpt2"), windows).ways} == {"bits", "sparsity"}
 
 
 def _silent(stage: str, done: int, total: int) -> None:
