@@ -44,7 +44,8 @@ def test_a_front_holds_one_comparison_the_largest_unless_asked() -> None:
 
 
 def test_of_comparisons_of_one_size_the_newest_comes_first() -> None:
-    old, new = row(comparison_id="old", finished_at=1.0), row(comparison_id="new", finished_at=2.0)
+    some = {"accuracy": 0.5}
+    old, new = (row(comparison_id=name, finished_at=at, metrics=some) for name, at in (("old", 1.0), ("new", 2.0)))
     assert [c.id for c in comparisons([old, new])] == ["new", "old"]
 
 

@@ -62,7 +62,8 @@ def test_failed_steps_are_named_with_their_reason(open_page, store):
 
 
 def test_an_original_without_a_size_is_a_sentence(open_page, monkeypatch):
-    found = {key: one._replace(row=replace(one.row, metrics={})) for key, one in list(entries().items())[:1]}
+    key, one = next(iter(entries().items()))
+    found = {key: one._replace(row=replace(one.row, metrics={"perplexity": 21.6}))}
     monkeypatch.setattr("pages.shared.stored.entries", lambda: found)
     assert "size was not measured" in said(open_page(PAGE))
 
