@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from engine import words
-from engine.front import flattered, guesses, is_dense
+from engine.front import flattered, is_dense
 from engine.ladder import BROKEN, CLOSE, FP32, GOALS
 from engine.row import Row
 from engine.spec import Settings, parse
@@ -229,7 +229,7 @@ def _ratio(row: Row, dense: Row) -> float:
 
 
 def _cost(row: Row, dense: Row) -> str:
-    """What a result lost, in sentences: of the answers only where the original does not guess them."""
-    lost = "" if guesses(dense) else words.change(row)
+    """What a result lost, in sentences."""
+    lost = words.change(row)
     said = f"accuracy {lost}." if lost and not lost.endswith(".") else lost
     return " ".join(filter(None, [said, words.same_next_word(row), words.perplexity(row, dense)]))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from engine import words
 from engine.costs import cost_per_million, gigabytes, memory_bytes, money, tokens_per_second
-from engine.front import FLATTERED_NOTE, Front, flattered, guesses, is_dense
+from engine.front import FLATTERED_NOTE, Front, flattered, is_dense
 from engine.row import Row
 from engine.terms import Terms
 
@@ -45,7 +45,7 @@ def decide(row: Row, front: Front) -> Decision:
         f"{row.label}{words.marks(row)}",
         _sentences(words.size(row, dense), words.speed(row), _memory(row, dense)),
         _sentences(words.quality(row, dense), words.perplexity(row, dense)),
-        _sentences(_changed(row, dense), _beyond(row, front), FLATTERED_NOTE if flattered(row) else ""),
+        _sentences(_changed(row), _beyond(row, front), FLATTERED_NOTE if flattered(row) else ""),
     )
 
 
@@ -71,15 +71,13 @@ def _memory(row: Row, dense: Row | None) -> str:
     return f"Runs in {gigabytes(now)} of memory{was}."
 
 
-def _changed(row: Row, dense: Row | None) -> str:
-    """How many answers are others now; where the original guesses, that the questions can't show what breaks."""
+def _changed(row: Row) -> str:
+    """How many answers are others now, and which way they went."""
     flips, asked = row.value("flips"), row.value("questions")
     if flips is None or not asked:
         return ""
     said = f"{words.format_value('flips', flips)} of {asked:,.0f} answers are others now"
     wrong, right = row.value("flips_to_wrong"), row.value("flips_to_right")
-    if guesses(dense):
-        return f"{said}, which shows little: the original itself only guesses."
     detail = "" if wrong is None or right is None else f": {wrong:,.0f} went wrong, {right:,.0f} came right"
     return f"{said}{detail}."
 

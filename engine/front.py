@@ -150,8 +150,8 @@ def whiskers(row: Row, dense: Row | None, y: str) -> Interval | None:
 def telling_quality(rows: Sequence[Row], comparison: str | None = None) -> str:
     """The metric that tells a comparison's results apart: accuracy, unless the original is not surely above guessing.
 
-    A model that guesses has no accuracy to lose, and a front of guesses is noise. Then it is how often the next word
-    stays the original's, where that was measured.
+    Where the original guesses, a result can lose little accuracy however bad it is, and a front of guesses is mostly
+    noise. Then it is how often the next word stays the original's, where that was measured.
     """
     mine = [row for row in rows if row.has_result and comparison in (None, row.comparison_id)]
     dense = next((row for row in mine if is_dense(row)), None)

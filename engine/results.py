@@ -141,8 +141,8 @@ def to_json(row: Row, items: Items | None = None, kept: Kept = NOTHING_KEPT) -> 
 
     A value that is infinite or not a number is None, with its reason in "reasons". "verdict" says of each score that
     was compared with the dense model's whether it is better, worse or not distinguishable, on how many questions, and
-    the change in accuracy with the ends of its 95% interval. Where dense itself only guesses nothing can be told apart:
-    then retention_above_chance is None, with that reason.
+    the change in accuracy with the ends of its 95% interval. Where dense itself only guesses there is nothing above
+    guessing to keep: then retention_above_chance is None, with that reason.
     """
     values = {name: _finite(value) for name, value in row.metrics.items()}
     unsaid = {name: "the value is not finite" for name, value in row.metrics.items() if value is not None}

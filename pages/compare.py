@@ -216,13 +216,12 @@ def draw_said(chosen: Chosen) -> None:
     """What the comparison comes to, a sentence a result, and why some are not paired."""
     if len(chosen.rows) == 1:
         markup.text("One result so far: add a second to compare it with.")
-    guessing = words.guessing(dense_of(chosen.base))
     lettered = list(zip(letters(chosen.rows), chosen.pairs, strict=True))
     with st.container(gap="xsmall"):
         for letter, pair in lettered:
-            if sentence := side_by_side.sentence(letter, pair, chosen.base_name, judged=not guessing):
+            if sentence := side_by_side.sentence(letter, pair, chosen.base_name):
                 markup.text(sentence)
-    if guessing:
+    if guessing := words.guessing(dense_of(chosen.base)):
         markup.soft(guessing)
     for reason in dict.fromkeys(pair.missing for _, pair in lettered if pair.missing):
         without = [letter for letter, pair in lettered if pair.missing == reason]

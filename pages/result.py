@@ -5,7 +5,7 @@ from html import escape
 import streamlit as st
 
 from engine import words
-from engine.front import guesses, telling_quality
+from engine.front import telling_quality
 from engine.metrics import ASIDE, METRICS, metric
 from engine.results import SCORES, verdict
 from engine.row import Row
@@ -133,11 +133,11 @@ def draw_answers(row: Row, dense: Row | None) -> None:
     markup.head("Answers, task by task")
     for score, by in (("accuracy", ""), ("accuracy_norm", "Length-normalised")):
         judged = verdict(row, score)
-        if judged and not guesses(dense, score):
+        if judged:
             markup.text(verdict_sentence(judged, by))
-    if guesses(dense):
-        markup.text(words.guessing(dense))
-    elif judged := verdict(row):
+    if guessing := words.guessing(dense):
+        markup.text(guessing)
+    if judged := verdict(row):
         markup.soft(settling_more(judged))
     draw_scores(row, dense)
 

@@ -10,6 +10,7 @@ from tests.made_rows import DENSE_BYTES, row, sweep
 
 ROWS = sweep()[0]
 DENSE, EIGHT, FOUR, TWO, ZEROS, LAYERS, SLICED, BOTH = ROWS
+LOST = {"accuracy_change": -0.044, "accuracy_change_low": -0.065, "accuracy_change_high": -0.023}
 
 
 @pytest.mark.parametrize(
@@ -136,12 +137,17 @@ def test_the_protocol_names_machine_threads_format_batch_and_n() -> None:
     assert words.protocol(DENSE, 200) == ["Test CPU", "2 threads", "fp32", "batch 1", "n = 200 questions"]
 
 
-def test_where_the_original_guesses_no_loss_is_spoken_of() -> None:
+def test_where_the_original_guesses_the_next_word_is_named_and_the_loss_that_was_found() -> None:
     dense = row(metrics={"accuracy": 0.3, "accuracy_low": 0.25, "accuracy_chance": 0.36, "questions": 300.0})
     small = row(
         "quantize:rtn", metrics={"top1_agreement": 0.772, "accuracy_change_low": -0.02, "accuracy_change_high": 0.02}
     )
-    assert words.quality(small, dense) == "The next word stays the original's 77% of the time."
+    same = "The next word stays the original's 77% of the time."
+    assert words.quality(small, dense) == same
+    asked = {"questions": 300.0, "accuracy_change": 0.0}
+    unclear, lost = (replace(small, metrics={**small.metrics, **asked, **more}) for more in ({}, LOST))
+    assert words.quality(unclear, dense) == f"{same} No loss detected on 300 questions; it could be up to 2.0 points."
+    assert words.quality(lost, dense) == f"{same} A loss of 4.4 ± 2.1 points was found on 300 questions."
     assert "300 questions" in words.guessing(dense)
     assert "30.0%, no better than guessing (36.0%)" in words.guessing(dense)
     assert words.guessing(row(metrics={"accuracy_low": 0.4, "accuracy_chance": 0.36})) == ""

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import streamlit as st
 
 from engine import words
-from engine.front import guesses
 from engine.results import verdict
 from engine.row import Row
 from engine.why import unrewarded
@@ -34,7 +33,7 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
         said = (
             words.size(row, dense),
             words.quality(row, dense),
-            unsettled(row, dense),
+            unsettled(row),
             "" if unrewarded(row) else words.speed(row),
             why(row, dense),
         )
@@ -53,10 +52,10 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
         st.button("Close", key="card:close", on_click=on_close, type="tertiary")
 
 
-def unsettled(row: Row, dense: Row | None) -> str:
+def unsettled(row: Row) -> str:
     """How many questions would tell a result from the original, where those that were asked can't but could."""
     found = verdict(row)
-    if found is None or found.standing != "not distinguishable" or guesses(dense):
+    if found is None or found.standing != "not distinguishable":
         return ""
     return settling(found)
 

@@ -28,8 +28,8 @@ def marks(row: Row, dense: Row | None, on_front: bool | None = None) -> list[tup
     """(mark, explanation) of a finished result: what it is on the front, and how far it can be trusted."""
     found = [] if on_front is None else [_PLACE[on_front]]
     if judged := verdict(row):
-        said = words.guessing(dense) or verdict_sentence(judged)
-        name = short_verdict(row, dense).capitalize()
+        said = f"{verdict_sentence(judged)} {words.guessing(dense)}".strip()
+        name = judged.standing.capitalize()
         found.append((f"{name} than the original" if name in ("Better", "Worse") else name, said))
     if row.simulated:
         found.append(("Simulated", words.simulated(row)))
@@ -43,12 +43,10 @@ def marks(row: Row, dense: Row | None, on_front: bool | None = None) -> list[tup
     return found
 
 
-def short_verdict(row: Row, dense: Row | None) -> str:
-    """Worse, better, not distinguishable; or that the original only guesses, so that nothing could be told apart."""
+def short_verdict(row: Row) -> str:
+    """Worse, better, not distinguishable; empty of the original, and of what was not compared with it."""
     found = verdict(row)
-    if found is None:
-        return ""
-    return "original guesses" if guesses(dense) else found.standing
+    return found.standing if found else ""
 
 
 def verdict_sentence(found: Verdict, by: str = "") -> str:

@@ -63,7 +63,7 @@ def frame_of(rows: Sequence[Row], front: Front) -> pd.DataFrame:
         scale = _SCALES.get(METRICS[name].unit, (1.0, ""))[0]
         columns[METRICS[name].label] = [None if (v := row.value(name)) is None else v * scale for row in rows]
         if name == "accuracy":
-            columns["Against the original"] = [short_verdict(row, front.dense) for row in rows]
+            columns["Against the original"] = [short_verdict(row) for row in rows]
         if name == "accuracy_change":
             columns["Standing"] = [_standing(row, front) for row in rows]
     return pd.DataFrame(columns)
@@ -81,7 +81,7 @@ def csv_of(rows: Sequence[Row], front: Front) -> bytes:
             "state": row.state,
             "origin": "recorded" if row.recorded else "measured here",
             "on_front": row.trial_id in front.best_ids,
-            "verdict": short_verdict(row, front.dense),
+            "verdict": short_verdict(row),
             "simulated": row.simulated,
             "flattered": flattered(row),
             "reason": _inert(row.reason),

@@ -44,14 +44,11 @@ def draw_table(rows: Sequence[Row], pairs: Sequence[Against], base: str) -> None
     st.html(f'<div class="kp-scroll" tabindex="0">{table}</div>')
 
 
-def sentence(letter: str, pair: Against, base: str, judged: bool = True) -> str:
-    """ "B is 2.4x smaller than A, and not distinguishable from it on 300 questions: …"; empty of the base itself.
-
-    judged: whether the answers say anything; not where the original itself only guesses.
-    """
+def sentence(letter: str, pair: Against, base: str) -> str:
+    """ "B is 2.4x smaller than A, and not distinguishable from it on 300 questions: …"; empty of the base itself."""
     found = pair.verdict
     size = _ratio(pair, "weight_bytes", base)
-    parts = [size, _judged(found, "it" if size else base) if found and judged else ""]
+    parts = [size, _judged(found, "it" if size else base) if found else ""]
     said = ", and ".join(part for part in parts if part)
     return f"{letter} is {said.removesuffix('.')}." if said else ""
 
