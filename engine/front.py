@@ -122,7 +122,7 @@ def comparisons(rows: Sequence[Row]) -> list[Comparison]:
 def why_left_out(row: Row, x: Metric, y: Metric) -> str:
     """Why a finished result can't stand on a front of these axes; empty where it can."""
     for axis_metric in (x, y):
-        if row.simulated and axis_metric.measure in ("latency", "memory"):
+        if borrowed(row, axis_metric.name):
             return f"simulated: {axis_metric.label.lower()} of a real kernel is not known"
         value = row.metrics.get(axis_metric.name)
         if value is None or not math.isfinite(value):
@@ -131,6 +131,16 @@ def why_left_out(row: Row, x: Metric, y: Metric) -> str:
         if axis_metric.scale == "log" and value <= 0:
             return f"{axis_metric.label.lower()} is {value:g}, which a logarithmic axis can't show"
     return ""
+
+
+def borrowed(row: Row, name: str) -> bool:
+    """Whether a metric is not the result's own: a simulated one ran as slowly and as large as the dense kernels do."""
+    return row.simulated and (metric(name).measure == "latency" or name == "peak_memory_bytes")
+
+
+def own_value(row: Row, name: str) -> float | None:
+    """A metric's value; None too where it is borrowed."""
+    return None if borrowed(row, name) else row.value(name)
 
 
 def whiskers(row: Row, dense: Row | None, y: str) -> Interval | None:

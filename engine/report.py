@@ -21,7 +21,7 @@ from engine import assets, words
 from engine.costs import HOW, money
 from engine.decision import decide, units
 from engine.errors import InputError
-from engine.front import FLATTERED_NOTE, Front, find_front, flattered, telling_quality
+from engine.front import FLATTERED_NOTE, Front, find_front, flattered, own_value, telling_quality
 from engine.metrics import PRESETS, metric
 from engine.picks import Choice, choose, recommended
 from engine.plots import front_figure
@@ -182,7 +182,7 @@ def _results(rows: Sequence[Row], front: Front) -> dict[str, Any]:
             (
                 f"{row.label}{words.marks(row)}",
                 row.recipe,
-                [words.format_value(name, row.value(name)) for name in names],
+                [words.format_value(name, own_value(row, name)) for name in names],
                 ", ".join(
                     [*(["front"] if row.trial_id in front.best_ids else []), *(["simulated"] if row.simulated else [])]
                 ),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.budget import Fitting
-from engine.front import Front, flattered, guesses
+from engine.front import Front, borrowed, flattered, guesses
 from engine.metrics import metric
 from engine.roofline import formats_of, left_out
 from engine.row import Row
@@ -204,6 +204,13 @@ def speed(row: Row) -> str:
 def simulated(row: Row) -> str:
     """Why a simulated result has no speed: its width has no kernel, or its zeros are multiplied like any number."""
     return ZEROS_SIMULATED if all(isinstance(step, Zeros) for step in parse(row.recipe).steps) else SIMULATED
+
+
+def unknown(row: Row, name: str) -> tuple[str, str]:
+    """What stands for a metric that a result does not have, and why: a dash where it is simulated."""
+    if borrowed(row, name):
+        return NOTHING, simulated(row)
+    return "not known", row.reasons.get(name, "not measured")
 
 
 def why_not_smaller(row: Row, dense: Row | None) -> str:

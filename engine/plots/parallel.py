@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from engine import words
+from engine.front import own_value
 from engine.metrics import METRICS
 from engine.plots import palette
 from engine.plots.axes import SMALL, TICK, frame, log_ticks
@@ -169,12 +170,12 @@ def _number(row: Row, name: str) -> float | None:
         return setting(row, name)
     if not _known(row, name):
         return None
-    value = row.value(name) or 0.0
+    value = own_value(row, name) or 0.0
     return min(value, words.PERPLEXITY_LIMIT) if name == "perplexity" else value * unit(METRICS[name])
 
 
 def _known(row: Row, name: str) -> bool:
-    value = row.value(name)
+    value = own_value(row, name)
     return value is not None and math.isfinite(value)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from engine import words
+from engine.front import own_value
 from engine.metrics import METRICS
 from engine.row import Row
 
@@ -23,7 +24,7 @@ class Third(NamedTuple):
 
     def share(self, row: Row) -> float | None:
         """Where a row's value lies between the ends, in [0, 1]; on a logarithm where the metric's axis has one."""
-        value = row.value(self.metric)
+        value = own_value(row, self.metric)
         if value is None or not math.isfinite(value):
             return None
         low, high = self.low, self.high
@@ -50,5 +51,5 @@ class Third(NamedTuple):
 
 def find_third(rows: Sequence[Row], metric: str, shown_by: ShownBy) -> Third | None:
     """The metric over the rows drawn, None where none of them has it."""
-    values = [value for row in rows if (value := row.value(metric)) is not None and math.isfinite(value)]
+    values = [value for row in rows if (value := own_value(row, metric)) is not None and math.isfinite(value)]
     return Third(metric, shown_by, min(values), max(values), len(values) < len(rows)) if values else None

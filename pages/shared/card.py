@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from engine import words
+from engine.front import own_value
 from engine.results import verdict
 from engine.row import Row
 from engine.why import unrewarded
@@ -42,7 +43,8 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
                 markup.text(sentence)
         if asked := unrewarded(row):
             st.page_link("pages/result.py", label=markup.plain(f"{asked} Why?"), query_params=stored.address(row))
-        markup.table(("", "Result"), [line(row, dense, name)[:2] for name in _NUMBERS if row.value(name) is not None])
+        known = [name for name in _NUMBERS if own_value(row, name) is not None]
+        markup.table(("", "Result"), [line(row, dense, name)[:2] for name in known])
         if left_out:
             markup.soft(f"Not on these axes: {left_out}.")
     with st.container(horizontal=True, vertical_alignment="center"):

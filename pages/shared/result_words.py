@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine import words
-from engine.front import flattered, guesses
+from engine.front import flattered, guesses, own_value
 from engine.metrics import metric
 from engine.plots import FAMILIES
 from engine.results import verdict
@@ -127,8 +127,8 @@ def speed_figure(row: Row) -> Figure:
 
 def line(row: Row, dense: Row | None, name: str) -> list[str | tuple[str, str]]:
     """A metric's line in a table: its name, defined on hover, the value with its interval, the original's."""
-    found, value = metric(name), row.value(name)
-    shown = ("not known", row.reasons.get(name, "not measured")) if value is None else _measured(row, name, found.unit)
+    found = metric(name)
+    shown = words.unknown(row, name) if own_value(row, name) is None else _measured(row, name, found.unit)
     before = words.format_value(name, dense.value(name) if dense else None)
     return [(found.label, found.definition), shown, before]
 

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from engine import words
-from engine.front import Front, flattered
+from engine.front import Front, flattered, own_value
 from engine.metrics import METRICS, SUMMARY
 from engine.plots.palette import family
 from engine.row import Row
@@ -61,7 +61,7 @@ def frame_of(rows: Sequence[Row], front: Front) -> pd.DataFrame:
     }
     for name in _COLUMNS:
         scale = _SCALES.get(METRICS[name].unit, (1.0, ""))[0]
-        columns[METRICS[name].label] = [None if (v := row.value(name)) is None else v * scale for row in rows]
+        columns[METRICS[name].label] = [None if (v := own_value(row, name)) is None else v * scale for row in rows]
         if name == "accuracy":
             columns["Against the original"] = [short_verdict(row) for row in rows]
         if name == "accuracy_change":

@@ -7,7 +7,7 @@ import streamlit as st
 
 from engine import words
 from engine.compare import Against, letters, same
-from engine.front import is_dense
+from engine.front import is_dense, own_value
 from engine.metrics import metric
 from engine.plots.palette import family
 from engine.row import Row
@@ -84,15 +84,14 @@ def _line(name: str, pairs: Sequence[Against], base: str) -> str:
 def _cell(name: str, pair: Against, base: str) -> str:
     value = _value(pair, name)
     if value is None:
-        why = pair.missing if name == "flips" else pair.row.reasons.get(name, "not measured")
-        shown = words.NOTHING if name == "flips" else "not known"
+        shown, why = (words.NOTHING, pair.missing) if name == "flips" else words.unknown(pair.row, name)
         return f'<td class="kp-num"><abbr title="{escape(why)}">{shown}</abbr></td>' if why else "<td></td>"
     shown = escape(words.format_value(name, value))
     return f'<td class="kp-num">{shown}<small>{escape(_under(name, pair, base))}</small></td>'
 
 
 def _value(pair: Against, name: str) -> float | None:
-    return pair.metrics.get("flips") if name == "flips" else pair.row.value(name)
+    return pair.metrics.get("flips") if name == "flips" else own_value(pair.row, name)
 
 
 def _under(name: str, pair: Against, base: str) -> str:
@@ -111,7 +110,7 @@ def _under(name: str, pair: Against, base: str) -> str:
 
 def _ratio(pair: Against, name: str, base: str) -> str:
     """ "2.4x smaller than A"; empty of the base itself, and of results of other models."""
-    ours, theirs = pair.row.value(name), pair.base.value(name)
+    ours, theirs = own_value(pair.row, name), own_value(pair.base, name)
     if not ours or not theirs or same(pair.row, pair.base) or pair.row.comparison_id != pair.base.comparison_id:
         return ""
     if abs(theirs / ours - 1) < 0.005:

@@ -12,6 +12,7 @@ from tests.pages import filling
 from tests.pages.conftest import said
 
 LAYERS = "prune:layers,count=6"
+TWO_BITS = "quantize:rtn,bits=2"
 
 
 def fill_with_questions(store: Store, folder: Path) -> str:
@@ -95,6 +96,19 @@ def test_where_the_original_only_guesses_what_was_found_is_still_said(open_page,
     assert "Worse than the original on 300 questions: by" in words
     assert "points was found on 300 questions" in words
     assert set(open_page("explore").dataframe[0].value["Against the original"]) == {"", "worse"}
+
+
+def test_a_simulated_result_has_no_speed_or_memory_on_any_page(open_page, open_result, store, monkeypatch):
+    measured = filling.invent
+    held = {"peak_memory_bytes": 654e6, "prefill_ms": 765.0}
+    monkeypatch.setattr(filling, "invent", lambda trial: ({**measured(trial)[0], **held}, measured(trial)[1]))
+    filling.fill(store, filling.make_trials(["dense", TWO_BITS]))
+    trials = [filling.trial_of(store, recipe) for recipe in ("dense", TWO_BITS)]
+    assert said(open_page("compare", trials=",".join(trials))).count("654 MB") == 1
+    assert said(open_result(TWO_BITS)).count("654 MB") == 1  # the original's
+    assert "654 MB" not in said(open_page("explore", trial=trials[1]))
+    memory = open_page("explore").dataframe[0].value["Peak memory"]
+    assert sorted(memory.isna()) == [False, True]
 
 
 def test_every_task_has_its_score_by_both_metrics_with_the_original_beside(open_result, store):
