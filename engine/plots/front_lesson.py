@@ -14,6 +14,7 @@ from engine.plots import palette
 from engine.plots.axes import axis_name, log_ticks
 from engine.plots.marks import FrontData, Mark, front_data
 from engine.row import Row
+from engine.spec import parse
 
 MOST = 300  # results that are drawn: the front, and as many others as there is room for
 RATIOS = (100, 50, 20, 10, 5, 3, 2, 1.5, 1)
@@ -23,7 +24,7 @@ def front_lesson(rows: Sequence[Row], y: str = "accuracy", comparison: str | Non
     """The lesson's content as JSON holds it: points, ticks, the front's step line, reference heights and the knee.
 
     y: a metric that is better when higher, in percent. Every point says where it stands, what it is called, whether it
-    is on the front and whether it may be picked: neither simulated nor flattered results are.
+    is on the front, whether it is simulated and whether it may be picked: neither simulated nor flattered results are.
     """
     data = front_data([row for row in rows if row.state == "done"], "weight_bytes", y, comparison)
     shown = _shown(data.marks)
@@ -60,9 +61,16 @@ def _point(mark: Mark, data: FrontData, label: str) -> dict[str, Any]:
         "quality": words.format_value(data.front.y.name, row.value(data.front.y.name)),
         "symbol": palette.family(row.family).symbol,
         "colour": palette.family(row.family).colour or palette.INK,
+        "ring": _ring(row),
         "front": mark.kind == "front",
+        "simulated": row.simulated,
         "pick": front.may_be_picked(row),
     }
+
+
+def _ring(row: Row) -> str:
+    """The hue of a combination's first step, which rings it; empty of all others."""
+    return palette.family(parse(row.recipe).steps[0].family).colour if row.family == "combined" else ""
 
 
 def _place(x: float, y: float, data: FrontData) -> tuple[float, float]:

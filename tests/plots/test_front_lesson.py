@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from engine.front import find_front
+from engine.plots import FAMILIES
 from engine.plots.front_lesson import MOST, front_lesson
 from tests.made_rows import row, sweep
 
@@ -51,6 +52,12 @@ def test_simulated_and_flattered_results_are_never_picked() -> None:
     assert not points[own_grid.trial_id]
     assert not points[ROWS[3].trial_id]
     assert points[ROWS[2].trial_id]
+
+
+def test_simulated_results_are_marked_and_combinations_ringed_by_their_first_step() -> None:
+    assert {trial for trial, point in POINTS.items() if point["simulated"]} == {ROWS[n].trial_id for n in (3, 4)}
+    rings = {trial: point["ring"] for trial, point in POINTS.items() if point["ring"]}
+    assert rings == {ROWS[7].trial_id: FAMILIES["slice"].colour}
 
 
 def test_ticks_and_lines_say_where_they_stand() -> None:

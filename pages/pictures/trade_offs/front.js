@@ -24,7 +24,7 @@ function beats(a, b) {
 }
 
 function named(point) {
-  return `${point.label} (${point.size}, ${point.quality})`;
+  return `${point.label} (${point.size}, ${point.quality}${point.simulated ? ", simulated" : ""})`;
 }
 
 function frontPicture(host, data, setting) {
@@ -53,7 +53,10 @@ function frontPicture(host, data, setting) {
     for (const { point, mark, body } of parts.marks) {
       const out = (limiting && point.y < setting.limit - 1e-9) || (chosen && point !== chosen && !beats(point, chosen));
       mark.classList.toggle("kp-out", Boolean(out));
-      mark.classList.toggle("kp-hollow", stage > 0 && !point.front);
+      const solid = stage === 0 || point.front;
+      mark.classList.toggle("kp-hollow", !solid || point.simulated);
+      mark.classList.toggle("kp-ringed", Boolean(solid && point.ring));
+      body.setAttribute("stroke", (solid && point.ring) || point.colour);
       mark.setAttribute("aria-pressed", point === chosen);
       body.setAttribute("d", outline(point.symbol, stage > 0 && point.front ? 6.5 : 5));
     }
@@ -63,6 +66,9 @@ function frontPicture(host, data, setting) {
     said.say(chosen ? tapped(chosen) : limiting ? limited(found) : explained());
     hint.textContent = limiting ? "Drag the line or the slider. Results that are simulated or marked † are never picked."
       : "Tap a point to see what beats it; tap it again to let it go.";
+    if (data.points.some((point) => point.simulated)) {
+      hint.textContent += " A dot inside: simulated, so its size and quality are real, its speed is not known.";
+    }
   }
 
   // What stays until the width changes: axes, the front's line, and a mark for every result.
@@ -144,10 +150,11 @@ function frontPicture(host, data, setting) {
       event.preventDefault();
       choose();
     };
-    const body = shape("path", { fill: point.colour, stroke: point.colour });
+    const body = shape("path", { fill: point.colour });
+    const dot = point.simulated ? [shape("circle", { class: "kp-dot", r: 2, fill: point.colour })] : [];
     const words = { role: "button", tabindex: 0, "aria-label": named(point), class: "kp-point" };
     const mark = shape("g", { ...words, transform: `translate(${x} ${y})`, onclick: choose, onkeydown },
-      shape("title", {}, named(point)), shape("circle", { class: "kp-touch", r: 13 }), body);
+      shape("title", {}, named(point)), shape("circle", { class: "kp-touch", r: 13 }), body, ...dot);
     return { point, mark, body };
   }
 
