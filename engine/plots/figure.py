@@ -69,7 +69,7 @@ def _traces(data: FrontData, highlighted: frozenset[str], colours: Theme) -> lis
     failed = [m for m in data.marks if m.kind == "failed"]
     if failed:
         cross = {"symbol": "x-thin", "size": 11, "line": {"width": 2.5, "color": colours.text}}
-        layers.append(_scatter(failed, "failed", marker=cross, cliponaxis=False))
+        layers.append(_scatter(failed, "failed", marker=cross))
     ringed = [m for m in measured if m.row.trial_id in highlighted]
     if ringed:
         across = [max(26.0, mark.size + 11) for mark in ringed]
@@ -141,6 +141,7 @@ def _scatter(marks: Sequence[Mark], name: str, **look: Any) -> go.Scatter:
         mode="markers",
         name=name,
         customdata=[m.row.trial_id for m in marks],
+        cliponaxis=False,  # a mark that stands on an axis is drawn whole
         **drawn,
     )
 

@@ -53,6 +53,10 @@ def test_simulated_results_are_open_dots_and_off_the_latency_front() -> None:
     assert ROWS[3].trial_id not in drawn(front_figure(ROWS, *PRESETS["speed-quality"]))
 
 
+def test_a_mark_that_stands_on_an_axis_is_drawn_whole() -> None:
+    assert all(trace.cliponaxis is False for _, trace in drawn(front_figure(ROWS)).values())
+
+
 def test_the_front_is_a_step_line_along_the_axes() -> None:
     data = front_data(ROWS)
     assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(data.step))
