@@ -9,7 +9,7 @@ from engine.front import Front
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL
 from pages.exploring import filters, front_view, hypervolumes, limits, map_view, panel, parallel_view
-from pages.shared import frame, link, markup, saved_sweeps, stored, take_along, tray, view
+from pages.shared import failures, frame, link, markup, saved_sweeps, stored, take_along, tray, view
 from pages.shared.result_words import group_name
 from pages.shared.results_table import draw_table
 from pages.shared.stored import Group
@@ -115,12 +115,13 @@ def choose_row(trial: str) -> None:
 
 
 def draw_below(group: Group, rows: Sequence[Row], front: Front, link_query: str) -> None:
-    """The table of what passes the filter, and what to take along."""
+    """The table of what passes the filter, what to take along, and what failed."""
     with st.container(horizontal=True, vertical_alignment="center"):
         markup.head(f"{sum(row.state == 'done' for row in rows):,} results")
         link.copy_button(link_query, key="explore:copy")
         take_along.csv_button(rows, front, "explore:csv")
     draw_table(rows, front, f"explore:table:{st.session_state.get(TABLE, 0)}", choose_row)
+    failures.draw(rows, "their crosses on the front say why.")
     if group.comparison.model == DEFAULT_MODEL:
         markup.soft(assets.CAVEAT)
 

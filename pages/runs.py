@@ -11,14 +11,13 @@ from engine.front import telling_quality
 from engine.lock import holder
 from engine.row import Row
 from engine.store import SweepRow
-from pages.shared import chart, frame, markup, stored, view
+from pages.shared import chart, failures, frame, markup, stored, view
 from pages.shared.progress import STATES, draw_running, draw_sweep, outcome, time_left, took
 from pages.shared.view import Value
 
 PAGE = "runs"
 POLL_S = 1.0
 REST_S = 5.0  # between looks for a sweep that somebody else submits, while nothing runs
-FAILURES_SHOWN = 10
 
 
 def main() -> None:
@@ -43,7 +42,7 @@ def main() -> None:
     rows = [row for row in stored.my_rows() if sweep.id in row.sweep_ids]
     poll = POLL_S if going else None
     st.fragment(draw_live, run_every=poll, key="runs:live")(sweep.id, revision, time_left(rows, stored.timed_rows()))
-    draw_failed([row for row in rows if row.state == "failed"])
+    failures.draw(rows, "they are in the table below.")
     draw_front(rows)
     draw_trials(rows)
 
@@ -104,19 +103,6 @@ def draw_worker(sweep: SweepRow) -> None:
             markup.soft("No worker is running; what was in hand runs again once one is.")
             if st.button("Start the worker", key="runs:worker"):
                 worker.ensure_running(paths.store_url())
-
-
-def draw_failed(rows: Sequence[Row]) -> None:
-    """What failed, why, and the button that runs it again."""
-    for row in rows[:FAILURES_SHOWN]:
-        with st.container(border=True, key=f"failed:{row.trial_id}"):
-            markup.head(f"Failed: {row.label}")
-            markup.text(row.reason)
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.button("Retry", key=f"retry:{row.trial_id}", on_click=partial(stored.retry, [row.trial_id]))
-                st.page_link("pages/result.py", label="Traceback and log", query_params={"trial": row.trial_id})
-    if len(rows) > FAILURES_SHOWN:
-        markup.soft(f"{len(rows) - FAILURES_SHOWN:,} more failed; they are in the table below.")
 
 
 def draw_front(rows: Sequence[Row]) -> None:
