@@ -87,7 +87,7 @@ def draw_waiting(trial_id: str, state: str) -> None:
 
 
 def retry_button(row: Row) -> None:
-    if st.button("Retry", type="primary", key="result:retry"):
+    if not row.recorded and st.button("Retry", type="primary", key="result:retry"):
         stored.retry([row.trial_id])
         st.rerun()
 
