@@ -11,13 +11,16 @@ from engine.errors import InputError
 from engine.spec import MEASURES, METHODS, TASK_GROUPS, Protocol, Recipe, Sweep, Trial, parse
 from engine.spec.sweep import in_running_order
 from engine.store import DECIDED_BY, StoreError
-from pages.shared import form, frame, markup, model_choice, stored
+from pages.shared import form, frame, markup, model_choice, stored, view
 from pages.shared.markup import Figure
-from pages.sweeping import by_layer
+from pages.shared.view import Value
+from pages.sweeping import by_layer, mixture
 
+PAGE = "sweep"
 TABS = ("Grid", "By layer")
 MOST_ITEMS = 100_000
-PREFILLED = "sweep|address"
+VALUES = {"tab": Value(TABS[0], allowed=TABS), **mixture.VALUES}
+PREFILLED = "sweep|prefilled"
 MEASURE_NAMES = {
     "size": "Size", "layers": "Errors by layer", "latency": "Speed", "memory": "Peak memory",
     "perplexity": "Perplexity", "accuracy": "Accuracy", "latency_grid": "Speed by batch and prompt",
@@ -26,15 +29,28 @@ MEASURE_NAMES = {
 
 def main() -> None:
     markup.title("New sweep")
+    view.restore(PAGE, VALUES)
     prefill()
     model = model_choice.draw()
-    grid, layers = st.tabs(TABS, key="sweep:tab", on_change="rerun")
+    grid, layers = st.tabs(TABS, key=view.key(PAGE, "tab"), on_change="rerun")
     if grid.open:
         with grid:
             draw_grid(model)
     if layers.open:
         with layers:
             by_layer.draw(model)
+    keep(model if layers.open else None)
+
+
+def keep(model: str | None) -> None:
+    """Write what is shown by layer of a model to the address; of the grid only what a link says is read."""
+    if model:
+        view.keep(PAGE, {**VALUES, "model": Value("")})
+    elif "tab" in st.query_params:
+        view.keep(PAGE, {"tab": VALUES["tab"]})
+    else:
+        return
+    st.session_state[PREFILLED] = read_address()
 
 
 def draw_grid(model: str | None) -> None:
@@ -59,20 +75,22 @@ def draw_grid(model: str | None) -> None:
 
 
 def prefill() -> None:
-    """Take what a link says: ?recipe=…&recipe=…&model=…&limit=…&tab=…; once, so that edits stay."""
-    address = {name: st.query_params.get_all(name) for name in st.query_params}
+    """Take what a link says of the grid: ?recipe=…&recipe=…&model=…&limit=…; once, so that edits stay."""
+    address = read_address()
     if not address or st.session_state.get(PREFILLED) == address:
         return
     st.session_state[PREFILLED] = address
     if "recipe" in address:
         st.session_state["sweep:methods"] = []
         st.session_state["sweep:recipes"] = "\n".join(address["recipe"])
-    if address.get("tab", [""])[0] in TABS:
-        st.session_state["sweep:tab"] = address["tab"][0]
     if address.get("model"):
         model_choice.choose(address["model"][0])
     if "limit" in address and address["limit"][0].isdecimal() and int(address["limit"][0]) > 0:
         st.session_state["sweep:limit"] = min(int(address["limit"][0]), MOST_ITEMS)
+
+
+def read_address() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 def draw_methods() -> tuple[list[Recipe], bool]:

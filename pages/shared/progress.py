@@ -1,6 +1,6 @@
 """The progress panel: what runs now, how far it is, and what is left of a sweep."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import streamlit as st
 
@@ -8,8 +8,9 @@ from engine import estimates
 from engine.row import Progress, Row, State
 from engine.spec import Protocol, Trial, parse
 from engine.store import SweepRow
-from pages.shared import markup
+from pages.shared import markup, stored
 
+POLL_S = 2.0
 STAGES = {
     "load": "Loading the model",
     "compress": "Compressing",
@@ -43,6 +44,20 @@ def time_left(rows: Sequence[Row], timed: Sequence[Row]) -> str:
     if not asked:
         return ""
     return estimates.estimate(list(asked), {trial.id: more for trial, more in asked.items()}, timed).time
+
+
+def wait_for(rows: Iterable[Row], key: str) -> None:
+    """Draw the page again once one of the rows that wait or run changes its state; meanwhile a link to Runs."""
+    waiting = {row.trial_id: row.state for row in rows if row.state in ("queued", "running")}
+    if waiting:
+        st.fragment(_poll, run_every=POLL_S, key=key)(waiting)
+        st.page_link("pages/runs.py", label="See it in Runs")
+
+
+def _poll(known: Mapping[str, str]) -> None:
+    now = {trial_id: row.state for trial_id in known if (row := stored.find(trial_id))}
+    if now != known:
+        st.rerun()
 
 
 def draw_sweep(sweep: SweepRow, left: str) -> None:

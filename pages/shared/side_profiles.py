@@ -15,10 +15,9 @@ from engine.compare import letters
 from engine.front import is_dense
 from engine.kept import Profile
 from engine.row import Row
-from pages.shared import markup, stored
+from pages.shared import markup, progress, stored
 
 T = TypeVar("T")
-POLL_S = 2.0
 
 
 def read(rows: Sequence[Row], name: str, from_dict: Callable[[Profile], T]) -> dict[str, tuple[Row, T]]:
@@ -51,10 +50,7 @@ def draw_missing(rows: Sequence[Row], found: Mapping[str, Any], measure: str, wh
         markup.text(f"{what} {'has' if len(able) == 1 else 'have'} not been measured for {' and '.join(able)}. {cost}")
         ask = partial(stored.measure, [row.trial_id for row in able.values()], measure)
         st.button(f"Measure {' and '.join(able)}", key=f"compare:measure:{measure}", on_click=ask)
-    waiting = {row.trial_id: row.state for row in lacking.values() if row.state in ("queued", "running")}
-    if waiting:
-        st.fragment(_draw_waiting, run_every=POLL_S, key=f"compare:waiting:{measure}")(waiting)
-        st.page_link("pages/runs.py", label="See it in Runs")
+    progress.wait_for(lacking.values(), f"compare:waiting:{measure}")
 
 
 def csv_of(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -75,9 +71,3 @@ def _why(row: Row, measure: str) -> str:
     if measure in row.measures:
         return "simulated, so it has no time of its own" if row.simulated else "what was measured of it can't be read"
     return "" if stored.measurable(row) else "measured by an earlier version; measure it again from New sweep"
-
-
-def _draw_waiting(known: Mapping[str, str]) -> None:
-    now = {trial_id: row.state for trial_id in known if (row := stored.find(trial_id))}
-    if now != known:
-        st.rerun()

@@ -11,16 +11,23 @@ from engine.errors import InputError
 from engine.front import is_dense
 from engine.mixed import WHOLE, Mixture, ends, predict, propose, recipe_of, uniform
 from engine.row import Row
-from engine.sensitivity import Sensitivity
+from engine.sensitivity import WAYS, Sensitivity
 from engine.spec import Protocol, Recipe, Sweep, Trial, parse
 from engine.store import StoreError
 from engine.words import format_value, nats
-from pages.shared import markup, stored
+from pages.shared import markup, progress, stored
 from pages.shared.markup import Figure
-from pages.shared.progress import STATES
+from pages.shared.view import Value
 
 KEY = "layers"
-BUDGET, WIDTHS, PROTECTED = f"{KEY}:budget", f"{KEY}:widths", f"{KEY}:protected"
+BUDGET, WIDTHS, PROTECTED = "sweep:budget", "sweep:widths", "sweep:protected"
+MOST_BLOCKS = 1000  # of any model
+BITS = tuple(f"{amount:g}" for kind, amount in WAYS if kind == "bits")
+VALUES = {  # the page's, as they stand in the address; a budget of 0 is one that nobody chose yet
+    "budget": Value(0.0, low=0.0),
+    "widths": Value(list(BITS), allowed=BITS),
+    "protected": Value([], allowed=tuple(map(str, range(MOST_BLOCKS)))),
+}
 MEASURES = ("size", "perplexity")
 LOSS = "Divergence from the original: how far the next-word probabilities move, in nats a token."
 
@@ -35,21 +42,26 @@ class Known(NamedTuple):
 def draw(trial: Trial, found: Sensitivity) -> Mixture | None:
     """Draw the budget and what fits it best; the mixture, None where nothing fits."""
     markup.head("Bits by layer")
+    markup.text("Only bits are mixed. What zeros and slicing cost each layer stands above to compare.")
+    bits, blocks = list(map(str, found.bits)), list(map(str, range(found.blocks)))
+    for key, known in ((WIDTHS, bits), (PROTECTED, blocks)):
+        st.session_state[key] = [chosen for chosen in st.session_state[key] if chosen in known]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         widths = st.pills(
-            "Bits to choose from", list(found.bits), selection_mode="multi", default=list(found.bits), key=WIDTHS,
-            persist_state="session", help="8 and 4 bits run on real kernels; others are simulated, without times.",
+            "Bits to choose from", bits, selection_mode="multi", key=WIDTHS, persist_state="session",
+            help="8 and 4 bits run on real kernels; others are simulated, without times.",
         )  # fmt: skip
         protected = st.multiselect(
-            "Layers to leave as they are", range(found.blocks), key=PROTECTED, persist_state="session",
+            "Layers to leave as they are", blocks, key=PROTECTED, persist_state="session",
             placeholder="None", help="These keep their 16 bits, whatever that costs.",
         )  # fmt: skip
     if not widths:
         st.error("Choose at least one width.", icon=":material/error:")
         return None
     try:
-        budget = draw_budget(found, *map(_up, ends(found, widths, protected)))
-        proposed = propose(found, budget * 1e6, widths, protected)
+        chosen = [int(width) for width in widths], [int(block) for block in protected]
+        budget = draw_budget(found, *map(_up, ends(found, *chosen)))
+        proposed = propose(found, budget * 1e6, *chosen)
     except InputError as error:
         st.error(markup.plain(str(error)), icon=":material/error:")
         return None
@@ -61,7 +73,7 @@ def draw_budget(found: Sensitivity, low: float, high: float) -> float:
     """The slider from `low` to `high`, and a button for each size between that uniform bits have; the budget in MB."""
     same = {bits: uniform(found, bits) for bits in found.bits}
     middle = same.get(4)
-    wanted = st.session_state.get(BUDGET, _up(middle.weight_bytes) if middle else high)
+    wanted = st.session_state[BUDGET] or (_up(middle.weight_bytes) if middle else high)
     st.session_state[BUDGET] = min(max(wanted, low), high)
     budget = st.slider(
         "Budget for all weights, MB", low, max(high, low + 0.1), step=0.1, key=BUDGET, format="%.1f",
@@ -97,18 +109,29 @@ def draw_proposal(trial: Trial, found: Sensitivity, proposed: Mixture) -> None:
         markup.soft(recipe.describe())
         st.code(recipe.text, language=None, wrap_lines=True)
     with st.container(horizontal=True, vertical_alignment="center"):
-        pressed = st.button("Send to the queue", type="primary", key=f"{KEY}:send")
+        button = st.container()
         with_uniform = beside is not None and beside != proposed and st.checkbox(
             f"Measure all layers at {beside.bits[0]} bits too", value=True, key=f"{KEY}:beside"
         )  # fmt: skip
     asked = [recipe, *([recipe_of(found, beside)] if with_uniform and beside else [])]
     made = made_trials(trial, asked)
-    if made:
-        missing = stored.store().missing(made, MEASURES)
+    if not made:
+        return
+    missing = stored.store().missing(made, MEASURES)
+    if not missing:
+        markup.soft("Measured already: the figures stand below, predicted and measured side by side.")
+    elif missing.keys() <= unfinished():
+        markup.soft("Sent already: the figures appear below once they are measured.")
+    else:
         cost = estimates.estimate(made, missing, stored.timed_rows())
         markup.soft(f"Size and next words are measured: {cost.time}.")
-    if pressed and made:
-        send(made, proposed)
+        if button.button("Send to the queue", type="primary", key=f"{KEY}:send"):
+            send(made, proposed)
+
+
+def unfinished() -> set[str]:
+    """The trials that wait or run."""
+    return {row.trial_id for row in stored.my_rows() if row.state in ("queued", "running")}
 
 
 def nearest_uniform(found: Sensitivity, proposed: Mixture) -> Mixture | None:
@@ -138,7 +161,7 @@ def send(asked: Sequence[Trial], proposed: Mixture) -> None:
     except (StoreError, OSError) as error:
         st.error(markup.plain(str(error)), icon=":material/error:")
         return
-    st.toast("Queued; the figures appear below once they are measured.")
+    st.rerun()
 
 
 def draw_results(trial: Trial, found: Sensitivity) -> None:
@@ -151,7 +174,7 @@ def draw_results(trial: Trial, found: Sensitivity) -> None:
     rows = [
         (
             (short(one), one.row.label),
-            STATES[one.row.state] + (", recorded" if one.row.recorded else ""),
+            progress.STATES[one.row.state] + (", recorded" if one.row.recorded else ""),
             format_value("weight_bytes", one.predicted.weight_bytes),
             format_value("weight_bytes", one.row.value("weight_bytes")),
             nats(one.predicted.loss),
@@ -162,6 +185,7 @@ def draw_results(trial: Trial, found: Sensitivity) -> None:
     ]
     heads = ("Bits", "State", "Weights predicted", "measured", "Divergence predicted", "measured", "Perplexity")
     markup.table(heads, rows, texts=2)
+    progress.wait_for([one.row for one in known], f"{KEY}:waiting")
     markup.soft(
         "Divergence in nats a token. Predicted is the sum of what each layer costs alone, on calibration text; "
         "measured is all of them together, on other text."

@@ -20,6 +20,10 @@ def open_tab(open_page, monkeypatch: pytest.MonkeyPatch):
     return lambda: open_page("new_sweep", tab="By layer")
 
 
+def links(app) -> list[str]:
+    return [link.proto.label for link in app.get("page_link")]
+
+
 def ask(store) -> None:
     store.submit([TRIAL], (NAME,))
 
@@ -64,18 +68,40 @@ def test_a_mixture_is_proposed_sent_and_held_against_what_was_measured(open_tab,
     measure(store)
     app = open_tab()
     assert "Nothing of this kind has been measured yet" in said(app)
-    app.multiselect(key="layers:protected").set_value([1]).run()
+    assert "See it in Runs" not in links(app)
+    app.multiselect(key="sweep:protected").set_value(["1"]).run()
     app.button(key="layers:send").click().run()
     assert not app.error
+    assert "Sent already" in said(app)
+    assert "See it in Runs" in links(app)
     sent = [row for row in store.rows() if row.recipe != "dense"]
     assert any("blocks=" in row.recipe for row in sent)
     with Queue(store) as queue:
         while job := queue.claim():
             queue.keep_metrics(job.trial.id, {"weight_bytes": 7_654_000.0, "kl_to_dense": 0.321}, {})
             queue.finish(job)
-    words = said(open_tab())
+    app.run()
+    words = said(app)
     assert "7.65 MB" in words
     assert "0.321" in words
+    assert "Measured already" in words
+    assert "layers:send" not in [button.key for button in app.button]
+
+
+def test_the_mixture_stands_in_the_address_and_comes_back_from_it(open_page, open_tab, store):
+    measure(store)
+    app = open_tab()
+    app.multiselect(key="sweep:protected").set_value(["1", "3"]).run()
+    app.pills(key="sweep:widths").set_value(["8", "3"]).run()
+    app.slider(key="sweep:budget").set_value(app.slider(key="sweep:budget").max).run()
+    address = dict(app.query_params)
+    assert {name: address[name] for name in ("tab", "protected", "widths", "model")} == {
+        "tab": "By layer", "protected": "1,3", "widths": "8,3", "model": DEFAULT_MODEL,
+    }  # fmt: skip
+    again = open_page("new_sweep", **address)
+    assert again.multiselect(key="sweep:protected").value == ["1", "3"]
+    assert again.pills(key="sweep:widths").value == ["8", "3"]
+    assert again.slider(key="sweep:budget").value == app.slider(key="sweep:budget").value
 
 
 def test_a_measurement_is_no_result_among_others(open_page, store):
