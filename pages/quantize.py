@@ -94,11 +94,11 @@ def draw_own_grid() -> None:
     """Why one setting of four bits costs this model less than any other."""
     markup.head("Why 4 bits look free on this model's own grid")
     markup.text(
-        "This model was released in 4 bits: 32 neighbours share a grid that starts at the smallest of them. Rounded in "
-        "asymmetric groups of 32, the weights nearly find those points again; what error is left comes from moving the "
-        "grid until zero is one of its points. Against symmetric groups of 32 the error falls by a quarter to a half, "
-        "at the same number of points. That is no property of the method, so such results are marked † and never "
-        "recommended."
+        "This model comes as a Q4_1 file: 4 bits a weight, on a grid that 32 neighbours share and that starts at the "
+        "smallest of them; with each grid's scale and minimum, 5 bits a weight in all. Rounded in asymmetric groups "
+        "of 32, the weights nearly find those points again; what error is left comes from moving the grid until zero "
+        "is one of its points. Switch to the symmetric grid, which has as many points, and the error below the "
+        "picture grows. That is no property of the method, so such results are marked † and never recommended."
     )
     st.button("Show it in the picture", key="quantize:own_grid", on_click=show_own_grid)
 
