@@ -63,7 +63,7 @@ def view_values(found: Mapping[str, Group]) -> dict[str, Value]:
     """Everything that makes up this view, as it stands in the address."""
     trials = [row.trial_id for group in found.values() for row in group.rows if row.state == "done"]
     return {
-        "of": Value(next(iter(found)), allowed=tuple(found)),
+        "of": Value(stored.first_of(found), allowed=tuple(found)),
         "axes": Value("size-quality", allowed=tuple(AXES)),
         "picks": Value(list(USUAL.picks), allowed=(*KINDS, *trials)),
         "points": Value(USUAL.points, low=0.5, high=20.0),

@@ -53,7 +53,7 @@ def draw_empty() -> None:
 def view_values(found: Mapping[str, Group]) -> dict[str, Value]:
     """Everything that makes up this view, as it stands in the address."""
     return {
-        "of": Value(next(iter(found)), allowed=tuple(found)),
+        "of": Value(stored.first_of(found), allowed=tuple(found)),
         "look": Value("front", allowed=LOOKS),
         "limit": Value(0.5, low=0.0, high=1.0),
         "point": Value(""),

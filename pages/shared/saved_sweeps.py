@@ -32,7 +32,7 @@ def draw(page: str, found: Mapping[str, Group]) -> None:
         )  # fmt: skip
         if refused := st.session_state.get(_REFUSED):
             st.error(markup.plain(refused), icon=":material/error:")
-        shown = found.get(str(st.session_state.get(view.key(page, "of"), ""))) or next(iter(found.values()), None)
+        shown = found.get(str(st.session_state.get(view.key(page, "of"), "")))
         if shown is None:
             return
         if shown.origin == "mine":

@@ -25,6 +25,15 @@ def test_the_budget_rewrites_the_sentence(open_page, store):
     assert app.query_params["budget"] == f"{slider.max:.0f}"
 
 
+@pytest.mark.parametrize("page", ["explore", "present", "ten_times", "trade_offs"])
+def test_every_page_begins_with_the_same_results(page, open_page, store, record):
+    filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=4"]))
+    record()
+    assert open_page(page).selectbox(key=f"{page}:of").value.startswith("recorded-")
+    filling.fill(store, filling.make_trials())
+    assert open_page(page).selectbox(key=f"{page}:of").value.startswith("mine-")
+
+
 def test_recorded_results_come_first_until_own_ones_make_a_front(open_page, store, record):
     filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=4"]))
     record()
