@@ -3,7 +3,7 @@
     python -m tests.browser.screenshots [--only PAGE ...] [--dark] [--narrow] [--to FOLDER]
 
 Serves the dashboard on an empty store, opens each page in a headless Chromium as high as the page is, and writes
-FOLDER/PAGE.png in 256 colours, with -dark and -narrow in its name where it is. The default folder is docs/screenshots.
+FOLDER/PAGE.png, with -dark and -narrow in its name where it is. The default folder is docs/screenshots.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def take(page: Page, address: str, width: int, path: Path) -> None:
     settle(page)
     page.screenshot(path=path, animations="disabled")
     with Image.open(path) as picture:
-        picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+        picture.convert("RGB").save(path, optimize=True)
 
 
 if __name__ == "__main__":
