@@ -167,7 +167,8 @@ def draw_rules() -> None:
     markup.text(
         "A small weight matters if its input is large. Magnitude looks at the weight alone. Wanda multiplies it by the "
         "norm of its input over some calibration text, and compares within each output. Switch between the two above: "
-        "the cells that change sides blink, mostly in columns whose input is much larger or smaller than the others'."
+        "the cells that change sides blink, mostly in columns whose input is much larger or smaller than the others'. "
+        "Where the matrix closes up, those blink that came back into it."
     )
     markup.text(
         "A whole neuron or head counts by the weights that carry it on, to which Wanda's rule adds what they carry. "

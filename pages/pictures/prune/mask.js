@@ -42,7 +42,7 @@ function maskPicture(host, data, setting) {
     weigh(now, differing.length);
   }
 
-  // What is drawn: cells with their ink, those that are cut, and whether what is left closes up.
+  // What is drawn: cells with their ink, those that are cut, and whether what is left closes up, in every line and over emptied ones.
   function view(tile, by) {
     const share = setting.amount, wanda = by === "wanda";
     if (setting.kind === "layers") return layersView(share);
@@ -73,25 +73,34 @@ function maskPicture(host, data, setting) {
     const gone = groupsGone(data.size, share), each = heads / groups;
     const unit = each > 1 ? `groups of ${each} heads` : "heads";
     const amount = `${gone} of ${groups} ${unit} a layer`;
-    return { rows: layers, columns: heads, scores, cut, amount, title };
+    return { rows: layers, columns: heads, scores, cut, closes: true, amount, title };
   }
 
-  function paint({ rows, columns, scores, cut, closes }) {
+  // Where each cell is drawn: its place in the matrix, and its column and line; what closes up has no gap for the cut.
+  function spots({ rows, columns, cut, closes }) {
+    const found = [];
+    let line = 0;
+    for (let row = 0; row < rows; row++) {
+      let column = 0;
+      for (let place = row * columns; place < (row + 1) * columns; place++) {
+        if (!(closes && cut.has(place))) found.push({ place, column: column++, line });
+      }
+      if (column) line++;
+    }
+    return found;
+  }
+
+  function paint(now) {
+    const { rows, columns, scores, cut } = now;
     const [wide, tall] = [Math.floor(INK / columns), Math.floor(INK / rows)]; // of a cell
     filled(map, { width: wide * columns, height: tall * rows, "aria-label": title.textContent }, []);
     const ink = map.getContext("2d"), gap = rows * columns < 1000 ? 2 : 0;
     const order = Float64Array.from(scores).sort(), full = order[Math.floor(0.98 * (order.length - 1))] || 1;
     ink.fillStyle = getComputedStyle(host).getPropertyValue("--st-orange-color");
-    let line = 0;
-    for (let row = 0; row < rows; row++) {
-      if (closes && cut.has(row * columns)) continue;
-      for (let column = 0; column < columns; column++) {
-        const place = row * columns + column;
-        if (cut.has(place)) continue;
-        ink.globalAlpha = 0.1 + 0.9 * Math.min(1, scores[place] / full);
-        ink.fillRect(column * wide, line * tall, wide - gap, tall - gap);
-      }
-      line++;
+    for (const { place, column, line } of spots(now)) {
+      if (cut.has(place)) continue;
+      ink.globalAlpha = 0.1 + 0.9 * Math.min(1, scores[place] / full);
+      ink.fillRect(column * wide, line * tall, wide - gap, tall - gap);
     }
   }
 
@@ -106,15 +115,18 @@ function maskPicture(host, data, setting) {
     }));
   }
 
-  // The cells that change sides blink, once, when the rule is changed.
-  function blink({ rows, columns, closes }, places) {
+  // The cells that change sides blink when the rule is changed; of a matrix that closed up, those that came back.
+  function blink(now, places) {
     const changed = ruledBy !== setting.score;
     ruledBy = setting.score;
-    if (!changed || closes) return;
+    if (!changed) return;
     filled(flash, { width: map.width, height: map.height }, []);
-    const ink = flash.getContext("2d"), [wide, tall] = [map.width / columns, map.height / rows];
+    const ink = flash.getContext("2d"), [wide, tall] = [map.width / now.columns, map.height / now.rows];
     ink.fillStyle = getComputedStyle(host).getPropertyValue("--st-text-color");
-    for (const place of places) ink.fillRect((place % columns) * wide, Math.floor(place / columns) * tall, wide, tall);
+    const changing = new Set(places);
+    for (const { place, column, line } of spots(now)) {
+      if (changing.has(place)) ink.fillRect(column * wide, line * tall, wide, tall);
+    }
     flash.className = "";
     requestAnimationFrame(() => { flash.className = "kp-blink"; });
   }
