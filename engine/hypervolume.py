@@ -6,9 +6,9 @@ from engine.metrics import Metric
 from engine.row import Row
 
 DEFINITION = (
-    "Hypervolume: the area that the front dominates, 0 to 1. Across, a result counts with the share of the original's "
-    "cost that it takes ({x}{inverse}); up, with the share of the original's quality that it keeps ({y}{floor}). 1 "
-    "would be all of the quality at no cost; larger is better."
+    "How much of what could be gained these results gain: 0 is nothing, 1 would be all of the quality at no cost. It "
+    "is the hypervolume, the area that the front dominates. Across, a result counts with the share of the original's "
+    "cost that it takes ({x}{inverse}); up, with the share of the original's quality that it keeps ({y}{floor})."
 )
 
 

@@ -61,8 +61,8 @@ _ALL = (
     _bytes("compress_peak_memory_bytes", "Peak memory to compress", "Peak resident memory of the process that compressed the model.", measure="memory"),
     Metric("perplexity", "Perplexity", "", "lower", "exp of the mean token loss on the protocol's text, held-out Wikipedia passages unless another was chosen: windows without overlap, token level.", "perplexity", "log"),
     Metric("perplexity_ratio", "Perplexity against the original", "x", "lower", "Perplexity over the dense model's on the same text.", "perplexity", "log"),
-    Metric("kl_to_dense", "Divergence from the original", "nats", "lower", "KL(dense || compressed) of the next-token distributions in nats a token, mean over the positions that perplexity is measured at.", "perplexity"),
-    Metric("loss_change", "Change in loss", "nats", "lower", "Mean token loss less the dense model's in nats a token, paired on the same windows.", "perplexity"),
+    Metric("kl_to_dense", "Divergence from the original", "nats", "lower", "How far the probabilities of the next word move from the original's: 0 is not at all, at 0.7 the words that it expects are held half as likely. KL(dense || compressed) in nats a token, mean over the positions that perplexity is measured at.", "perplexity"),
+    Metric("loss_change", "Change in loss", "nats", "lower", "How much less the text is expected than by the original: at 0.7 its words are held half as likely, on average. Mean token loss less the dense model's in nats a token, paired on the same windows.", "perplexity"),
     Metric("top1_agreement", "Same next word as the original", "%", "higher", "Share of the text's positions whose most likely next token is the dense model's.", "perplexity"),
     Metric("kernel_top1_agreement", "Kernel agrees with fp32", "%", "higher", "Share of positions where the running kernel's most likely token is the fp32 evaluation's.", "perplexity"),
     Metric("greedy_match_tokens", "Words written like the original", "tokens", "higher", "Mean length of the greedy continuation's common beginning with the dense model's: 50 fixed prompts, 32 tokens each.", "perplexity"),
@@ -77,7 +77,7 @@ _ALL = (
     Metric("flips", "Answers that changed", "%", "lower", "Share of items whose answer differs from the dense model's.", "accuracy"),
     Metric("flips_to_wrong", "Right before, wrong now", "questions", "lower", "Items that the dense model answers right and this one wrong.", "accuracy"),
     Metric("flips_to_right", "Wrong before, right now", "questions", "none", "Items that the dense model answers wrong and this one right.", "accuracy"),
-    Metric("mcnemar_p", "McNemar's exact p", "", "none", "How likely flips at least this one-sided are if both models are right equally often: exact, two-sided, items pooled.", "accuracy"),
+    Metric("mcnemar_p", "Flips this one-sided by chance", "", "none", "How likely flips at least this one-sided are if both models are right equally often, 0 to 1: McNemar's exact test, two-sided, items pooled.", "accuracy"),
 )
 # fmt: on
 

@@ -22,6 +22,10 @@ MINUS, PLUS_MINUS, UP, NOTHING = "\u2212", "\u00b1", "\u2191", "\u2013"
 PERPLEXITY_LIMIT, PERPLEXITY_RATIO_LIMIT = 1000.0, 50.0  # where an axis ends; what lies beyond is drawn there
 SIMULATED = "Simulated: its bytes are real, but no kernel here runs it packed, so it has no speed or memory of its own."
 ZEROS_SIMULATED = "Simulated: dense kernels hold and multiply its zeros like any number: no less memory, no faster."
+DIVERGENCE = (  # e to the minus KL is the mean ratio, a geometric one, of the two models' probabilities
+    "Divergence: how far the probabilities of the next word move from the original's. At 0 nothing has changed; at 0.7 "
+    "the words that the original expects are held half as likely, on average. In nats, by natural logarithms, a token."
+)
 _CLAUSE = re.compile(r", (?![^(]*\))| (?=\()")  # a comma outside parentheses, or what stands inside them
 
 
@@ -57,6 +61,13 @@ def nats(value: float | None) -> str:
     if value is None:
         return NOTHING
     return "under 0.0001" if 0 < value < 0.00005 else f"{round(value, 4 if value < 0.1 else 3):.3g}"
+
+
+def by_chance(p: float | None) -> str:
+    """How often chance does as much, from a p-value: 34%, 3.4%, under 0.1%."""
+    if p is None:
+        return NOTHING
+    return "under 0.1%" if p < 0.001 else f"{100 * p:.{1 if p < 0.1 else 0}f}%"
 
 
 def operations(flop: float) -> str:

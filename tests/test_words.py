@@ -44,6 +44,11 @@ def test_numbers(name: str, value: float | None, text: str) -> None:
     assert words.format_value(name, value) == text
 
 
+@pytest.mark.parametrize(("p", "text"), [(None, "–"), (0.0004, "under 0.1%"), (0.034, "3.4%"), (0.34, "34%")])
+def test_how_often_chance_does_as_much(p: float | None, text: str) -> None:
+    assert words.by_chance(p) == text
+
+
 def test_numbers_with_their_interval_take_the_longer_arm() -> None:
     assert words.with_interval("accuracy_retention", 0.98, 0.965, 1.0) == "98% ± 2"
     assert words.with_interval("accuracy_retention", 0.983, 0.98, 0.988) == "98.3% ± 0.5"

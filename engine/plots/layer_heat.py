@@ -92,7 +92,7 @@ def _line(way: Way, ends: tuple[float, float]) -> Line:
     )
     hovers = tuple(
         f"<b>Layer {layer}, {way.label}</b><br>"
-        + ("its numbers overflow" if loss is None else f"{nats(loss)} nats a token")
+        + ("its numbers overflow" if loss is None else f"divergence {nats(loss)} nats a token")
         for layer, loss in enumerate(way.loss)
     )
     worst = max(

@@ -11,17 +11,17 @@ from pages.shared import markup, stored
 from pages.shared.stored import Group
 from pages.shared.view import State
 
-_NONE = "The original guesses here, or has no value on an axis, so there is nothing to take a share of."
+_NONE = "The original does no better than guessing, or has no value on an axis: there is nothing to take a share of."
 
 
 def draw(group: Group, rows: Sequence[Row], front: Front, state: Mapping[str, State]) -> None:
     """rows: of the group, as the filter leaves them; front: theirs."""
     value = hypervolume(front)
     if value is None:
-        markup.chips([("No hypervolume", _NONE)])
+        markup.chips([("The front covers no area", _NONE)])
         return
     said = definition(front)
-    found = [(f"Hypervolume {value:.3f}", said)]
+    found = [(f"The front covers {value:.3f} of 1", said)]
     sweeps = state["sweeps"] if isinstance(state["sweeps"], list) else []
     if len(sweeps) == 2:
         found += _between(group, rows, front, sweeps, said)

@@ -8,7 +8,7 @@ from engine.compare import Against, letters, same, why_unpaired
 from engine.flips import Flip
 from engine.row import Row
 from engine.store import ItemResult
-from engine.words import NOTHING
+from engine.words import NOTHING, by_chance
 from pages.shared import answer_list, answers, markup, stored, view
 from pages.shared.answers import ALL, NAMES, Side
 
@@ -21,7 +21,7 @@ def draw(rows: Sequence[Row], pairs: Sequence[Against], base: Row, base_name: st
     if not paired:
         return
     markup.head("Answers that differ")
-    heads = ("", "Questions", f"Unlike {base_name}", "Right to wrong", "Wrong to right", "McNemar's p")
+    heads = ("", "Questions", f"Unlike {base_name}", "Right to wrong", "Wrong to right", "By chance")
     markup.table(heads, [counts(letter, pair, base_name) for letter, pair in paired.items()])
     if base.recorded and not stored.items(base):
         markup.soft("Recorded without single answers. Measure them here to see which ones changed.")
@@ -42,10 +42,11 @@ def counts(letter: str, pair: Against, base_name: str) -> list[str | tuple[str, 
     changed = None if asked is None or unlike is None else round(unlike * asked)
     flipped = [pair.metrics.get(f"flips_to_{end}") for end in ("wrong", "right")]
     numbers = [NOTHING if n is None else f"{n:,.0f}" for n in (asked, changed, *flipped)]
-    p = pair.metrics.get("mcnemar_p")
-    often = NOTHING if p is None else "under 0.001" if p < 0.001 else f"{p:.{3 if p < 0.1 else 2}f}"
-    why = f"How often flips would be this one-sided by chance, were {letter} and {base_name} equally good."
-    return [letter, *numbers, (often, why)]
+    why = (
+        f"How often flips would be at least this one-sided by chance, were {letter} and {base_name} equally good: "
+        "McNemar's exact test."
+    )
+    return [letter, *numbers, (by_chance(pair.metrics.get("mcnemar_p")), why)]
 
 
 def _draw_which(names: Sequence[str], base_name: str, page: str) -> str:

@@ -7,6 +7,7 @@ import streamlit as st
 from engine.flips import Flip
 from engine.row import Row
 from engine.tasks import Item
+from engine.words import by_chance
 from pages.shared import answer_list, answers, markup, stored, view
 from pages.shared.answers import ALL, NAMES, Side, signed
 from pages.shared.view import Value
@@ -37,8 +38,9 @@ def summary(row: Row) -> str:
     counts = f"Of {asked:,.0f} questions {wrong:,.0f} went from right to wrong and {right:,.0f} from wrong to right."
     if p is None or not wrong + right:
         return counts
-    often = "less than 0.1%" if p < 0.001 else f"{100 * p:.{1 if p < 0.1 else 0}f}%"
-    return f"{counts} Were both equally good, chance would be this one-sided {often} of the time (McNemar's test)."
+    return (
+        f"{counts} Were both equally good, chance would be this one-sided {by_chance(p)} of the time (McNemar's test)."
+    )
 
 
 def _values(row: Row) -> dict[str, Value]:

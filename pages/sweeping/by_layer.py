@@ -9,7 +9,7 @@ from engine.row import Row
 from engine.sensitivity import Sensitivity
 from engine.spec import Trial
 from engine.store import StoreError
-from engine.words import nats
+from engine.words import DIVERGENCE, nats
 from pages.shared import chart, frame, markup, progress, stored
 from pages.sweeping import mixture
 
@@ -22,8 +22,7 @@ LEAD = (
 )
 HOW = (
     "Each cell is one experiment: the whole model with this one layer changed, read against the original on {tokens:,} "
-    "tokens. The number is the divergence: how far the probabilities of the next word move, in nats a token; at 0 "
-    "nothing has changed."
+    "tokens."
 )
 
 
@@ -117,7 +116,7 @@ def draw_measured(trial: Trial, found: Sensitivity) -> None:
         figure = heat_figure(found, proposed.bits if proposed else (), frame.theme(), compact=frame.narrow())
         alt = f"Heat-map of {found.blocks} layers by {len(found.ways)} ways to compress one of them alone"
         chart.draw(figure, key=f"{KEY}:heat", alt=alt, name="layers")
-        markup.soft(f"{HOW.format(tokens=found.positions)} Rings are the bits proposed below.")
+        markup.soft(f"{HOW.format(tokens=found.positions)} {DIVERGENCE} Rings are the bits proposed below.")
         with st.expander("All numbers as a table"):
             markup.table(
                 ("Layer", *(way.label for way in found.ways)),

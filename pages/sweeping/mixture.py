@@ -29,7 +29,6 @@ VALUES = {  # the page's, as they stand in the address; a budget of 0 is one tha
     "protected": Value([], allowed=tuple(map(str, range(MOST_BLOCKS)))),
 }
 MEASURES = ("size", "perplexity")
-LOSS = "Divergence from the original: how far the next-word probabilities move, in nats a token."
 
 
 class Known(NamedTuple):
@@ -98,12 +97,14 @@ def draw_proposal(trial: Trial, found: Sensitivity, proposed: Mixture) -> None:
     smaller = words.times(dense / proposed.weight_bytes)
     figures = [
         Figure("Predicted weights", f"{words.megabytes(proposed.weight_bytes)} MB", f"{smaller} smaller than in bf16"),
-        Figure("Predicted divergence", f"{nats(proposed.loss)} nats", f"layers: {spread} bits", LOSS),
+        Figure("Predicted divergence", f"{nats(proposed.loss)} nats", f"layers: {spread} bits", words.DIVERGENCE),
     ]
     beside = nearest_uniform(found, proposed)
     if beside is not None:
         name = f"All layers at {beside.bits[0]} bits"
-        figures.append(Figure(name, f"{nats(beside.loss)} nats", f"{words.megabytes(beside.weight_bytes)} MB", LOSS))
+        figures.append(
+            Figure(name, f"{nats(beside.loss)} nats", f"{words.megabytes(beside.weight_bytes)} MB", words.DIVERGENCE)
+        )
     markup.figures(figures)
     with st.expander("The recipe"):
         markup.soft(recipe.describe())
@@ -187,7 +188,7 @@ def draw_results(trial: Trial, found: Sensitivity) -> None:
     markup.table(heads, rows, texts=2)
     progress.wait_for([one.row for one in known], f"{KEY}:waiting")
     markup.soft(
-        "Divergence in nats a token. Predicted is the sum of what each layer costs alone, on calibration text; "
+        f"{words.DIVERGENCE} Predicted is the sum of what each layer costs alone, on calibration text; "
         "measured is all of them together, on other text."
     )
 

@@ -238,7 +238,7 @@ def test_a_recorded_result_shows_the_texts_that_were_recorded(open_result, store
 def test_ends_and_errors_stand_beside_a_metric_and_not_as_one(open_result, store):
     filling.fill(store, filling.make_trials())
     words = said(open_result(LAYERS))
-    assert "McNemar&#x27;s exact p" in words
+    assert "McNemar&#x27;s exact test" in words
     assert "Standard error" in words  # on the hovers
     assert ", standard error" not in words
     assert "end of the 95% interval" not in words
