@@ -10,7 +10,7 @@ from engine.budget import Fitting, best_within
 from engine.front import telling_quality
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, METHODS
-from pages.shared import chart, frame, markup, stored, view
+from pages.shared import chart, frame, markup, saved_sweeps, stored, view
 from pages.shared.result_words import group_name, quality_figure, questions, size_figure, speed_figure
 from pages.shared.stored import Group
 
@@ -56,6 +56,7 @@ def draw_empty() -> None:
 def draw_answer(found: Mapping[str, Group], first: str) -> None:
     """The question, its answer for a memory budget, and the front with that answer ringed."""
     of = view.Value(first, allowed=tuple(found))
+    saved_sweeps.draw_absent(found)
     asked = view.restore(PAGE, {"of": of, "budget": view.Value(0.0)})
     group = found[str(asked["of"])]
     name = NAMES.get(group.comparison.model, group.comparison.model)

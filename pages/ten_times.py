@@ -11,7 +11,7 @@ from engine.ladder import FP32, Goal, Rung
 from engine.plots.ladder import key_of, ladder_figure
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL
-from pages.shared import chart, frame, link, markup, stored, view
+from pages.shared import chart, frame, link, markup, saved_sweeps, stored, view
 from pages.shared.markup import Figure
 from pages.shared.result_words import group_name, marks, quality_figure, questions
 from pages.shared.stored import Group
@@ -50,6 +50,7 @@ def draw_empty() -> None:
 @st.fragment
 def draw(found: Mapping[str, Group], first: str) -> None:
     values = {"of": Value(first, allowed=tuple(found)), "step": Value("")}
+    saved_sweeps.draw_absent(found)
     group = found[str(view.restore(PAGE, values)["of"])]
     dense = stored.dense_of(group.rows)
     assert dense is not None

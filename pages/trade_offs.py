@@ -15,7 +15,7 @@ from engine.roofline import BATCHES, PHASES
 from engine.row import Row
 from engine.spec import parse
 from pages.pictures import picture
-from pages.shared import chart, frame, link, machine_limits, markup, stored, view
+from pages.shared import chart, frame, link, machine_limits, markup, saved_sweeps, stored, view
 from pages.shared.result_words import questions
 from pages.shared.stored import Group
 from pages.shared.view import Value
@@ -38,6 +38,7 @@ def main() -> None:
         draw_empty()
         return
     values = view_values(found)
+    saved_sweeps.draw_absent(found)
     view.restore(PAGE, values)
     markup.lead("Smaller costs quality, and smaller is not always faster. Which compromises are worth a look, and why?")
     draw_lessons(found, values)

@@ -23,6 +23,8 @@ def draw(groups: Sequence[Group], front: Front, trial: str, choose: Callable[[st
             draw_card(row, stored.dense_of(group.rows), trial in front.best_ids, left_out, partial(choose, ""))
             tray.draw(row)
             return
+        if trial:
+            markup.text("The chosen result is not among these: it belongs to others, or is not on this machine.")
         markup.head("Where it breaks")
         markup.text(words.knee(front) or "No knee yet: a front needs at least three results that differ.")
         if front.knee is not None:

@@ -22,7 +22,7 @@ def draw(page: str, found: Mapping[str, Group]) -> None:
     """
     if st.session_state.pop(_CHANGED, False):
         st.rerun()
-    _draw_absent(st.query_params.get("of", ""), found)
+    draw_absent(found)
     upload = f"{page}:open_saved"
     with st.popover("Saved sweeps", icon=":material/folder_open:"):
         kinds = [saved.SUFFIX.removeprefix(".")]
@@ -49,6 +49,17 @@ def draw(page: str, found: Mapping[str, Group]) -> None:
             st.button("Close this saved sweep", key=f"{page}:close_saved", on_click=partial(_close, shown.sweep))
 
 
+def draw_absent(found: Mapping[str, Group]) -> None:
+    """Say so where the link names results that can't be shown; call it before the address is written anew."""
+    of = st.query_params.get("of", "")
+    if not of or of in found:
+        return
+    if of.startswith("saved-"):
+        st.info("The link shows a saved sweep that was not opened here. Open its file under “Saved sweeps” in Explore.")
+    else:
+        st.info("The results that the link names are not on this machine, or lack the original: others are shown.")
+
+
 def _open(page: str, upload: str) -> None:
     """Open the file that was chosen, and show the first of its groups."""
     st.session_state.pop(_REFUSED, None)
@@ -71,8 +82,3 @@ def _open(page: str, upload: str) -> None:
 def _close(name: str) -> None:
     shelf.drop(name)
     st.session_state[_CHANGED] = True
-
-
-def _draw_absent(of: str, found: Mapping[str, Group]) -> None:
-    if of.startswith("saved-") and of not in found:
-        st.info("The link shows a saved sweep that was not opened here. Open its file under “Saved sweeps”.")

@@ -37,6 +37,8 @@ def test_an_address_restores_the_whole_view(open_page, store):
 def test_nonsense_in_the_address_falls_back_to_the_defaults(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page("explore", axes="<script>", families="soup", trial="nobody", simulated="perhaps", of="zzz")
+    assert "not on this machine, or lack the original" in app.info[0].value
+    assert "The chosen result is not among these" in said(app)
     assert app.session_state["explore:axes"] == "size-quality"
     assert app.session_state["explore:families"] == []
     assert "Click a point" in said(app)

@@ -125,6 +125,14 @@ def test_a_link_to_a_saved_sweep_that_is_not_here_says_so(open_page, store):
     assert "was not opened here" in app.info[0].value
 
 
+@pytest.mark.parametrize("page", ["explore", "present", "start", "ten_times", "trade_offs"])
+def test_a_link_to_results_that_are_not_here_says_so(page, open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page(page, of="mine-0123456789abcdef")
+    assert "not on this machine" in app.info[0].value
+    assert not open_page(page, of=f"mine-{store.rows()[0].comparison_id}").info
+
+
 def test_a_saved_sweep_is_all_that_is_needed(open_page, store, monkeypatch: pytest.MonkeyPatch, tmp_path):
     filling.fill(store, filling.make_trials())
     shelf.put(saved.content(store), "theirs.kneepoint")
