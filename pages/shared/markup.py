@@ -106,7 +106,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]],
     lines = ("".join(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     inner = f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
-    st.html(f'<div class="kp-scroll"><table class="kp-table">{inner}</table></div>')
+    label = escape(", ".join(filter(None, heads)))  # the box is reached by Tab, as it scrolls where it is narrow
+    st.html(
+        f'<div class="kp-scroll" role="group" tabindex="0" aria-label="{label}">'
+        f'<table class="kp-table">{inner}</table></div>'
+    )
 
 
 def verdicts(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:
