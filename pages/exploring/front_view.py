@@ -31,7 +31,7 @@ _WIDTH = 560  # pixels that are left beside the sidebar and the panel on a small
 
 def values(found: Mapping[str, Group]) -> dict[str, Value]:
     """The axes' part of the view; the first group decides which quality is shown unless another is chosen."""
-    first = found[stored.first_of(found)]
+    first = next(iter(found.values()))
     return {
         "axes": Value("size-quality", allowed=tuple(PRESET_NAMES)),
         "quality": Value(telling_quality(first.rows, first.comparison.id), allowed=Y_CHOICES),
