@@ -42,7 +42,7 @@ def draw_empty() -> None:
 def view_values(found: Mapping[str, Group]) -> dict[str, Value]:
     """Everything that makes up this view, as it stands in the address."""
     return {
-        "of": Value(next(iter(found)), allowed=tuple(found)),
+        "of": Value(stored.first_of(found), allowed=tuple(found)),
         "tab": Value(TABS[0], allowed=TABS),
         **filters.values(),
         **limits.VALUES,
