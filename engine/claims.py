@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from engine import words
-from engine.front import flattered, is_dense
+from engine.front import flattered, is_dense, telling_score
 from engine.ladder import BROKEN, CLOSE, FP32, GOALS
 from engine.row import Row
 from engine.spec import Settings, parse
@@ -230,6 +230,6 @@ def _ratio(row: Row, dense: Row) -> float:
 
 def _cost(row: Row, dense: Row) -> str:
     """What a result lost, in sentences."""
-    lost = words.change(row)
+    lost = words.change(row, telling_score(dense))
     said = f"accuracy {lost}." if lost and not lost.endswith(".") else lost
     return " ".join(filter(None, [said, words.same_next_word(row), words.perplexity(row, dense)]))

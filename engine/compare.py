@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine import stats
-from engine.front import is_dense
+from engine.front import is_dense, telling_score
 from engine.results import COMPARED, Items, derive
 from engine.row import Row
 
@@ -43,8 +43,8 @@ class Against:
 
     @property
     def verdict(self) -> stats.Verdict | None:
-        """Whether the result's accuracy can be told from the base's; None where they are not paired."""
-        change, asked = self.estimate("accuracy_change"), self.row.value("questions")
+        """Whether the result's answers can be told from the base's; None where they are not paired."""
+        change, asked = self.estimate(f"{telling_score(self.base)}_change"), self.row.value("questions")
         return None if change is None or not asked else stats.verdict(change, int(asked))
 
 

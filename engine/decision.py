@@ -91,7 +91,7 @@ def _beyond(row: Row, front: Front) -> str:
     if not smaller:
         return "No smaller result stands on the front."
     below = smaller[-1]
-    value = {"top1_agreement": "same next word"}.get(front.y.name, front.y.label.lower())
+    value = words.short_name(front.y).lower()
     there, here = (words.format_value(front.y.name, one.value(front.y.name)) for one in (below, row))
     return f"One step smaller, {words.short_label(below)}: {value} {there}, here {here}."
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine import pareto
 from engine.errors import InputError, unknown
-from engine.metrics import METRICS, Metric, metric
+from engine.metrics import METRICS, SCORES, Metric, metric
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, parse
 from engine.spec.recipe import named_blocks
@@ -70,6 +70,11 @@ class Front:
     knee: KneeRows | None
     left_out: Mapping[str, str]
     others: tuple[Comparison, ...]
+
+    @property
+    def score(self) -> str:
+        """How answers are counted here; see `telling_score`."""
+        return telling_score(self.dense)
 
     @cached_property
     def best_ids(self) -> frozenset[str]:
@@ -149,7 +154,7 @@ def whiskers(row: Row, dense: Row | None, y: str) -> Interval | None:
     Of accuracy it is the paired interval of the change, laid around dense's accuracy: the noise of which questions were
     drawn moves all points together and says nothing about their differences. Without dense it is the accuracy's own.
     """
-    if y in ("accuracy", "accuracy_norm") and dense is not None:
+    if y in SCORES and dense is not None:
         base, low, high = dense.value(y), row.value(f"{y}_change_low"), row.value(f"{y}_change_high")
         if base is not None and low is not None and high is not None:
             return Interval(base + low, base + high)
@@ -158,21 +163,29 @@ def whiskers(row: Row, dense: Row | None, y: str) -> Interval | None:
 
 
 def telling_quality(rows: Sequence[Row], comparison: str | None = None) -> str:
-    """The metric that tells a comparison's results apart: accuracy, unless the original is not surely above guessing.
+    """The metric that tells a comparison's results apart: a score by which the original is surely above guessing.
 
-    Where the original guesses, a result can lose little accuracy however bad it is, and a front of guesses is mostly
+    Where it guesses by both, a result can lose little accuracy however bad it is, and a front of guesses is mostly
     noise. Then it is how often the next word stays the original's, where that was measured.
     """
     mine = [row for row in rows if row.has_result and comparison in (None, row.comparison_id)]
     dense = next((row for row in mine if is_dense(row)), None)
     if dense is None or not guesses(dense) or not any(row.value("top1_agreement") for row in mine if row is not dense):
-        return "accuracy"
+        return telling_score(dense)
     return "top1_agreement"
 
 
-def guesses(dense: Row | None, score: str = "accuracy") -> bool:
-    """Whether the original's accuracy, or accuracy_norm, is not surely above guessing: its interval reaches it."""
-    low, chance = (dense.value(name) if dense else None for name in (f"{score}_low", "accuracy_chance"))
+def telling_score(dense: Row | None) -> str:
+    """How answers are counted: by acc, or by acc_norm where only by that the original is surely above guessing."""
+    known = dense is not None and dense.value("accuracy_norm_low") is not None
+    by_length = known and guesses(dense, "accuracy") and not guesses(dense, "accuracy_norm")
+    return "accuracy_norm" if by_length else "accuracy"
+
+
+def guesses(dense: Row | None, score: str | None = None) -> bool:
+    """Whether the original is not surely above guessing, its interval reaching it: by a score, or else by both."""
+    name = score or telling_score(dense)
+    low, chance = (dense.value(value) if dense else None for value in (f"{name}_low", "accuracy_chance"))
     return low is not None and chance is not None and low <= chance
 
 

@@ -2,7 +2,7 @@
 
 from engine import pareto
 from engine.front import Front
-from engine.metrics import Metric
+from engine.metrics import SCORES, Metric
 from engine.row import Row
 
 DEFINITION = (
@@ -55,5 +55,5 @@ def _kept(row: Row, dense: Row, y: Metric) -> float | None:
 
 def _floor(dense: Row | None, y: Metric) -> float:
     """What guessing gets of an accuracy; 0 of everything else."""
-    chance = dense.value("accuracy_chance") if dense and y.name in ("accuracy", "accuracy_norm") else None
+    chance = dense.value("accuracy_chance") if dense and y.name in SCORES else None
     return chance or 0.0

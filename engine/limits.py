@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from engine import words
 from engine.front import is_dense, may_be_picked
-from engine.metrics import METRICS
+from engine.metrics import METRICS, SCORES
 from engine.row import Row
 
 SIZE = "weight_bytes"
@@ -193,12 +193,13 @@ def _is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
+_ANSWERS = _Wording(
+    asked=lambda bound: f"within {_points(bound)} of the original at 95% confidence",
+    loosened=lambda bound: f"the loss to {math.ceil(-1000 * bound - _ROUNDING) / 10:g} points",
+    broken=lambda value: f"could be {_points(value)} worse",
+)
 _WORDINGS = {
-    "accuracy_change": _Wording(
-        asked=lambda bound: f"within {_points(bound)} of the original at 95% confidence",
-        loosened=lambda bound: f"the loss to {math.ceil(-1000 * bound - _ROUNDING) / 10:g} points",
-        broken=lambda value: f"could be {_points(value)} worse",
-    ),
+    **{f"{score}_change": _ANSWERS for score in SCORES},
     "top1_agreement": _Wording(
         asked=lambda bound: f"with the original's next word at least {100 * bound:g}% of the time",
         loosened=lambda bound: f"the share of next words to {math.floor(100 * bound + _ROUNDING)}%",

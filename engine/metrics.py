@@ -67,12 +67,13 @@ _ALL = (
     Metric("kernel_top1_agreement", "Kernel agrees with fp32", "%", "higher", "Share of positions where the running kernel's most likely token is the fp32 evaluation's.", "perplexity"),
     Metric("greedy_match_tokens", "Words written like the original", "tokens", "higher", "Mean length of the greedy continuation's common beginning with the dense model's: 50 fixed prompts, 32 tokens each.", "perplexity"),
     Metric("accuracy", "Accuracy", "%", "higher", "Macro mean over tasks of the share of items whose gold choice has the highest log-likelihood.", "accuracy"),
-    Metric("accuracy_norm", "Accuracy, length-normalised", "%", "higher", "As accuracy, with log-likelihoods divided by the choice's characters where the task defines it.", "accuracy"),
+    Metric("accuracy_norm", "Accuracy, by length", "%", "higher", "As accuracy, with each choice's log-likelihood divided by its length in characters, where the task defines that: length-normalised, acc_norm.", "accuracy"),
     Metric("accuracy_chance", "Guessing", "%", "none", "The better of uniform guessing and the constant answer, macro mean over tasks.", "accuracy"),
     Metric("accuracy_retention", "Accuracy kept", "%", "higher", "Accuracy over the dense model's on the same items.", "accuracy"),
     Metric("retention_above_chance", "Accuracy kept above guessing", "%", "higher", "(accuracy - chance) / (dense accuracy - chance).", "accuracy"),
     Metric("accuracy_change", "Change in accuracy", "points", "higher", "Accuracy less the dense model's, paired on the same items.", "accuracy"),
-    Metric("accuracy_norm_change", "Change in accuracy, length-normalised", "points", "higher", "Length-normalised accuracy less the dense model's, paired on the same items.", "accuracy"),
+    Metric("accuracy_norm_retention", "Accuracy kept, by length", "%", "higher", "Length-normalised accuracy over the dense model's on the same items.", "accuracy"),
+    Metric("accuracy_norm_change", "Change in accuracy, by length", "points", "higher", "Length-normalised accuracy less the dense model's, paired on the same items.", "accuracy"),
     Metric("questions", "Questions", "questions", "none", "Items answered, over all tasks.", "accuracy"),
     Metric("flips", "Answers that changed", "%", "lower", "Share of items whose answer differs from the dense model's.", "accuracy"),
     Metric("flips_to_wrong", "Right before, wrong now", "questions", "lower", "Items that the dense model answers right and this one wrong.", "accuracy"),
@@ -92,6 +93,7 @@ SUMMARY = (  # what a result is summed up by, in the order of tables
     "peak_memory_bytes",
 )
 
+SCORES = ("accuracy", "accuracy_norm")  # the two ways to count answers, by acc and by acc_norm
 ASIDE = ("_low", "_high", "_stderr")  # ends of names that belong beside a metric: its interval, its standard error
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 PRESETS = {  # the axes of the fronts that are looked at most

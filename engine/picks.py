@@ -101,7 +101,7 @@ def _why_within(row: Row | None, front: Front, points: float) -> str:
     if front.y.name == "top1_agreement":
         what = f"to keep the original's next word {100 - points:g}% of the time"
     else:
-        what = f"to stay within {margin} of the original's {front.y.label.lower()}, at 95% confidence"
+        what = f"to stay within {margin} of the original's {words.short_name(front.y).lower()}, at 95% confidence"
     if row is None or is_dense(row):
         return f"No smaller result is shown {what}."
     return f"The smallest that is shown {what}."

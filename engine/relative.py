@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.front import is_dense
+from engine.metrics import SCORES
 from engine.row import Row
 
 TOGETHER = "together"  # the comparison that results of several comparisons are put into
-RELATIVE = {"accuracy": "accuracy_change", "top1_agreement": "top1_agreement", "perplexity": "perplexity_ratio"}
+RELATIVE = {
+    **{score: f"{score}_change" for score in SCORES},
+    "top1_agreement": "top1_agreement",
+    "perplexity": "perplexity_ratio",
+}
 
 
 def relative(rows: Sequence[Row]) -> list[Row]:

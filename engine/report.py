@@ -175,7 +175,8 @@ def _results(rows: Sequence[Row], front: Front) -> dict[str, Any]:
     done = sorted(
         (row for row in rows if row.state == "done"), key=lambda row: row.value("weight_bytes") or float("inf")
     )
-    names = [name for name in _COLUMNS if any(row.value(name) is not None for row in done)]
+    wanted = (front.score if name == "accuracy" else name for name in _COLUMNS)
+    names = [name for name in wanted if any(row.value(name) is not None for row in done)]
     return {
         "heads": [(metric(name).label, metric(name).definition) for name in names],
         "lines": [

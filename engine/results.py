@@ -17,6 +17,7 @@ from engine import flips, stats
 from engine.errors import InputError
 from engine.front import FLATTERED_NOTE, find_front, flattered, is_dense
 from engine.kept import NOTHING_KEPT, Kept
+from engine.metrics import SCORES
 from engine.row import Row
 from engine.tasks import get
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 Items = Mapping[str, Sequence["ItemResult"]]  # task -> its answered items
 Metrics = Mapping[str, float | None]
 
-SCORES = ("accuracy", "accuracy_norm")
 FRONT_TEXTS = 5  # of each trial, so that the recorded results stay small
 _ENDS = ("_low", "_high")
 _NO_DENSE = "the original model has not been measured under this protocol yet"
@@ -41,6 +41,7 @@ _ESTIMATES = {
     "retention_above_chance": 1.0,
     "accuracy_change": 0.0,
     "accuracy_norm_change": 0.0,
+    "accuracy_norm_retention": 1.0,
     "flips": 0.0,
 }
 _COUNTS = {"flips_to_wrong": 0.0, "flips_to_right": 0.0, "mcnemar_p": 1.0}
@@ -211,7 +212,8 @@ def _is_missing(row: Row, dense: Row | None) -> bool:
     if "accuracy_stderr" not in row.metrics:
         return True
     comparable = dense is not None and row is not dense and dense.metrics.get("accuracy") is not None
-    return comparable and row.metrics.get("mcnemar_p") is None
+    stated = all(name in row.metrics for name in COMPARED)  # rows of earlier versions lack some
+    return comparable and (row.metrics.get("mcnemar_p") is None or not stated)
 
 
 def _key(row: Row, dense: Row | None) -> tuple[Any, ...]:
@@ -297,29 +299,34 @@ def _with_errors(score: str, counts: Mapping[str, tuple[int, int] | None]) -> di
 
 
 def _compare(tasks: Mapping[str, "Aligned"], chance: float | None) -> Derived:
-    pairs = _pairs("accuracy", tasks)
+    counted = {score: _pairs(score, tasks) for score in SCORES}
+    pairs = counted["accuracy"]
     assert pairs is not None
     asked = sum(p.items for p in pairs)
     changed = sum(flips.differs(a, b) for ours, theirs in tasks.values() for a, b in zip(ours, theirs, strict=True))
-    values = _named("accuracy_change", stats.accuracy_change(pairs))
-    values |= _named("flips", stats.Estimate(changed / asked, *stats.wilson(changed, asked)))
+    values = _named("flips", stats.Estimate(changed / asked, *stats.wilson(changed, asked)))
     values["flips_to_wrong"] = float(sum(p.only_dense for p in pairs))
     values["flips_to_right"] = float(sum(p.only_compressed for p in pairs))
     values["mcnemar_p"] = stats.mcnemar_p(pairs)
-    reasons: dict[str, str] = {}
-    by_length = _pairs("accuracy_norm", tasks)
-    if by_length is None:
-        values["accuracy_norm_change"], reasons["accuracy_norm_change"] = None, _NO_LENGTHS
-    else:
-        values |= _named("accuracy_norm_change", stats.accuracy_change(by_length))
-    floors = {"accuracy_retention": (0.0, "zero"), "retention_above_chance": (chance, "guessing")}
-    for name, (floor, words) in floors.items():
-        ratio = None if floor is None else stats.retention(pairs, floor)
-        values |= dict.fromkeys((name, *(name + end for end in _ENDS))) if ratio is None else _named(name, ratio)
-        if ratio is None:
-            why = "the chance level is not known" if floor is None else _NO_RATIO.format(floor=words)
-            reasons |= dict.fromkeys((name, *(name + end for end in _ENDS)), why)
-    return Derived(values, reasons)
+    found = Derived(values, {})
+    for score, right in counted.items():
+        change, kept = (stats.accuracy_change(right), stats.retention(right)) if right else (None, None)
+        _add(found, f"{score}_change", change, _NO_LENGTHS)
+        _add(found, f"{score}_retention", kept, _NO_RATIO.format(floor="zero") if right else _NO_LENGTHS)
+    above = None if chance is None else stats.retention(pairs, chance)
+    why = "the chance level is not known" if chance is None else _NO_RATIO.format(floor="guessing")
+    _add(found, "retention_above_chance", above, why)
+    return found
+
+
+def _add(found: Derived, name: str, estimate: stats.Estimate | None, why_none: str) -> None:
+    """Add an estimate with its interval, or why there is none."""
+    if estimate is not None:
+        found.metrics.update(_named(name, estimate))
+        return
+    names = (name, *(name + end for end in _ENDS))
+    found.metrics.update(dict.fromkeys(names))
+    found.reasons.update(dict.fromkeys(names, why_none))
 
 
 def _pairs(score: str, tasks: Mapping[str, "Aligned"]) -> list[stats.Pairs] | None:

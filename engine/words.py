@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.budget import Fitting
-from engine.front import Front, borrowed, flattered, guesses
-from engine.metrics import metric
+from engine.front import Front, borrowed, flattered, guesses, telling_score
+from engine.metrics import Metric, metric
 from engine.roofline import formats_of, left_out
 from engine.row import Row
 from engine.spec import parse
@@ -125,17 +125,18 @@ def quality(row: Row, dense: Row | None = None) -> str:
     """
     if guesses(dense) and row.recipe != "dense":
         return f"{same_next_word(row)} {found_loss(row)}".strip()
-    kept, change = row.value("accuracy_retention"), _interval(row, "accuracy_change")
+    score = telling_score(dense or row)
+    kept, change = row.value(f"{score}_retention"), _interval(row, f"{score}_change")
     if row.recipe == "dense":
-        accuracy = row.value("accuracy")
-        return "" if accuracy is None else f"Answers {format_value('accuracy', accuracy)} right{_guessing_gets(row)}."
+        accuracy = row.value(score)
+        return "" if accuracy is None else f"Answers {format_value(score, accuracy)} right{_guessing_gets(row)}."
     if kept is None or change is None:
         return ""
     if not distinguishable(change):
         return no_loss(row, change)
-    ends = _interval(row, "accuracy_retention")
-    share = with_interval("accuracy_retention", kept, *(ends or (None, None)))
-    return f"Keeps {share} of accuracy{_guessing_keeps(row)}."
+    ends = _interval(row, f"{score}_retention")
+    share = with_interval(f"{score}_retention", kept, *(ends or (None, None)))
+    return f"Keeps {share} of accuracy{_guessing_keeps(row, score)}."
 
 
 def no_loss(row: Row, change: Interval) -> str:
@@ -190,14 +191,14 @@ def guessing(dense: Row | None) -> str:
     )
 
 
-def change(row: Row) -> str:
-    """The change in accuracy against the original: a difference with its interval, or that none was detected."""
-    ends = _interval(row, "accuracy_change")
+def change(row: Row, score: str = "accuracy") -> str:
+    """The change in a score against the original: a difference with its interval, or that none was detected."""
+    ends = _interval(row, f"{score}_change")
     if ends is None or row.recipe == "dense":
         return ""
     if not distinguishable(ends):
         return no_loss(row, ends)
-    return with_interval("accuracy_change", row.value("accuracy_change"), *ends)
+    return with_interval(f"{score}_change", row.value(f"{score}_change"), *ends)
 
 
 def speed(row: Row) -> str:
@@ -253,12 +254,17 @@ def zeros(row: Row, dense: Row | None) -> str:
     return f"{some} weights are zero; {scope}: a stored zero costs as much as any number."
 
 
+def short_name(metric: Metric) -> str:
+    """What a sentence or a table calls a quality, however answers are counted."""
+    return {"top1_agreement": "Same next word", "accuracy_norm": "Accuracy"}.get(metric.name, metric.label)
+
+
 def knee(front: Front) -> str:
     """The knee in words, or the range it lies in where the questions asked can't tell closer."""
     if front.knee is None:
         return ""
     found, x = front.knee, front.x.name
-    what = {"top1_agreement": "the share of same next words"}.get(front.y.name, front.y.label.lower())
+    what = "the share of same next words" if front.y.name == "top1_agreement" else short_name(front.y).lower()
     falls = f"{what} falls off" if front.y.better == "higher" else f"{what} climbs"
     if found.is_range:
         low, high = (format_value(x, end.value(x)) for end in (found.low, found.high))
@@ -330,8 +336,8 @@ def _zero_share(row: Row) -> float | None:
     return 1 - nonzero / parameters if parameters and nonzero is not None else None
 
 
-def _guessing_keeps(row: Row) -> str:
-    chance, accuracy, kept = row.value("accuracy_chance"), row.value("accuracy"), row.value("accuracy_retention")
+def _guessing_keeps(row: Row, score: str) -> str:
+    chance, accuracy, kept = (row.value(name) for name in ("accuracy_chance", score, f"{score}_retention"))
     if chance is None or not accuracy or not kept:
         return ""
     return f"; guessing would keep {100 * chance * kept / accuracy:.0f}%"

@@ -158,7 +158,7 @@ def large_figures(row: Row, front: Front, terms: Terms) -> list[Figure]:
 def draw_picks(choices: list[Choice], front: Front, terms: Terms) -> None:
     """All picks and the original in a stakeholder's units, and why each is one."""
     markup.head("The picks")
-    quality = {"top1_agreement": "Same next word"}.get(front.y.name, front.y.label)
+    quality = words.short_name(front.y)
     heads = ("Pick", "Result", "Weights", quality, "Memory", f"In {terms.memory_gb:g} GB", "Tokens/s", "Per million")
     lines = []
     for choice in choices:

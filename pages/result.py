@@ -5,9 +5,9 @@ from html import escape
 import streamlit as st
 
 from engine import words
-from engine.front import telling_quality
-from engine.metrics import ASIDE, METRICS, metric
-from engine.results import SCORES, verdict
+from engine.front import telling_quality, telling_score
+from engine.metrics import ASIDE, METRICS, SCORES, metric
+from engine.results import verdict
 from engine.row import Row
 from pages.shared import checkpoint_command, frame, markup, stored, tray, written
 from pages.shared.flip_list import draw_flips
@@ -131,13 +131,13 @@ def draw_answers(row: Row, dense: Row | None) -> None:
     if row.value("accuracy_low") is None:
         return
     markup.head("Answers, task by task")
-    for score, by in (("accuracy", ""), ("accuracy_norm", "Length-normalised")):
+    for score, by in (("accuracy", ""), ("accuracy_norm", "By length")):
         judged = verdict(row, score)
         if judged:
             markup.text(verdict_sentence(judged, by))
     if guessing := words.guessing(dense):
         markup.text(guessing)
-    if judged := verdict(row):
+    if judged := verdict(row, telling_score(dense)):
         markup.soft(settling_more(judged))
     draw_scores(row, dense)
 

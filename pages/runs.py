@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from engine import paths, sensitivity, worker
-from engine.front import telling_quality
+from engine.front import telling_quality, telling_score
 from engine.lock import holder
 from engine.row import Row
 from engine.store import SweepRow
@@ -130,7 +130,7 @@ def draw_trials(rows: Sequence[Row]) -> None:
             "Trial": [row.label for row in rows],
             "State": [STATES[row.state] for row in rows],
             "Weights": [scaled(row, "weight_bytes", 1e-6) for row in rows],
-            "Accuracy": [scaled(row, "accuracy", 100) for row in rows],
+            "Accuracy": [scaled(row, telling_score(stored.dense_of(rows)), 100) for row in rows],
             "Took": [took(row) for row in rows],
             "Note": [outcome(row) for row in rows],
         }

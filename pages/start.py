@@ -77,8 +77,8 @@ def draw_answer(found: Mapping[str, Group], first: str) -> None:
     )  # fmt: skip
     view.keep(PAGE, values)
     rings = [chosen.row.trial_id] if chosen.row else []
-    if quality != "accuracy":
-        markup.soft(words.guessing(dense))
+    if said := words.guessing(dense):
+        markup.soft(said)
     chart.draw_front(
         group.rows, "weight_bytes", quality, key="start:front", comparison=group.comparison.id, highlighted=rings
     )

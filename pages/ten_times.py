@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine import assets, claims, ladder, words
 from engine.claims import Tested
-from engine.front import guesses, is_dense
+from engine.front import guesses, is_dense, telling_score
 from engine.ladder import FP32, Goal, Rung
 from engine.plots.ladder import key_of, ladder_figure
 from engine.row import Row
@@ -216,7 +216,7 @@ def draw_table(group: Group, rungs: Sequence[Rung]) -> None:
     markup.head("The steps in numbers")
     dense = rungs[0].row
     heads = ("Step", "Weights", "vs bf16", "vs fp32", "Same next word", "Perplexity", "Accuracy", "Standing")
-    markup.table(heads, [table_line(place, rung) for place, rung in enumerate(rungs, 1)])
+    markup.table(heads, [table_line(place, rung, telling_score(dense)) for place, rung in enumerate(rungs, 1)])
     if said := words.guessing(dense):
         markup.soft(said)
     if any(rung.row.simulated for rung in rungs):
@@ -228,15 +228,15 @@ def draw_table(group: Group, rungs: Sequence[Rung]) -> None:
         markup.soft(assets.CAVEAT)
 
 
-def table_line(place: int, rung: Rung) -> list[str | tuple[str, str]]:
+def table_line(place: int, rung: Rung, score: str) -> list[str | tuple[str, str]]:
     row = rung.row
     label = f"{place} · {words.short_label(row)}"
     name = (f"{label}, simulated", words.simulated(row)) if row.simulated else (label, row.label)
     if rung.standing == "original":
-        accuracy: str | tuple[str, str] = words.format_value("accuracy", row.value("accuracy"))
+        accuracy: str | tuple[str, str] = words.format_value(score, row.value(score))
     else:
-        ends = (row.value("accuracy_change_low"), row.value("accuracy_change_high"))
-        accuracy = (words.with_interval("accuracy_change", row.value("accuracy_change"), *ends), words.change(row))
+        change = (row.value(f"{score}_change{end}") for end in ("", "_low", "_high"))
+        accuracy = (words.with_interval(f"{score}_change", *change), words.change(row, score))
     shares = (row.value("top1_agreement"), row.value("top1_agreement_low"), row.value("top1_agreement_high"))
     return [
         name,

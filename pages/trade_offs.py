@@ -6,8 +6,9 @@ from typing import Any
 import streamlit as st
 
 from engine import roofline, words
-from engine.front import Front, flattered, guesses, is_dense, telling_quality
+from engine.front import Front, flattered, is_dense, telling_quality
 from engine.machine import Limits
+from engine.metrics import SCORES
 from engine.plots.front_lesson import front_lesson
 from engine.plots.roofline_lesson import formats, roofline_lesson
 from engine.plots.shares import shares_figure
@@ -105,8 +106,8 @@ def draw_front(group: Group, dense: Row, values: Mapping[str, Value]) -> None:
     picture.draw(
         FRONT, PAGE, f"front-{group.key}", {name: values[name] for name in ("look", "limit", "point")}, content
     )
-    if quality != "accuracy" and guesses(dense):
-        markup.soft(words.guessing(dense))
+    if said := words.guessing(dense):
+        markup.soft(said)
     drawn, every = len(content["points"]), content["count"]["all"]
     if drawn < every:
         markup.soft(f"Drawn are the front and {drawn - len(front.best):,} of the other {every - len(front.best):,}.")
@@ -124,7 +125,7 @@ def _lesson(_rows: Sequence[Row], key: int, quality: str, comparison: str) -> Ma
 
 def caution(front: Front) -> str:
     """What the picture leaves out: how far the questions asked can tell its points apart."""
-    if front.y.name == "accuracy":
+    if front.y.name in SCORES:
         return "Points that lie close can't be told apart by the questions asked; Explore draws each with its interval."
     return "The same held-out text for every result. Explore has accuracy, speed and memory on the same axes."
 

@@ -3,7 +3,16 @@ from dataclasses import replace
 import pytest
 
 from engine.errors import InputError
-from engine.front import comparisons, find_front, flattered, may_be_picked, telling_quality, whiskers
+from engine.front import (
+    comparisons,
+    find_front,
+    flattered,
+    guesses,
+    may_be_picked,
+    telling_quality,
+    telling_score,
+    whiskers,
+)
 from engine.row import Row
 from tests.made_rows import row, sweep
 
@@ -117,3 +126,13 @@ def test_a_front_of_guesses_is_drawn_by_the_next_word_instead() -> None:
     assert telling_quality([guess, small]) == "top1_agreement"
     assert telling_quality([guess, unasked]) == "accuracy"
     assert telling_quality([sure, small]) == "accuracy"
+
+
+def test_answers_are_counted_by_length_where_only_so_the_original_does_better_than_guessing() -> None:
+    guess = {"accuracy": 0.3, "accuracy_low": 0.25, "accuracy_chance": 0.36}
+    known = row(metrics={**guess, "accuracy_norm": 0.5, "accuracy_norm_low": 0.4})
+    assert (telling_quality([known]), guesses(known), guesses(known, "accuracy")) == ("accuracy_norm", False, True)
+    neither = row(metrics={**guess, "accuracy_norm": 0.4, "accuracy_norm_low": 0.35})
+    assert (telling_score(neither), guesses(neither)) == ("accuracy", True)
+    assert telling_score(row(metrics={**known.metrics, "accuracy_low": 0.37})) == "accuracy"
+    assert telling_score(row(metrics=guess)) == telling_score(None) == "accuracy"

@@ -14,7 +14,7 @@ def test_every_metric_is_whole() -> None:
 
 
 def test_derived_names_carry_their_base() -> None:
-    assert metric("accuracy_norm_piqa").label == "Accuracy, length-normalised on PIQA"
+    assert metric("accuracy_norm_piqa").label == "Accuracy, by length on PIQA"
     assert metric("decode_speedup_low").timed
     assert metric("accuracy_piqa_high").unit == "%"
     with pytest.raises(KeyError):

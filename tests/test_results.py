@@ -57,9 +57,13 @@ def test_length_normalised_accuracy_is_compared_too() -> None:
     ours = [ItemResult(i, (), 0, 1, i >= 90, i < 40) for i in range(100)]
     dense = [ItemResult(i, (), 0, 1, i >= 90, i < 50) for i in range(100)]
     got = derive({}, {"piqa": ours}, {}, {"piqa": dense}).metrics
-    change = stats.accuracy_change([stats.Pairs(both=40, only_compressed=0, only_dense=10, neither=50)])
+    by_length = [stats.Pairs(both=40, only_compressed=0, only_dense=10, neither=50)]
+    change = stats.accuracy_change(by_length)
     assert [got[f"accuracy_norm_change{end}"] for end in ("", "_low", "_high")] == pytest.approx(list(change))
     assert (got["accuracy_norm_piqa"], got["accuracy_norm_piqa_low"]) == (0.4, stats.wilson(40, 100).low)
+    kept = stats.retention(by_length)
+    assert kept is not None
+    assert [got[f"accuracy_norm_retention{end}"] for end in ("", "_low", "_high")] == pytest.approx(list(kept))
     assert (got["accuracy_norm"], got["accuracy"]) == (0.4, 0.1)
 
 

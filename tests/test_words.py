@@ -10,6 +10,10 @@ from tests.made_rows import DENSE_BYTES, row, sweep
 
 ROWS = sweep()[0]
 DENSE, EIGHT, FOUR, TWO, ZEROS, LAYERS, SLICED, BOTH = ROWS
+KEPT = {
+    "retention": 0.9, "retention_low": 0.86, "retention_high": 0.94,
+    "change": -0.05, "change_low": -0.07, "change_high": -0.03,
+}  # fmt: skip
 LOST = {"accuracy_change": -0.044, "accuracy_change_low": -0.065, "accuracy_change_high": -0.023}
 
 
@@ -156,3 +160,14 @@ def test_where_the_original_guesses_the_next_word_is_named_and_the_loss_that_was
     assert "300 questions" in words.guessing(dense)
     assert "30.0%, no better than guessing (36.0%)" in words.guessing(dense)
     assert words.guessing(row(metrics={"accuracy_low": 0.4, "accuracy_chance": 0.36})) == ""
+
+
+def test_what_is_kept_is_counted_by_length_where_the_original_only_so_does_better_than_guessing() -> None:
+    guess = {"accuracy": 0.3, "accuracy_low": 0.25, "accuracy_chance": 0.36, "questions": 300.0}
+    dense = row(metrics={**guess, "accuracy_norm": 0.5, "accuracy_norm_low": 0.45})
+    lost = {f"accuracy_norm_{name}": value for name, value in KEPT.items()}
+    small = row("quantize:rtn", metrics={**guess, "accuracy_norm": 0.45, **lost})
+    assert words.quality(dense) == "Answers 50.0% right; guessing gets 36.0%."
+    assert words.quality(small, dense) == "Keeps 90% ± 4 of accuracy; guessing would keep 72%."
+    assert words.change(small, "accuracy_norm") == "−5.0 ± 2.0 points"
+    assert words.guessing(dense) == ""

@@ -4,7 +4,7 @@ from engine.plots.figure import front_figure
 from engine.plots.marks import PLAIN, Extras, FrontData, Mark, front_data
 from engine.plots.palette import FAMILIES, THEMES
 
-Y_CHOICES = ("accuracy", "top1_agreement", "perplexity")
+Y_CHOICES = ("accuracy", "accuracy_norm", "top1_agreement", "perplexity")
 
 __all__ = [
     "FAMILIES",

@@ -72,7 +72,9 @@ def layout(data: FrontData, canvas: Canvas, colours: Theme) -> dict[str, Any]:
 
 def axis_name(metric: Metric) -> str:
     """What an axis calls a metric."""
-    return {"weight_bytes": "Weights", "accuracy": "Mean accuracy"}.get(metric.name, metric.label)
+    return {"weight_bytes": "Weights", "accuracy": "Mean accuracy", "accuracy_norm": "Mean accuracy, by length"}.get(
+        metric.name, metric.label
+    )
 
 
 def _axis(metric: Metric, ends: tuple[float, float], most: int, colours: Theme) -> dict[str, Any]:

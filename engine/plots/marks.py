@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from engine import front, words
 from engine.front import Front, find_front
-from engine.metrics import METRICS, Metric, Scale
+from engine.metrics import METRICS, SCORES, Metric, Scale
 from engine.plots.placement import wrap
 from engine.plots.published_marks import PaperMark, paper_marks
 from engine.plots.third import ShownBy, Third, find_third
@@ -172,8 +172,8 @@ def _hover(row: Row, found: Front, on: bool, third: Third | None, several: bool)
     elif x.unit != "MB":
         across = f"{x.label}: {across}"
     up = f"{y.label}: {words.format_value(y.name, row.value(y.name))}"
-    if y.name == "accuracy" and words.change(row):
-        up += f" · {words.change(row)}"
+    if y.name in SCORES and words.change(row, y.name):
+        up += f" · {words.change(row, y.name)}"
     status = ["On the front" if on else "Dominated"]
     status += ["the original"] if front.is_dense(row) else []
     status += ["simulated, no kernel"] if row.simulated else []
@@ -197,7 +197,7 @@ def _reference_heights(found: Front) -> tuple[float | None, float | None]:
     if name in ("top1_agreement", "perplexity_ratio") and found.dense:
         dense = 1.0
     source = next((r for r in (found.dense, *found.points) if r and r.value("accuracy_chance") is not None), None)
-    chance = source.value("accuracy_chance") if source and name in ("accuracy", "accuracy_norm") else None
+    chance = source.value("accuracy_chance") if source and name in SCORES else None
     return (None if dense is None else dense * scale, None if chance is None else chance * scale)
 
 

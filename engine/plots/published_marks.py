@@ -11,7 +11,11 @@ from engine.plots.palette import Theme
 from engine.published import PUBLISHED, Measure, Published
 
 SIZE = 9  # pixels across
-_MEASURES: dict[str, Measure] = {"perplexity_ratio": "perplexity", "accuracy_change": "score"}
+_MEASURES: dict[str, Measure] = {
+    "perplexity_ratio": "perplexity",
+    "accuracy_change": "score",
+    "accuracy_norm_change": "score",
+}
 
 
 class PaperMark(NamedTuple):

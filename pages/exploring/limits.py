@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 
 from engine import words
-from engine.front import guesses
+from engine.front import guesses, telling_score
 from engine.limits import SIZE, Limit, Smallest, explain, smallest_within
 from engine.metrics import METRICS
 from engine.row import Row
@@ -61,7 +61,7 @@ def limits(state: Mapping[str, State], dense: Row | None) -> list[Limit]:
         if state["next_word"] != ANY:
             found.append(Limit("top1_agreement", float(str(state["next_word"])) / 100))
     elif state["loss"] != ANY:
-        found.append(Limit("accuracy_change", -float(str(state["loss"])) / 100))
+        found.append(Limit(f"{telling_score(dense)}_change", -float(str(state["loss"])) / 100))
     most = float(str(state["most"]))
     if math.isfinite(most):
         found.append(Limit(SIZE, most * 1e6))

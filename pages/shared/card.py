@@ -5,22 +5,14 @@ from collections.abc import Callable
 import streamlit as st
 
 from engine import words
-from engine.front import own_value
+from engine.front import own_value, telling_score
 from engine.results import verdict
 from engine.row import Row
 from engine.why import unrewarded
 from pages.shared import markup, stored
 from pages.shared.result_words import line, marks, settling
 
-_NUMBERS = (
-    "accuracy",
-    "accuracy_change",
-    "accuracy_retention",
-    "retention_above_chance",
-    "perplexity",
-    "decode_ms_per_token",
-    "peak_memory_bytes",
-)
+_OTHERS = ("perplexity", "decode_ms_per_token", "peak_memory_bytes")
 
 
 def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_close: Callable[[], None]) -> None:
@@ -34,7 +26,7 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
         said = (
             words.size(row, dense),
             words.quality(row, dense),
-            unsettled(row),
+            unsettled(row, dense),
             "" if unrewarded(row) else words.speed(row),
             why(row, dense),
         )
@@ -43,7 +35,9 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
                 markup.text(sentence)
         if asked := unrewarded(row):
             st.page_link("pages/result.py", label=markup.plain(f"{asked} Why?"), query_params=stored.address(row))
-        known = [name for name in _NUMBERS if own_value(row, name) is not None]
+        score = telling_score(dense or row)
+        numbers = (score, f"{score}_change", f"{score}_retention", *_OTHERS)
+        known = [name for name in numbers if own_value(row, name) is not None]
         markup.table(("", "Result"), [line(row, dense, name)[:2] for name in known])
         if left_out:
             markup.soft(f"Not on these axes: {left_out}.")
@@ -54,9 +48,9 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
         st.button("Close", key="card:close", on_click=on_close, type="tertiary")
 
 
-def unsettled(row: Row) -> str:
+def unsettled(row: Row, dense: Row | None) -> str:
     """How many questions would tell a result from the original, where those that were asked can't but could."""
-    found = verdict(row)
+    found = verdict(row, telling_score(dense))
     if found is None or found.standing != "not distinguishable":
         return ""
     return settling(found)

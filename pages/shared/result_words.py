@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine import words
-from engine.front import flattered, guesses, own_value
+from engine.front import flattered, guesses, own_value, telling_score
 from engine.metrics import metric
 from engine.plots import FAMILIES
 from engine.results import verdict
@@ -27,7 +27,7 @@ def family_label(name: str) -> str:
 def marks(row: Row, dense: Row | None, on_front: bool | None = None) -> list[tuple[str, str]]:
     """(mark, explanation) of a finished result: what it is on the front, and how far it can be trusted."""
     found = [] if on_front is None else [_PLACE[on_front]]
-    if judged := verdict(row):
+    if judged := verdict(row, telling_score(dense)):
         said = f"{verdict_sentence(judged)} {words.guessing(dense)}".strip()
         name = judged.standing.capitalize()
         found.append((f"{name} than the original" if name in ("Better", "Worse") else name, said))
@@ -43,9 +43,9 @@ def marks(row: Row, dense: Row | None, on_front: bool | None = None) -> list[tup
     return found
 
 
-def short_verdict(row: Row) -> str:
-    """Worse, better, not distinguishable; empty of the original, and of what was not compared with it."""
-    found = verdict(row)
+def short_verdict(row: Row, score: str) -> str:
+    """Worse, better, not distinguishable by a score; empty of the original, and of what was not compared with it."""
+    found = verdict(row, score)
     return found.standing if found else ""
 
 
@@ -92,16 +92,15 @@ def size_figure(row: Row, dense: Row | None) -> Figure:
 
 
 def accuracy_figure(row: Row, dense: Row | None) -> Figure:
-    right, guessed = (words.format_value(name, row.value(name)) for name in ("accuracy", "accuracy_chance"))
-    before = words.format_value("accuracy", dense.value("accuracy") if dense else None)
-    kept = row.value("accuracy_retention")
+    score = telling_score(dense or row)
+    right, guessed = (words.format_value(name, row.value(name)) for name in (score, "accuracy_chance"))
+    before = words.format_value(score, dense.value(score) if dense else None)
+    kept, low, high = (row.value(f"{score}_retention{end}") for end in ("", "_low", "_high"))
     if row.recipe == "dense" or kept is None:
-        return Figure("Accuracy", right, f"guessing gets {guessed}", markup.definition("accuracy"))
-    share = words.with_interval(
-        "accuracy_retention", kept, row.value("accuracy_retention_low"), row.value("accuracy_retention_high")
-    )
+        return Figure("Accuracy", right, f"guessing gets {guessed}", markup.definition(score))
+    share = words.with_interval(f"{score}_retention", kept, low, high)
     under = f"{right} right, the original {before}, guessing {guessed}"
-    return Figure("Accuracy kept", share, under, markup.definition("accuracy_retention"))
+    return Figure("Accuracy kept", share, under, markup.definition(f"{score}_retention"))
 
 
 def quality_figure(row: Row, dense: Row | None) -> Figure:

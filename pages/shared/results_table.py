@@ -15,7 +15,6 @@ from pages.shared import stored
 from pages.shared.frame import narrow
 from pages.shared.result_words import short_verdict
 
-_COLUMNS = (*SUMMARY, "decode_ms_per_token")
 _SCALES = {
     "MB": (1e-6, "%.1f MB"),
     "%": (100.0, "%.1f%%"),
@@ -41,7 +40,7 @@ def draw_table(rows: Sequence[Row], front: Front, key: str, on_row: Callable[[st
         on_select=chosen,
         selection_mode="single-row",
         height=min(38 + 35 * len(shown), 420),
-        column_config=_config(),
+        column_config=_config(front.score),
         placeholder="–",
     )
 
@@ -59,12 +58,13 @@ def frame_of(rows: Sequence[Row], front: Front) -> pd.DataFrame:
     columns: dict[str, list[object]] = {
         "Result": [f"{family(row.family).glyph} {row.label}{words.marks(row)}" for row in rows]
     }
-    for name in _COLUMNS:
+    score = front.score
+    for name in _names(score):
         scale = _SCALES.get(METRICS[name].unit, (1.0, ""))[0]
         columns[METRICS[name].label] = [None if (v := own_value(row, name)) is None else v * scale for row in rows]
-        if name == "accuracy":
-            columns["Against the original"] = [short_verdict(row) for row in rows]
-        if name == "accuracy_change":
+        if name == score:
+            columns["Against the original"] = [short_verdict(row, score) for row in rows]
+        if name == f"{score}_change":
             columns["Standing"] = [_standing(row, front) for row in rows]
     return pd.DataFrame(columns)
 
@@ -81,7 +81,7 @@ def csv_of(rows: Sequence[Row], front: Front) -> bytes:
             "state": row.state,
             "origin": "recorded" if row.recorded else "measured here",
             "on_front": row.trial_id in front.best_ids,
-            "verdict": short_verdict(row),
+            "verdict": short_verdict(row, front.score),
             "simulated": row.simulated,
             "flattered": flattered(row),
             "reason": _inert(row.reason),
@@ -92,7 +92,12 @@ def csv_of(rows: Sequence[Row], front: Front) -> bytes:
     return pd.DataFrame(records).to_csv(index=False).encode()
 
 
-def _config() -> dict[str, Any]:
+def _names(score: str) -> list[str]:
+    """The columns' metrics, answers counted by the score that tells results apart."""
+    return [name.replace("accuracy", score) for name in (*SUMMARY, "decode_ms_per_token")]
+
+
+def _config(score: str) -> dict[str, Any]:
     config: dict[str, Any] = {
         "Result": st.column_config.TextColumn(width="medium" if narrow() else "large", pinned=not narrow()),
         "Against the original": st.column_config.TextColumn(
@@ -102,7 +107,7 @@ def _config() -> dict[str, Any]:
             help="Simulated: no kernel here runs it packed, so it has no speed or memory."
         ),
     }
-    for name in _COLUMNS:
+    for name in _names(score):
         found = METRICS[name]
         format = _SCALES.get(found.unit, (1.0, "%.1f"))[1]
         config[found.label] = st.column_config.NumberColumn(format=format, help=found.definition)

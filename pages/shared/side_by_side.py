@@ -8,7 +8,7 @@ import streamlit as st
 from engine import words
 from engine.compare import Against, letters, same
 from engine.front import is_dense, own_value
-from engine.metrics import metric
+from engine.metrics import SCORES, metric
 from engine.plots.palette import family
 from engine.row import Row
 from engine.stats import Verdict
@@ -100,7 +100,7 @@ def _under(name: str, pair: Against, base: str) -> str:
         return _ratio(pair, name, base)
     if name in _SPEEDUPS:
         return _speed(pair.row, _SPEEDUPS[name])
-    if name in ("accuracy", "accuracy_norm"):
+    if name in SCORES:
         return _change(pair, name, base)
     if name == "flips":
         wrong, right = (pair.metrics.get(f"flips_to_{end}") or 0.0 for end in ("wrong", "right"))
@@ -133,7 +133,7 @@ def _change(pair: Against, name: str, base: str) -> str:
     estimate = pair.estimate(f"{name}_change")
     if estimate is None:
         return _interval(pair.row, name)
-    return f"{words.with_interval('accuracy_change', *estimate)} against {base}"
+    return f"{words.with_interval(f'{name}_change', *estimate)} against {base}"
 
 
 def _interval(row: Row, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from engine import words
-from engine.metrics import metric
+from engine.metrics import SCORES, metric
 from engine.row import Row
 from engine.tasks import TASKS
 from pages.shared import markup
@@ -31,7 +31,7 @@ class Line(NamedTuple):
 
 def draw_scores(row: Row, dense: Row | None) -> None:
     """Accuracy and length-normalised accuracy side by side, below each other where the page is narrow."""
-    scores = [(score, lines) for score in ("accuracy", "accuracy_norm") if (lines := lines_of(row, dense, score))]
+    scores = [(score, lines) for score in SCORES if (lines := lines_of(row, dense, score))]
     if not scores:
         return
     ends = _ends(line for _, lines in scores for line in lines)

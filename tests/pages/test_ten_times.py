@@ -74,7 +74,8 @@ def test_recorded_results_climb_down_to_two_bits_and_nonsense_in_the_address_is_
     words = said(app)
     assert "down to 4-bit, 2.4x smaller than bf16 and 4.8x than fp32" in words
     assert "Recorded on" in words
-    assert "no better than guessing" in words
+    assert "40.3%" in words  # by length it does better than guessing
+    assert "no better than guessing" not in words
     assert words.count("does not hold") >= 5
     assert "Measure what is missing" not in links(app)
     assert "step" not in app.query_params
