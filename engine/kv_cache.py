@@ -10,6 +10,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
@@ -17,7 +18,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from engine import layouts
 from engine.layers.packing import packed_width
-from engine.methods.rtn import round_asymmetric
+from engine.methods.rtn import nearest
 from engine.models import Anatomy, LanguageModel
 from engine.spec.quantize import PER_CHANNEL, KvCache
 
@@ -37,13 +38,14 @@ def round_cache(anatomy: Anatomy, settings: KvCache) -> None:
 
 
 def rounded(states: Tensor, settings: KvCache) -> Tensor:
-    """Keys or values [..., head_dim] as the cache would hold them, in the dtype they came in."""
-    rows = states.reshape(-1, states.shape[-1]).float()
-    group_size = rows.shape[1] if settings.group_size == PER_CHANNEL else settings.group_size
-    codes, scales, zeros = round_asymmetric(rows, settings.bits, group_size)
-    assert zeros is not None
-    steps = codes.float().view(*scales.shape, group_size) - zeros.float().unsqueeze(-1)
-    return (steps * scales.float().unsqueeze(-1)).view_as(states).to(states.dtype)
+    """Keys or values [..., head_dim] as the cache would hold them, in the dtype they came in.
+
+    A gradient passes straight through to them: rounding's own is zero almost everywhere, so that importance by Taylor
+    would not see what a block gives through the keys and values of later ones.
+    """
+    with torch.no_grad():
+        held = nearest(states.reshape(-1, states.shape[-1]).float(), settings).view_as(states).to(states.dtype)
+    return held + (states - states.detach()) if states.requires_grad else held  # the same numbers: zero is added
 
 
 def bytes_per_token(model: LanguageModel) -> int:

@@ -6,6 +6,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from engine import checkpoint
+from engine.gradients import walk_back
 from engine.kv_cache import rounded
 from engine.methods import compress
 from engine.models import LanguageModel
@@ -58,6 +59,18 @@ def test_more_bits_change_less(tiny_model, windows: Tensor) -> None:
         compress(model, parse(f"quantize:kv_cache,bits={bits},group_size=8"), None, lambda *_: None)
         changes.append(float((model.network(windows).logits - dense).norm() / dense.norm()))
     assert changes[0] < 0.03 < changes[1] < changes[2]
+
+
+def test_gradients_pass_straight_through(tiny_model, windows: Tensor) -> None:
+    def gradients(recipe: str) -> Tensor:
+        model, found = tiny_model("qwen3"), {}
+        compress(model, parse(recipe), None, lambda *_: None)
+        first = model.anatomy.layout.attention_in[1]  # of what the keys are made
+        walk_back(model.anatomy, first, windows[:1], lambda *_: None, lambda block, x, g: found.update({block: g}))
+        return torch.stack([found[block] for block in sorted(found)])
+
+    exact, ours = gradients("dense"), gradients("quantize:kv_cache,bits=8,group_size=8")
+    assert float((ours - exact).norm() / exact.norm()) < 0.05
 
 
 @pytest.mark.parametrize("group_size", [16, 64])

@@ -112,7 +112,7 @@ def best_factors(weight: Tensor, hessian: Tensor, magnitudes: Tensor, grid: Rtn)
     best, least = torch.ones_like(magnitudes), torch.inf
     for step in range(_EXPONENTS):
         factors = powers(magnitudes, step / _EXPONENTS)
-        change = nearest(weight * factors, grid).div_(factors).sub_(weight)
+        change = rtn.nearest(weight * factors, grid).div_(factors).sub_(weight)
         error = float(((change @ hessian) * change).sum())
         if error < least:
             best, least = factors, error
@@ -140,19 +140,11 @@ def clipped(weight: Tensor, hessian: Tensor, grid: Rtn) -> Tensor:
     best, least = groups, torch.full(groups.shape[:2], torch.inf, device=weight.device)
     for ratio in _RATIOS:
         cut = torch.clamp(groups, ratio * low, ratio * high)
-        change = (nearest(cut.view_as(weight), grid).view_as(groups) - groups).transpose(0, 1)
+        change = (rtn.nearest(cut.view_as(weight), grid).view_as(groups) - groups).transpose(0, 1)
         errors = ((change @ blocks) * change).sum(-1).T.contiguous()  # [rows, groups]
         better = errors < least
         best, least = torch.where(better.unsqueeze(-1), cut, best), torch.where(better, errors, least)
     return best.view_as(weight)
-
-
-def nearest(weight: Tensor, grid: Rtn) -> Tensor:
-    """The weight [rows, columns] rounded to nearest."""
-    codes, scales, zeros = rtn.rounded(weight, grid)
-    groups = codes.view(*scales.shape, -1).float()
-    steps = groups - (2 ** (grid.bits - 1) if zeros is None else zeros.float().unsqueeze(-1))
-    return (steps * scales.float().unsqueeze(-1)).view_as(weight)
 
 
 def fold(block: Block) -> None:

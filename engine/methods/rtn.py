@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.layers.packed_matrix import PackedMatrix
 from engine.methods import Report, targets
 from engine.models import LanguageModel
-from engine.spec.quantize import PER_CHANNEL, Awq, Gptq, Rtn
+from engine.spec.quantize import PER_CHANNEL, Awq, Gptq, KvCache, Rtn
 
 _SMALLEST_SCALE = 2.0**-24  # of float16; a smaller step would be stored as zero
 
@@ -46,7 +46,15 @@ def quantize(weight: Tensor, settings: Rtn) -> PackedMatrix:
     return PackedMatrix.from_codes(*rounded(weight, settings), bits=settings.bits)
 
 
-def rounded(weight: Tensor, settings: Rtn) -> Codes:
+def nearest(weight: Tensor, settings: Rtn | KvCache) -> Tensor:
+    """The points of the grids, fp32 [rows, columns], that a weight fp32 [rows, columns] is rounded to."""
+    codes, scales, zeros = rounded(weight, settings)
+    groups = codes.view(*scales.shape, -1).float()
+    steps = groups - (2 ** (settings.bits - 1) if zeros is None else zeros.float().unsqueeze(-1))
+    return (steps * scales.float().unsqueeze(-1)).view_as(weight)
+
+
+def rounded(weight: Tensor, settings: Rtn | KvCache) -> Codes:
     """The codes of a weight fp32 [rows, columns] on the grids that the settings ask for."""
     group_size = weight.shape[1] if settings.group_size == PER_CHANNEL else settings.group_size
     round_rows = round_symmetric if settings.symmetric else round_asymmetric
