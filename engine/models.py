@@ -210,15 +210,17 @@ class Anatomy:
         assert isinstance(modules, nn.ModuleList)
         return [Block(f"{self.layout.blocks}.{i}", module, self.layout) for i, module in enumerate(modules)]
 
+    def chosen(self, places: Collection[int] | None) -> list[Block]:
+        """The blocks at these places, in order; all where none are given."""
+        return [block for place, block in enumerate(self.blocks) if places is None or place in places]
+
     def _part(self, name: str) -> nn.Module:
         part: nn.Module = self.network.get_submodule(name)
         return part
 
     def linears(self, chosen: Collection[int] | None = None) -> Iterator[tuple[str, nn.Module]]:
-        """(full name, layer) of every linear of the blocks, in order; chosen: of these blocks only, by their places."""
-        for place, block in enumerate(self.blocks):
-            if chosen is not None and place not in chosen:
-                continue
+        """(full name, layer) of every linear of the blocks, or of those at the places `chosen`, in order."""
+        for block in self.chosen(chosen):
             for name, layer in block.linears.items():
                 yield f"{block.name}.{name}", layer
 

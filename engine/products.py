@@ -46,15 +46,14 @@ def compress_from_products(
     if statistics == "sequential":
         compress_blocks(anatomy, windows, add_products, compress, report, chosen)
         return
-    blocks = [place for place in range(len(anatomy.blocks)) if chosen is None or place in chosen]
+    blocks = anatomy.chosen(chosen)
     folder, gathered = _folder(anatomy.network, windows), 0
     if not folder.exists():
         gathered = len(anatomy.blocks)
         _gather(anatomy, windows, folder, lambda done, _: report(done, gathered + len(blocks)))
     kept_files.use(folder)
-    for done, place in enumerate(blocks):
+    for done, block in enumerate(blocks):
         report(gathered + done, gathered + len(blocks))
-        block = anatomy.blocks[place]
         for layers in block.groups:
             products = _load(folder / _file(block.name, layers), anatomy.network.device)
             for name, layer in compress(layers, products).items():

@@ -26,7 +26,6 @@ from transformers import PreTrainedModel
 
 from engine import assets, calibration, weights
 from engine.layer_errors import LayerErrors, LinearErrors
-from engine.layers.scaled import DividedInputs
 from engine.layers.weight import weight_of
 from engine.models import Anatomy, LanguageModel
 from engine.spec import Recipe
@@ -119,7 +118,7 @@ class Layers:
             dense = _DenseWeights(self.source, stack)
             for block, place in zip(anatomy.blocks, places, strict=True):
                 for name, layer in block.linears.items():
-                    ours = weight_of(layer.layer if isinstance(layer, DividedInputs) else layer)
+                    ours = weight_of(layer)
                     known = f"{anatomy.layout.blocks}.{place}.{name}"
                     theirs = dense.of(f"{known}.weight", self.first_rows[known])
                     shapes[name][place] = _pair(ours)

@@ -75,9 +75,8 @@ def compress(model: LanguageModel, settings: Awq, windows: Tensor | None, report
 
     told = partial(report, "scale and round the linears")
     compress_blocks(anatomy, windows, add_inputs, pack, told, settings.blocks)
-    for place, block in enumerate(anatomy.blocks):
-        if settings.blocks is None or place in settings.blocks:
-            fold(block)
+    for block in anatomy.chosen(settings.blocks):
+        fold(block)
     if anatomy.layout.mlp_up is None:
         model.notes.append(
             f"Nothing before {first.layout.mlp_out} can undo a scaling, so the weights of that linear were not scaled."

@@ -58,9 +58,8 @@ def compress(model: LanguageModel, settings: SmoothQuant, windows: Tensor | None
 
     told = partial(report, "smooth and round the linears")
     compress_blocks(anatomy, windows, add_largest, pack, told, settings.blocks)
-    for place, block in enumerate(anatomy.blocks):
-        if settings.blocks is None or place in settings.blocks:
-            fold(block)
+    for block in anatomy.chosen(settings.blocks):
+        fold(block)
     model.notes.append(ROUNDED)
 
 
