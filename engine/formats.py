@@ -4,10 +4,11 @@ Parts are those that a quantizer's `targets` name. A part that no step packed is
 format that was timed as the faster one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from engine.spec import Recipe
+from engine.spec.prune import Zeros
 from engine.spec.quantize import PER_CHANNEL
 from engine.spec.recipe import named_blocks
 
@@ -23,8 +24,8 @@ STORED_BITS = 16  # of a part that no step packed
 class Packing(NamedTuple):
     """How a part is packed; library: what packed and runs it, where that is not ours.
 
-    widths: the bits of its layers, where a recipe packs them differently; the rest is then said of those that no kernel
-    runs, or else of those with the fewest bits.
+    widths: the bits of its layers, where a recipe packs them differently or leaves some as they are; the rest is then
+    said of those that no kernel runs, or else of those with the fewest bits.
     """
 
     bits: int
@@ -40,10 +41,14 @@ class Packing(NamedTuple):
 
 
 class Formats(NamedTuple):
-    """The packed parts of a model, and whether its embedding and its head are one matrix, which counts as embedding."""
+    """The packed parts of a model, and whether its embedding and its head are one matrix, which counts as embedding.
+
+    plain_zeros: whether some step zeroes weights of linears that are not packed.
+    """
 
     packed: Mapping[Part, Packing]
     tied: bool
+    plain_zeros: bool = False
 
     def bits(self, part: Part) -> int:
         """Of one stored number of a part, scales and zero points not counted."""
@@ -63,26 +68,36 @@ def formats(recipe: Recipe, tied: bool) -> Formats:
 
     A later quantizer decides over an earlier one, and other steps take the matrices that they change off their grid.
     """
-    packed: dict[Part, Packing] = {}
-    by_layer = False
-    for step in recipe.steps:
+    packed: dict[Part, Packing] = {}  # tables
+    count = max((block for step in recipe.steps for block in named_blocks(step)), default=-1) + 2
+    layers: list[Packing | None] = [None] * count  # by block: those that are named, and one for all others
+    zeroed: set[int] = set()
+    for place, step in enumerate(recipe.steps):
+        blocks = named_blocks(recipe.step_on(place, count)) or range(count)
         packed = {part: packing for part, packing in packed.items() if part not in step.unpacks}
+        packs = _targets(step, tied)
+        if "linears" in packs or "linears" in step.unpacks:
+            for block in blocks:
+                layers[block] = _packing(step) if packs else None
+        packed |= {part: _packing(step) for part in packs if part != "linears"}
+        if isinstance(step, Zeros):
+            zeroed.update(blocks)
         if step.family == "slice":
+            zeroed.clear()
             tied = tied and getattr(step, "head", "tied") == "tied"
-        elif step.family == "quantize":
-            by_layer = by_layer or bool(named_blocks(step))
-            before = packed.get("linears")
-            packed |= dict.fromkeys(_targets(step, tied), _packing(step))
-            if by_layer and "linears" in packed:
-                packed["linears"] = _mixed(before, packed["linears"])
-    return Formats(packed, tied)
+    linears = _together(layers)
+    plain_zeros = any(layers[block] is None for block in zeroed)
+    return Formats({"linears": linears, **packed} if linears else packed, tied, plain_zeros)
 
 
-def _mixed(before: Packing | None, now: Packing) -> Packing:
-    """How layers are packed of which some are packed otherwise, where `before` is given."""
-    both = [now] if before is None else [before, now]
-    widths = {bits for packing in both for bits in packing.widths or (packing.bits,)}
-    said = min(both, key=lambda packing: (packing.has_kernel, packing.bits))
+def _together(layers: Sequence[Packing | None]) -> Packing | None:
+    """How the linears are packed, of layers that may differ; None where no layer is."""
+    found = dict.fromkeys(layers)
+    packed = [packing for packing in found if packing is not None]
+    if len(found) < 2 or not packed:
+        return packed[0] if packed else None
+    said = min(packed, key=lambda packing: (packing.has_kernel, packing.bits))
+    widths = {STORED_BITS if packing is None else packing.bits for packing in found}
     return said._replace(widths=tuple(sorted(widths)))
 
 

@@ -46,11 +46,12 @@ def _stored(row: Row, found: Formats, part: Part) -> str:
     """ "4 bits, groups of 64, 53.1 MB"; the bytes are those of the numbers, without scales."""
     size = words.format_value("weight_bytes", row.value(f"{part}_bytes"))
     packing = found.packed.get(part)
+    lacking = ", zeros left out" if part == "linears" and left_out(row, found) else ""
     if packing is None:
-        lacking = ", zeros left out" if part == "linears" and left_out(row, found) else ""
         return f"{STORED_BITS} bits{lacking}, {size}"
     if packing.widths:
-        return f"{' or '.join(map(str, packing.widths))} bits by layer, {size}"
+        where = f"{lacking} at {STORED_BITS}" if lacking else ""
+        return f"{' or '.join(map(str, packing.widths))} bits by layer{where}, {size}"
     grain = "one scale a row" if packing.group_size == PER_CHANNEL else f"groups of {packing.group_size}"
     return f"{packing.bits} bits, {grain}, {size}"
 
@@ -68,8 +69,9 @@ def _how(row: Row, found: Formats, part: Part, phase: str, tokens: int) -> str:
     packing = None if part == "head" and found.tied else found.packed.get(part)
     match way(packing, tokens, device):
         case "packed":
-            mixed = packing is not None and packing.widths
-            return "packed kernels" if mixed else f"packed {found.bits(part)}-bit kernel"
+            widths = packing.widths if packing else ()
+            plain = f", and plain in {ran_in or 'fp32 or bf16'}" if STORED_BITS in widths else ""
+            return f"packed kernels{plain}" if widths else f"packed {found.bits(part)}-bit kernel"
         case "expanded":
             return "expanded to fp32" if device == "cpu" else f"expanded{f' to {ran_in}' if ran_in else ''}"
         case "copied":

@@ -16,7 +16,6 @@ from engine.formats import STORED_BITS, Formats, Part, formats
 from engine.machine import Limits
 from engine.row import Row
 from engine.spec import parse
-from engine.spec.prune import Zeros
 
 Phase = Literal["prefill", "decode"]
 PHASES: tuple[Phase, ...] = ("prefill", "decode")
@@ -92,10 +91,12 @@ def numbers(row: Row, found: Formats, part: Part) -> float:
 
 
 def left_out(row: Row, found: Formats) -> bool:
-    """Whether the file of a result lacks the zeros of its linears: they take less than their numbers would."""
+    """Whether the file of a result lacks zeros of its linears: they take less than their numbers would.
+
+    Of linears of which some are packed the bytes can't tell, and the others are taken to lack them.
+    """
     plain = numbers(row, found, "linears") * STORED_BITS / 8
-    zeroed = any(isinstance(step, Zeros) for step in parse(row.recipe).steps)
-    return zeroed and "linears" not in found.packed and (row.value("linears_bytes") or plain) < plain
+    return found.plain_zeros and ("linears" in found.packed or (row.value("linears_bytes") or plain) < plain)
 
 
 def work(found: Network, phase: Phase, batch: int, tokens: int) -> Work:

@@ -245,10 +245,12 @@ def zeros(row: Row, dense: Row | None) -> str:
     if share is None or share < 0.005 or not any(isinstance(step, Zeros) for step in parse(row.recipe).steps):
         return ""
     some = "Half the" if 0.475 < share < 0.525 else f"{100 * share:.0f}% of the"
-    if left_out(row, formats_of(row, dense or row)):
+    stored = formats_of(row, dense or row)
+    if left_out(row, stored):
+        which = "those of layers in 16 bits" if "linears" in stored.packed else "them"
         return (
-            f"{some} weights are zero. The file leaves them out and has a bit a weight for where they stood; while the "
-            "model runs, a zero costs as much as any number."
+            f"{some} weights are zero. The file leaves {which} out and has a bit a weight for where they stood; while "
+            "the model runs, a zero costs as much as any number."
         )
     scope = "the file is no smaller" if ratio is None or ratio < 1.005 else "the zeros make the file no smaller"
     return f"{some} weights are zero; {scope}: a stored zero costs as much as any number."

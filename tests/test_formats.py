@@ -35,7 +35,26 @@ def test_layers_that_are_packed_differently_are_told_apart() -> None:
     mixed = "quantize:rtn,bits=8,blocks=0+29 | quantize:rtn,bits=3,blocks=1 | quantize:rtn,bits=4"
     assert packed(mixed) == {"linears": Packing(3, 64, True, widths=(3, 4, 8))}
     assert packed("quantize:rtn,bits=8,blocks=0 | quantize:rtn,bits=4")["linears"].has_kernel
-    assert packed("quantize:rtn,bits=4,blocks=0") == {"linears": FOUR._replace(widths=(4,))}
+    assert packed("quantize:rtn,bits=4,blocks=0") == {"linears": FOUR._replace(widths=(4, 16))}
+    assert packed("quantize:rtn,bits=4,blocks=0 | quantize:rtn,bits=4") == {"linears": FOUR}
+    off = "quantize:rtn,bits=8,blocks=0+1 | prune:sparsegpt,blocks=0 | quantize:rtn,bits=4,blocks=2"
+    assert packed(off) == {"linears": FOUR._replace(widths=(4, 8, 16))}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "plain"),
+    [
+        ("prune:wanda", True),
+        ("quantize:rtn,bits=4 | prune:wanda", False),
+        ("quantize:rtn,bits=4,blocks=0 | prune:wanda", True),
+        ("prune:wanda,blocks=0+1 | quantize:rtn,bits=4,blocks=0+1", False),
+        ("prune:wanda | slice:slicegpt", False),
+        ("prune:wanda | quantize:rtn,bits=4,blocks=0 | quantize:rtn,bits=8", False),
+        ("quantize:rtn,bits=4,blocks=0 | quantize:rtn,bits=8,targets=embedding | prune:wanda,blocks=0", False),
+    ],
+)
+def test_zeros_lie_in_plain_linears_of_the_layers_that_no_step_packs(recipe: str, plain: bool) -> None:
+    assert formats(parse(recipe), tied=True).plain_zeros == plain
 
 
 def test_of_a_tied_pair_naming_either_packs_the_one_matrix() -> None:

@@ -80,6 +80,19 @@ FASTER = ("bf16", "fp32")
             ],
         ),
         (
+            "quantize:rtn,bits=4,blocks=0+1 | prune:magnitude,sparsity=0.5",
+            {"nonzero_parameters": 60e6, "linears_bytes": 90e6},
+            [
+                PartRun(
+                    "Linears",
+                    "4 or 16 bits by layer, zeros left out at 16, 90.0 MB",
+                    "packed kernels, and plain in bf16",
+                    "expanded to fp32",
+                ),
+                PartRun("Embedding and head", "16 bits, 40.0 MB", *FASTER),
+            ],
+        ),
+        (
             "slice:slicegpt,fraction=0.1",
             {"head_bytes": 1e6, "parameters": 100.5e6},
             [

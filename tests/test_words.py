@@ -92,6 +92,8 @@ def test_why_it_is_not_smaller() -> None:
         pruned = replace(half, recipe=f"prune:{rule},sparsity=0.5")
         assert words.why_not_smaller(pruned, DENSE).startswith("Half the weights are zero; the file is no smaller")
         assert words.speed(pruned) == words.ZEROS_SIMULATED
+    some = replace(half, recipe="quantize:rtn,bits=4,blocks=0 | prune:wanda")
+    assert "The file leaves those of layers in 16 bits out" in words.why_not_smaller(some, DENSE)
     assert words.why_not_smaller(TWO, DENSE) == words.SIMULATED
     kept = replace(FOUR, metrics={**FOUR.metrics, "embedding_bytes": 56.6e6})
     assert words.why_not_smaller(kept, DENSE) == "The embedding was left in bf16; it is 50% of the file now."
