@@ -19,7 +19,6 @@ from engine.spec import DEFAULT_MODEL, parse
 from engine.spec.recipe import named_blocks
 from engine.stats import Interval
 
-DECIDED_ON = ("weight_bytes", "accuracy")  # the axes by which an anytime sweep leaves trials out
 FLATTERED_NOTE = (
     "† The default model is a dequantized 4-bit release in asymmetric groups of 32: this recipe finds that grid again, "
     "or much of it, so its loss is flattered."
@@ -95,7 +94,8 @@ def find_front(
     reasons = {row.trial_id: why_left_out(row, across, up) for row in done}
     points = tuple(row for row in done if not reasons[row.trial_id])
     dense = next((row for row in done if is_dense(row)), None)
-    running = [row for row in points if row.left_out_by is None or (x, y) != DECIDED_ON]
+    decided = (x, y) == ("weight_bytes", telling_score(dense))  # the axes by which an anytime sweep leaves trials out
+    running = [row for row in points if row.left_out_by is None or not decided]
     mask = pareto.on_front(_values(running, x), _values(running, y), _better(across), _better(up))
     best = sorted((row for row, on in zip(running, mask, strict=True) if on), key=lambda row: row.metrics[x] or 0.0)
     return Front(

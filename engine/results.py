@@ -66,7 +66,7 @@ def derive(metrics: Metrics, items: Items, dense_metrics: Metrics | None, dense_
         return Derived({}, {})
     values: dict[str, float | None] = {"questions": float(sum(len(answers) for answers in tasks.values()))}
     for score in SCORES:
-        values |= _with_errors(score, {task: _right(score, task, a, metrics) for task, a in tasks.items()})
+        values |= _with_errors(score, {task: _count(score, task, a, metrics) for task, a in tasks.items()})
     if dense_metrics is None or dense_items is None:
         return Derived({**values, **dict.fromkeys(COMPARED)}, dict.fromkeys(COMPARED, _NO_DENSE))
     if dense_items is items:
@@ -88,6 +88,12 @@ def verdict(row: Row, score: str = "accuracy") -> stats.Verdict | None:
     if is_dense(row) or change is None or low is None or high is None or not asked:
         return None
     return stats.verdict(stats.Estimate(change, low, high), int(asked))
+
+
+def right(score: str, task: str, answers: Sequence["ItemResult"]) -> list[bool | None]:
+    """Whether each answer to a task's items is right by a score; None where an older store's doesn't say."""
+    normalised = _normalised(task)
+    return [_is_right(score, answer, normalised) for answer in answers]
 
 
 def dense_identities(metrics: Metrics) -> dict[str, float | None]:
@@ -252,10 +258,9 @@ def _estimated(row: Row, dense: Row | None) -> Row:
     return replace(row, metrics=metrics)
 
 
-def _right(score: str, task: str, answers: Sequence["ItemResult"], metrics: Metrics) -> tuple[int, int] | None:
+def _count(score: str, task: str, answers: Sequence["ItemResult"], metrics: Metrics) -> tuple[int, int] | None:
     """(right answers, answers) of a task; None where neither the answers nor what was measured says."""
-    normalised = _normalised(task)
-    rights = [_is_right(score, answer, normalised) for answer in answers]
+    rights = right(score, task, answers)
     if None not in rights:
         return sum(map(bool, rights)), len(answers)
     share = metrics.get(f"{score}_{task}")
@@ -309,10 +314,10 @@ def _compare(tasks: Mapping[str, "Aligned"], chance: float | None) -> Derived:
     values["flips_to_right"] = float(sum(p.only_compressed for p in pairs))
     values["mcnemar_p"] = stats.mcnemar_p(pairs)
     found = Derived(values, {})
-    for score, right in counted.items():
-        change, kept = (stats.accuracy_change(right), stats.retention(right)) if right else (None, None)
+    for score, of in counted.items():
+        change, kept = (stats.accuracy_change(of), stats.retention(of)) if of else (None, None)
         _add(found, f"{score}_change", change, _NO_LENGTHS)
-        _add(found, f"{score}_retention", kept, _NO_RATIO.format(floor="zero") if right else _NO_LENGTHS)
+        _add(found, f"{score}_retention", kept, _NO_RATIO.format(floor="zero") if of else _NO_LENGTHS)
     above = None if chance is None else stats.retention(pairs, chance)
     why = "the chance level is not known" if chance is None else _NO_RATIO.format(floor="guessing")
     _add(found, "retention_above_chance", above, why)
@@ -333,8 +338,7 @@ def _pairs(score: str, tasks: Mapping[str, "Aligned"]) -> list[stats.Pairs] | No
     """Each task's items by which model is right by this score; None where that is not known of every item."""
     found = []
     for task, sides in tasks.items():
-        normalised = _normalised(task)
-        ours, theirs = ([_is_right(score, answer, normalised) for answer in side] for side in sides)
+        ours, theirs = (right(score, task, side) for side in sides)
         if None in ours or None in theirs:
             return None
         found.append(stats.pair([bool(one) for one in ours], [bool(one) for one in theirs]))

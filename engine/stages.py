@@ -8,7 +8,8 @@ the trial that leaves them out. Nothing is kept besides the store, so a killed w
 from collections.abc import Iterator, Mapping, Sequence
 
 from engine.anytime import CONFIDENCE, Floats, Schedule, Standing, standings
-from engine.front import is_dense
+from engine.front import is_dense, telling_score
+from engine.results import right
 from engine.row import Row
 from engine.spec import Protocol
 from engine.store import FIRST_SHARE, ItemResult, Queue, Store, Undecided
@@ -40,7 +41,7 @@ def _send_on(sweep: Undecided, rows: Sequence[Row], dense: Row, store: Store, qu
     schedule = Schedule(
         {task: len(asked) for task, asked in answers[dense.trial_id].items()}, Protocol.from_dict(dense.protocol).seed
     )
-    scores = read_scores(answers, dense.trial_id, schedule)
+    scores = read_scores(answers, dense.trial_id, schedule, telling_score(dense))
     size = {row.trial_id: row.value("weight_bytes") or 0.0 for row in rows}
     before = {row.trial_id: row.left_out_by for row in rows if row.left_out_by in size}
     found = standings(scores, size, schedule, before, tolerance=sweep.tolerance)
@@ -57,12 +58,18 @@ def _send_on(sweep: Undecided, rows: Sequence[Row], dense: Row, store: Store, qu
     return f"sweep {sweep.id}: {len(going)} of {len(found)} trials can still change the front and go on"
 
 
-def read_scores(answers: Answers, dense: str, schedule: Schedule) -> dict[str, Floats]:
-    """By trial, what each round that it answered adds to its accuracy; the dense trial's items say which there are."""
+def read_scores(answers: Answers, dense: str, schedule: Schedule, score: str) -> dict[str, Floats]:
+    """By trial, what each round that it answered adds to its score; the dense trial's items say which there are."""
     places = {task: {item.id: place for place, item in enumerate(items)} for task, items in answers[dense].items()}
     return {
         trial_id: schedule.scores(
-            {task: {places[task][item.id]: item.correct for item in items} for task, items in tasks.items()}
+            {
+                task: {
+                    places[task][item.id]: bool(said)
+                    for item, said in zip(items, right(score, task, items), strict=True)
+                }
+                for task, items in tasks.items()
+            }
         )
         for trial_id, tasks in answers.items()
     }

@@ -27,23 +27,30 @@ def is_right(trial: Trial) -> np.ndarray:
     return np.random.default_rng(trial.recipe.steps[0].bits).random(ITEMS) < SHARE_RIGHT[trial.id]  # type: ignore[attr-defined]
 
 
-def answer(store: Store, queue: Queue, job: Job) -> int:
-    """Do what a trial's child and the worker do with it; how many items were answered that were not before."""
+def answer(store: Store, queue: Queue, job: Job, by_length: bool = False) -> int:
+    """Do what a trial's child and the worker do with it; how many items were answered that were not before.
+
+    by_length: the answers are right by acc_norm; by acc no more often than by guessing, and GOOD's hardly ever.
+    """
     trial_id, right = job.trial.id, is_right(job.trial)
     known = {item.id for item in store.items(trial_id).get("piqa", [])}
     schedule = Schedule({"piqa": ITEMS}, job.trial.protocol.seed)
     rounds = schedule.places("piqa")[: schedule.rounds if job.share is None else schedule.first(job.share)]
     asked = sorted(place for one in rounds for place in one)
     items = [ItemResult(i, (-1.0, -2.0), int(not right[i]), None, bool(right[i])) for i in asked]
+    if by_length:
+        one_in = 10 if trial_id == GOOD.id else 2
+        items = [ItemResult(i, (-1.0, -2.0), 0, 1, i % one_in == 0, bool(right[i])) for i in asked]
     queue.keep_items(trial_id, "piqa", items)
     accuracy = sum(item.correct for item in items) / len(items)
     measured = {"weight_bytes": SIZE[trial_id], "accuracy": accuracy, "accuracy_chance": 0.5}
-    queue.keep_metrics(trial_id, {**measured, "questions": float(len(items))}, {})
+    derived = results.derive(measured, {"piqa": items}, None, None).metrics
+    queue.keep_metrics(trial_id, {**{name: v for name, v in derived.items() if v is not None}, **measured}, {})
     queue.finish(job)
     return len({item.id for item in items} - known)
 
 
-def run(store: Store, queue: Queue) -> tuple[dict[str, int], list[str]]:
+def run(store: Store, queue: Queue, by_length: bool = False) -> tuple[dict[str, int], list[str]]:
     """Run what is queued until nothing is; by trial the items it answered, and what was said of the sweep."""
     answered: dict[str, int] = {}
     said: list[str] = []
@@ -52,7 +59,7 @@ def run(store: Store, queue: Queue) -> tuple[dict[str, int], list[str]]:
         job = queue.claim()
         if job is None:
             return answered, said
-        answered[job.trial.id] = answered.get(job.trial.id, 0) + answer(store, queue, job)
+        answered[job.trial.id] = answered.get(job.trial.id, 0) + answer(store, queue, job, by_length)
 
 
 def test_trials_that_can_not_change_the_front_stop_early_and_say_why(store: Store, queue: Queue) -> None:
@@ -72,6 +79,13 @@ def test_trials_that_can_not_change_the_front_stop_early_and_say_why(store: Stor
     assert said[-1] == f"sweep 1 is settled: {early} of 4 trials were left out early"
     assert store.sweeps()[0].settled
     assert list(stages.decide(store, queue)) == []
+
+
+def test_answers_are_counted_as_the_front_counts_them(store: Store, queue: Queue) -> None:
+    store.submit([SAME, BAD, GOOD], ["size", "accuracy"], tolerance=0.05)
+    answered, _ = run(store, queue, by_length=True)
+    assert store.row(BAD.id).left_out_by == GOOD.id
+    assert answered[BAD.id] < 0.4 * ITEMS
 
 
 def test_nothing_is_answered_twice(store: Store, queue: Queue) -> None:

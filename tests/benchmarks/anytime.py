@@ -22,7 +22,8 @@ import numpy as np
 from engine import pareto
 from engine.anytime import TOLERANCE, Floats, Schedule, Standing, standings
 from engine.errors import InputError
-from engine.front import is_dense
+from engine.front import is_dense, telling_score
+from engine.results import right
 from engine.spec import Protocol
 from engine.stages import SHARES, next_share
 from engine.store import Store
@@ -98,13 +99,18 @@ def from_store(store: Store, sweep_id: int) -> dict[str, Any]:
         raise InputError(f"sweep {sweep_id} has no finished original to hold the others against")
     items = {row.trial_id: store.items(row.trial_id) for row in rows}
     order = {task: [item.id for item in answers] for task, answers in items[dense.trial_id].items()}
-    trials = []
+    score, trials = telling_score(dense), []
     for row in rows:
-        right = {task: {item.id: item.correct for item in answers} for task, answers in items[row.trial_id].items()}
-        bits = {task: np.packbits([right[task][id] for id in ids]).tobytes().hex() for task, ids in order.items()}
+        answered = items[row.trial_id]
+        said = {
+            task: dict(zip((item.id for item in answers), right(score, task, answers), strict=True))
+            for task, answers in answered.items()
+        }
+        bits = {task: np.packbits([bool(said[task][id]) for id in ids]).tobytes().hex() for task, ids in order.items()}
         trials.append({"recipe": row.recipe, "weight_bytes": row.value("weight_bytes"), "right": bits})
     return {
         "model": dense.model,
+        "score": score,
         "seed": Protocol.from_dict(dense.protocol).seed,
         "items": {task: len(ids) for task, ids in order.items()},
         "trials": trials,
