@@ -10,7 +10,7 @@ from engine.metrics import metric
 
 
 class Figure(NamedTuple):
-    """A number with its name, what it is compared with, and its definition on hover."""
+    """A number with its name, what it is compared with, and its definition as the name's tip."""
 
     label: str
     value: str
@@ -73,7 +73,7 @@ def legend(items: Iterable[tuple[str, float]]) -> None:
 def figures(items: Iterable[Figure]) -> None:
     """Numbers side by side, below each other where the page is narrow."""
     cells = "".join(
-        f'<div class="kp-figure" title="{escape(f.definition)}"><div class="kp-under">{escape(f.label)}</div>'
+        f'<div class="kp-figure"><div class="kp-under"><span{tip(f.definition)}>{escape(f.label)}</span></div>'
         f'<div class="kp-value">{escape(f.value)}</div><div class="kp-under">{escape(f.under)}</div></div>'
         for f in items
     )
@@ -81,15 +81,15 @@ def figures(items: Iterable[Figure]) -> None:
 
 
 def chips(items: Iterable[tuple[str, str]]) -> None:
-    """Marks such as "recorded"; each is (text, explanation on hover)."""
-    cells = "".join(f'<span class="kp-chip" title="{escape(why)}">{escape(words)}</span>' for words, why in items)
+    """Marks such as "recorded"; each is (text, its tip)."""
+    cells = "".join(f"<span{tip(why, 'kp-chip')}>{escape(words)}</span>" for words, why in items)
     st.html(f'<div class="kp-chips">{cells}</div>')
 
 
 def bars(items: Iterable[Bar]) -> None:
     """Horizontal bars on one scale, what was before in grey under what is now."""
     cells = "".join(
-        f'<span title="{escape(b.definition)}">{escape(b.label)}</span><span>'
+        f"<span><span{tip(b.definition)}>{escape(b.label)}</span></span><span>"
         f'<span class="kp-bar" style="display:block"><i style="width:{100 * b.share:.2f}%"></i></span>'
         f'<span class="kp-bar" style="display:block;height:5px;margin-top:2px">'
         f'<i class="kp-was" style="width:{100 * b.before:.2f}%"></i></span></span>'
@@ -100,7 +100,7 @@ def bars(items: Iterable[Bar]) -> None:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]], texts: int = 1) -> None:
-    """A plain table, its first `texts` columns texts and the others numbers; a cell may be (text, explanation)."""
+    """A plain table, its first `texts` columns texts and the others numbers; a cell may be (text, its tip)."""
     kinds = ["" if column < texts else "kp-num" for column in range(len(heads))]
     top = "".join(f'<th class="{kind}">{escape(head)}</th>' for head, kind in zip(heads, kinds, strict=True))
     lines = ("".join(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in rows)
@@ -120,8 +120,18 @@ def verdicts(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]
     st.html(f'<table class="kp-table kp-verdicts"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>')
 
 
+def tip(why: str, style: str = "") -> str:
+    """The attributes of an element of a style that explains itself on hover, focus and tap; without a why, the style's.
+
+    style.css shows the explanation, and a screen reader reads it out.
+    """
+    if not why:
+        return f' class="{style}"'
+    return f' class="{f"{style} kp-tip".strip()}" tabindex="0" aria-description="{escape(why)}"'
+
+
 def definition(name: str) -> str:
-    """What a metric is, for a hover."""
+    """What a metric is, for a tip."""
     found = metric(name)
     return f"{found.label}: {found.definition}"
 
@@ -139,5 +149,5 @@ def _sentence(head: str, cell: str | tuple[str, str]) -> str:
 
 def _cell(cell: str | tuple[str, str], kind: str) -> str:
     words, why = cell if isinstance(cell, tuple) else (cell, "")
-    inner = f'<abbr title="{escape(why)}">{escape(words)}</abbr>' if why else escape(words)
+    inner = f"<span{tip(why)}>{escape(words)}</span>" if why else escape(words)
     return f'<td class="{kind}">{inner}</td>'

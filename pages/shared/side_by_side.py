@@ -12,6 +12,7 @@ from engine.metrics import SCORES, metric
 from engine.plots.palette import family
 from engine.row import Row
 from engine.stats import Verdict
+from pages.shared import markup
 
 GROUPS = {
     "Size": ("weight_bytes", "bits_per_weight", "peak_memory_bytes"),
@@ -29,7 +30,7 @@ def draw_name(letter: str, row: Row, label: str) -> None:
     colour = look.colour or "currentColor"
     st.html(
         f'<h2 class="kp-head"><span class="kp-letter">{escape(letter)}</span> <span style="color:{colour}" '
-        f'aria-hidden="true">{look.glyph}</span> <span title="{escape(row.label)}">{escape(label)}</span></h2>'
+        f'aria-hidden="true">{look.glyph}</span> <span{markup.tip(row.label)}>{escape(label)}</span></h2>'
     )
 
 
@@ -78,14 +79,14 @@ def _line(name: str, pairs: Sequence[Against], base: str) -> str:
     found = metric(name)
     label = f"Answers unlike {base}" if name == "flips" else found.label
     cells = "".join(_cell(name, pair, base) for pair in pairs)
-    return f'<tr><td><abbr title="{escape(found.definition)}">{escape(label)}</abbr></td>{cells}</tr>'
+    return f"<tr><td><span{markup.tip(found.definition)}>{escape(label)}</span></td>{cells}</tr>"
 
 
 def _cell(name: str, pair: Against, base: str) -> str:
     value = _value(pair, name)
     if value is None:
         shown, why = (words.NOTHING, pair.missing) if name == "flips" else words.unknown(pair.row, name)
-        return f'<td class="kp-num"><abbr title="{escape(why)}">{shown}</abbr></td>' if why else "<td></td>"
+        return f'<td class="kp-num"><span{markup.tip(why)}>{shown}</span></td>' if why else "<td></td>"
     shown = escape(words.format_value(name, value))
     return f'<td class="kp-num">{shown}<small>{escape(_under(name, pair, base))}</small></td>'
 

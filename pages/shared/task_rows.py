@@ -71,7 +71,8 @@ def _rows(score: str, lines: Iterable[Line], ends: tuple[float, float]) -> str:
     low, high = (f"{100 * end:.0f}%" for end in ends)
     cells = "".join(_cells(line, ends) for line in lines)
     return (
-        f'<h3 class="kp-sub" title="{escape(found.definition)}">{escape(found.label)}</h3><div class="kp-rows">{cells}'
+        f'<h3 class="kp-sub"><span{markup.tip(found.definition)}>{escape(found.label)}</span></h3>'
+        f'<div class="kp-rows">{cells}'
         f'<span></span><span class="kp-scale"><span>{low}</span><span>{high}</span></span><span></span></div>'
     )
 
@@ -88,7 +89,7 @@ def _cells(line: Line, ends: tuple[float, float]) -> str:
     hover = f"95%: {words.format_value(line.name, line.low)} to {words.format_value(line.name, line.high)}{guessing}"
     return (
         f'<span class="{"kp-mean" if line.label == _WHOLE else ""}">{escape(line.label)}</span>'
-        f'<span class="kp-track" title="{escape(hover)}">{marks}</span>'
+        f'<span role="img" aria-label="{escape(line.label)}"{markup.tip(hover, "kp-track")}>{marks}</span>'
         f'<span class="kp-num">{escape(shown)}<small>{escape(was)}</small></span>'
     )
 

@@ -9,6 +9,7 @@ from html import escape
 from engine.parting import Parting
 from engine.plots.palette import family
 from engine.row import Row
+from pages.shared import markup
 
 
 def card(heading: str, body: str, foot: Iterable[tuple[str, str]]) -> str:
@@ -53,7 +54,7 @@ def body(pieces: Sequence[str], marked: Mapping[int, str]) -> str:
         who = f"<sup>{escape(marked[token])}</sup>" if marked[token] else ""
         why = f"{', '.join(marked[token])} parts here" if marked[token] else "Parts here"
         space, word, after = _split(shown)
-        parts.append(f'{space}<mark class="kp-part" title="{escape(why)}">{escape(word) or "␣"}{who}</mark>{after}')
+        parts.append(f"{space}<mark{markup.tip(why, 'kp-part')}>{escape(word) or '␣'}{who}</mark>{after}")
     return "".join(parts)
 
 

@@ -32,6 +32,7 @@ MAIN = {  # what a page is for, by role and name
 }
 MOST_TABS = 80
 LOOKS, BETWEEN_MS = 4, 1000  # a page changes its colours and draws late parts within that
+TIP = "(named) => getComputedStyle(named, '::after').content"
 AXE = f"""async () => {{
   {AXE_SCRIPT}
   const found = await axe.run(document, {{ resultTypes: ["violations"] }});
@@ -73,6 +74,7 @@ def test_no_serious_violation_is_ours(page: Page, address: str, name: str) -> No
     found = light | serious(page)
     page.emulate_media(color_scheme="light")
     assert found.keys() == STREAMLITS.keys(), "\n\n".join(f"{rule}: {why}" for rule, why in found.items())
+    assert page.locator(".stHtml [title]").count() == 0  # which neither a keyboard nor a touch reaches
 
 
 def serious(page: Page) -> dict[tuple[str, str], str]:
@@ -84,6 +86,19 @@ def serious(page: Page) -> dict[tuple[str, str], str]:
             break
         page.wait_for_timeout(BETWEEN_MS)
     return said
+
+
+@pytest.mark.parametrize("way", ["hover", "focus", "click"])
+def test_a_tip_shows_what_a_screen_reader_reads_out(page: Page, address: str, way: str) -> None:
+    page.goto(f"{address}/result?trial={TRIALS[1]}")
+    settle(page)
+    page.mouse.move(0, 0)
+    named = page.locator(".kp-table .kp-tip", has_text="Perplexity").first
+    assert named.evaluate(TIP) == "none"
+    getattr(named, way)()
+    said = named.get_attribute("aria-description")
+    assert said
+    assert said in named.evaluate(TIP)
 
 
 @pytest.mark.parametrize("name", MAIN)

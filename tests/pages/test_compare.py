@@ -171,7 +171,7 @@ def test_what_they_write_stands_side_by_side_each_parting_from_the_base(open_pag
     assert not app.exception
     words = said(app)
     assert words.count('class="kp-wrote"') == 3
-    assert words.count('class="kp-part"') == 3
+    assert words.count('class="kp-part kp-tip"') == 3
     assert f"Parts from A at token 2: “{two},group_size=64" in words
     assert words.count("not “dense”.") == 2
     assert "dense<sup>BC</sup></mark>" in words

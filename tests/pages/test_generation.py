@@ -8,6 +8,7 @@ from engine.errors import InputError
 from engine.spec import Protocol, parse
 from engine.store import Generation, Generations, Store
 from engine.trials import unmeasured
+from pages.shared import markup
 from tests.pages import filling
 from tests.pages.conftest import said
 
@@ -139,7 +140,7 @@ def test_where_texts_part_is_marked_and_said(open_page, store, ids):
     assert "The same as A, to the last token." in words
     assert "Parts from A at token 3: “&lt;i&gt;”, not “is”." in words
     assert "is<sup>C</sup></mark>" in words
-    assert words.count('class="kp-part"') == 2
+    assert words.count('class="kp-part kp-tip"') == 2
     assert "<i>" not in words
     assert "5 tokens, then it ended." in words
     assert "4 tokens, as many as were asked for." in words
@@ -210,4 +211,4 @@ def test_a_letter_stands_on_the_line_whose_end_it_marks(open_page, store, ids):
     broken = ("The", "\n", "\n", "sky")
     answer(store, ids, {"pieces": broken}, {"pieces": broken}, {"pieces": SKY})
     words = said(open_page("compare", trials=",".join(ids)))
-    assert '<mark class="kp-part" title="C parts here">↵<sup>C</sup></mark>\n\nsky' in words
+    assert f"<mark{markup.tip('C parts here', 'kp-part')}>↵<sup>C</sup></mark>\n\nsky" in words

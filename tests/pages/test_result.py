@@ -8,6 +8,7 @@ import streamlit as st
 
 from engine import tasks
 from engine.store import Store
+from pages.shared import markup
 from tests.pages import filling
 from tests.pages.conftest import said
 
@@ -178,8 +179,8 @@ def test_what_it_writes_stands_beside_the_original_with_the_parting_marked_and_s
     words = said(box.select("A prompt that each").run())
     assert not app.exception
     assert f"Parts from the original at token 2: “{LAYERS}”, not “dense”." in words
-    assert words.count('class="kp-part"') == 2
-    assert ' ends <mark class="kp-part" title="Parts here">dense</mark>' in words
+    assert words.count('class="kp-part kp-tip"') == 2
+    assert f" ends <mark{markup.tip('Parts here', 'kp-part')}>dense</mark>" in words
 
 
 def test_the_original_s_texts_stand_alone(open_result, store):
