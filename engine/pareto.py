@@ -81,14 +81,16 @@ def knee(
 ) -> Knee | None:
     """The point of the front that stands farthest above the chord between the front's two ends.
 
-    Both axes are stretched to [0, 1] between those ends first, x (and y where `log_y`) after a logarithm. None where
-    the front has fewer than three different points or all of them lie on or below the chord: such a front has no knee.
+    A front runs on, as the step that it is, to the worst x of all points: what costs more and is no better says that
+    nothing is gained there. Both axes are stretched to [0, 1] between the ends first, x (and y where `log_y`) after a
+    logarithm. None where all of the front lies on or below the chord: quality that falls evenly has no knee.
     `y_low` and `y_high` [points] are 95% intervals; with them the ys are drawn `draws` times from normal distributions
     of that width, and the front and its knee found again.
     Source: the distance of Kneedle, Satopää et al. 2011, for a front that is known as a whole.
     """
     xs, ys = _logged(x, log_x, x_better), _logged(y, log_y, y_better)
-    centre = _knee(xs, ys)
+    end = float(np.max(xs, where=np.isfinite(xs + ys), initial=-np.inf))
+    centre = _knee(xs, ys, end)
     if centre is None:
         return None
     spread = _spread(y, y_low, y_high, log_y)
@@ -96,7 +98,7 @@ def knee(
     random = np.random.default_rng(seed)
     found: list[int] = []
     for noise in random.standard_normal((draws, len(near))) if spread[near].any() else ():
-        index = _knee(xs[near], ys[near] + noise * spread[near])
+        index = _knee(xs[near], ys[near] + noise * spread[near], end)
         if index is not None:
             found.append(int(near[index]))
     low, high = _central(found or [centre], xs)
@@ -118,13 +120,16 @@ def _logged(values: ArrayLike, log: bool, better: Better) -> Floats:
     return array if better == "lower" else -array
 
 
-def _knee(xs: Floats, ys: Floats) -> int | None:
-    """Index of the knee of costs on linear axes, the smaller x where two stand equally far, or None."""
+def _knee(xs: Floats, ys: Floats, end: float) -> int | None:
+    """Index of the knee of costs on linear axes, the smaller x where two stand equally far, or None.
+
+    end: how far the front runs on, the worst x of all points.
+    """
     front = np.flatnonzero(on_front(xs, ys, "lower", "lower"))
-    if len(front) < 3:
+    if not len(front):
         return None
     front = front[np.argsort(xs[front], kind="stable")]
-    width, height = xs[front[-1]] - xs[front[0]], ys[front[0]] - ys[front[-1]]
+    width, height = end - xs[front[0]], ys[front[0]] - ys[front[-1]]
     if width <= 0 or height <= 0:
         return None
     distance = 1 - (xs[front] - xs[front[0]]) / width - (ys[front] - ys[front[-1]]) / height

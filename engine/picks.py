@@ -78,9 +78,7 @@ def fits(front: Front, memory: float) -> Row | None:
 def _choice(front: Front, kind: str, terms: Terms) -> Choice:
     if kind == "knee":
         row = front.knee.row if front.knee else None
-        return Choice(
-            KINDS[kind], row, words.knee(front) or "No knee: a front needs at least three results that differ."
-        )
+        return Choice(KINDS[kind], row, words.knee(front) or words.NO_KNEE)
     if kind == "within":
         name = f"Smallest within {terms.points:g} points"
         row = within(front, terms.points)

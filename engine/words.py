@@ -21,6 +21,7 @@ from engine.stats import Interval, distinguishable
 MINUS, PLUS_MINUS, UP, NOTHING = "\u2212", "\u00b1", "\u2191", "\u2013"
 PERPLEXITY_LIMIT, PERPLEXITY_RATIO_LIMIT = 1000.0, 50.0  # where an axis ends; what lies beyond is drawn there
 SIMULATED = "Simulated: its bytes are real, but no kernel here runs it packed, so it has no speed or memory of its own."
+NO_KNEE = "No knee: quality falls evenly, or too few results differ."
 ZEROS_SIMULATED = "Simulated: dense kernels hold and multiply its zeros like any number: no less memory, no faster."
 DIVERGENCE = (  # e to the minus KL is the mean ratio, a geometric one, of the two models' probabilities
     "Divergence: how far the probabilities of the next word move from the original's. At 0 nothing has changed; at 0.7 "

@@ -67,6 +67,14 @@ def test_a_front_that_is_straight_sags_or_has_one_point_has_no_knee(accuracies: 
     assert pareto.knee([10, 100, 1000], accuracies) is None
 
 
+def test_a_front_runs_on_to_what_costs_more_and_is_no_better() -> None:
+    """Here the smallest of the best is the knee: without what is larger, 100 lies below the line from 50 to 200."""
+    assert pareto.knee([50, 100, 200], [0.2, 0.25, 0.45]) is None
+    y = np.array([0.2, 0.25, 0.45, 0.44])
+    found = pareto.knee([50, 100, 200, 400], y, y - 0.01, y + 0.01)
+    assert found == pareto.Knee(2, 2, 2)
+
+
 def test_knee_becomes_a_range_where_noise_moves_it_and_only_there() -> None:
     sizes, accuracies = [50, 100, 120, 280], [0.30, 0.43, 0.45, 0.46]
     y = np.array(accuracies)

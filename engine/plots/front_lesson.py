@@ -37,7 +37,7 @@ def front_lesson(rows: Sequence[Row], y: str = "accuracy", comparison: str | Non
         "ticks": {"x": _x_ticks(data), "ratio": _ratio_ticks(data), "y": _y_ticks(data)},
         "quality": {"label": axis_name(data.front.y), "low": data.y_range[0], "high": data.y_range[1]},
         "lines": _lines(data),
-        "knee": {"id": knee.row.trial_id, "says": words.knee(data.front)} if knee else None,
+        "knee": {"id": knee.row.trial_id if knee else None, "says": words.knee(data.front) or words.NO_KNEE},
     }
 
 

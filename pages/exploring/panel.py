@@ -26,7 +26,7 @@ def draw(groups: Sequence[Group], front: Front, trial: str, choose: Callable[[st
         if trial:
             markup.text("The chosen result is not among these: it belongs to others, or is not on this machine.")
         markup.head("Where it breaks")
-        markup.text(words.knee(front) or "No knee yet: a front needs at least three results that differ.")
+        markup.text(words.knee(front) or words.NO_KNEE)
         if front.knee is not None:
             markup.text(f"{front.knee.row.label}: {words.answer(front.knee.row, front.dense)}")
             st.button("Look at the knee", key="explore:knee", on_click=partial(choose, front.knee.row.trial_id))

@@ -47,7 +47,7 @@ function frontPicture(host, data, setting) {
     if (parts?.width !== width) parts = started(width);
     const chosen = data.points.find((point) => point.id === setting.point);
     const limiting = setting.look === "limit", stage = LOOKS.findIndex(([name]) => name === setting.look);
-    const knee = data.points.find((point) => point.id === data.knee?.id);
+    const knee = data.points.find((point) => point.id === data.knee.id);
     const found = limiting ? pick() : setting.look === "knee" ? knee : undefined;
     parts.step.classList.toggle("kp-hidden", stage < 2);
     for (const { point, mark, body } of parts.marks) {
@@ -202,7 +202,7 @@ function frontPicture(host, data, setting) {
       return `${all - best} of ${all} are dominated, drawn hollow: for each of them some other result is at least as small and `
         + "at least as good, and better in one of the two. If only these two matter, nobody needs them.";
     }
-    if (setting.look === "knee") return data.knee?.says ?? "No knee yet: a front needs at least three results that differ.";
+    if (setting.look === "knee") return data.knee.says;
     return `${best} are left, and none of them is beaten on both: this is the Pareto front. A step to the left along it always `
       + "costs quality, so which of them is best depends on what you need.";
   }
