@@ -11,7 +11,6 @@ from engine.row import Row
 from pages.shared import chart, frame, markup, stored
 
 _ALT = "Tree of {count} recipes from the original model; each edge is one step"
-_OPENED = "explore|opened"  # the trial that a click on the map opens
 
 
 def draw(rows: Sequence[Row], quality: str, highlighted: Collection[str]) -> None:
@@ -19,17 +18,7 @@ def draw(rows: Sequence[Row], quality: str, highlighted: Collection[str]) -> Non
     figure = _figure(rows, stored.stamp(rows), quality, tuple(highlighted), frame.theme(), frame.narrow())
     alt = _ALT.format(count=sum(row.state == "done" for row in rows))
     markup.soft("Every line is one step, named where it ends. Click a result to open it, or use the table below.")
-    chart.draw(figure, key="explore:map", name="map", alt=alt, on_point=_open)
-    trial = st.session_state.pop(_OPENED, "")
-    row = next((row for row in rows if row.trial_id == trial), None)
-    if row is not None:
-        st.switch_page(
-            "pages/result.py", query_params={"trial": trial, **({"from": "recorded"} if row.recorded else {})}
-        )
-
-
-def _open(trial: str) -> None:
-    st.session_state[_OPENED] = trial
+    chart.draw_opening(figure, rows, key="explore:map", name="map", alt=alt)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

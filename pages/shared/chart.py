@@ -1,6 +1,7 @@
 """The front as a chart on a page."""
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -14,6 +15,7 @@ from pages.shared import frame, stored
 
 _STAGE_WIDTH, _STAGE_HEIGHT = 820, 700  # pixels, of a window of 1280 beside the sidebar
 _ALT = "Pareto front: {y} over {x} of {count} results"
+_OPENED = "chart|opened"  # the trial whose point was clicked, until its page opens
 
 
 def config(name: str) -> dict[str, object]:
@@ -41,7 +43,7 @@ def draw_front(
     width: int | None = None,
     stage: bool = False,
 ) -> None:
-    """Draw the front of `rows`; `on_point` is called with the trial id of a point that is clicked.
+    """Draw the front of `rows`; `on_point` is called with the trial id of a point that is clicked, else its page opens.
 
     The ring around a chosen point is drawn from `highlighted`: a selection can't be set from code. width: the narrowest
     that a window which is no phone's shows it, in pixels, unless it is that of a whole page. stage: with type to be
@@ -55,7 +57,20 @@ def draw_front(
         rows, stored.stamp(rows), x, y, tuple(highlighted), frame.theme(), compact, comparison, extras, size, stage
     )
     alt = _ALT.format(x=METRICS[x].label, y=METRICS[y].label, count=len(rows))
-    draw(figure, key=key, alt=alt, name=f"{x}-{y}".replace("_", "-"), on_point=on_point)
+    name = f"{x}-{y}".replace("_", "-")
+    if on_point is None:
+        draw_opening(figure, rows, key=key, alt=alt, name=name)
+    else:
+        draw(figure, key=key, alt=alt, name=name, on_point=on_point)
+
+
+def draw_opening(figure: go.Figure, rows: Sequence[Row], *, key: str, alt: str, name: str) -> None:
+    """Draw a figure in which a click on the point of one of `rows` opens that result's page."""
+    draw(figure, key=key, alt=alt, name=name, on_point=partial(st.session_state.__setitem__, _OPENED))
+    trial = st.session_state.pop(_OPENED, "")
+    row = next((row for row in rows if row.trial_id == trial), None)
+    if row is not None:
+        st.switch_page("pages/result.py", query_params=stored.address(row))
 
 
 def draw(figure: go.Figure, *, key: str, alt: str, name: str, on_point: Callable[[str], None] | None = None) -> None:

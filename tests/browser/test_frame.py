@@ -1,13 +1,23 @@
-"""The frame in a real Chromium."""
+"""The frame and a front in it, in a real Chromium."""
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import serving
+from tests.browser.conftest import place, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+def test_a_click_on_a_front_opens_the_result(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KNEEPOINT_STORE", f"sqlite:///{tmp_path / 'store.db'}")
+    with serving() as address:
+        page.goto(address)
+        box = place(page.locator(".js-plotly-plot .scatterlayer .points path.point").first)
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.wait_for_url(re.compile("/result\\?trial=[0-9a-f]{16}&from=recorded"))
 
 
 def test_the_plot_script_is_read_before_there_is_a_chart(

@@ -34,6 +34,17 @@ def test_every_page_begins_with_the_same_results(page, open_page, store, record)
     assert open_page(page).selectbox(key=f"{page}:of").value.startswith("mine-")
 
 
+@pytest.mark.parametrize("page", ["start", "runs", "present"])
+def test_a_click_on_a_front_opens_the_result(page, open_page, store):
+    filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=4"]))
+    app = open_page(page)
+    (chart,) = app.get("plotly_chart")
+    assert list(chart.proto.selection_mode) == [chart.proto.SelectionMode.POINTS]
+    app.session_state["chart|opened"] = filling.trial_of(store, "quantize:rtn,bits=4")
+    app.run()
+    assert '<h1 class="kp-title">4-bit, round to nearest' in said(app)
+
+
 def test_recorded_results_come_first_until_own_ones_make_a_front(open_page, store, record):
     filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=4"]))
     record()
