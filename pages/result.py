@@ -200,7 +200,8 @@ def draw_details(row: Row) -> None:
         cells = "".join(
             f'<tr><td>{escape(name)}</td><td class="kp-num">{escape(value)}</td></tr>' for name, value in facts.items()
         )
-        st.html(f'<div class="kp-scroll"><table class="kp-table"><tbody>{cells}</tbody></table></div>')
+        table = f'<table class="kp-table"><tbody>{cells}</tbody></table>'
+        st.html(markup.scrolling(table, "Protocol and machine"))
         for note in row.notes:
             markup.soft(note)
 

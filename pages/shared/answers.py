@@ -13,7 +13,7 @@ from engine.row import Row
 from engine.store import ItemResult
 from engine.tasks import TASKS, Item
 from engine.words import MINUS, NOTHING
-from pages.shared import stored
+from pages.shared import markup, stored
 
 ALL = "all"
 NAMES: Mapping[Direction, str] = {
@@ -84,7 +84,7 @@ def _choices(flip: Flip, item: Item | None, sides: Sequence[Side]) -> str:
         rows += f"<tr><td>{escape(name)} {mark}</td>{''.join(_cell(side.answer, n) for side in sides)}</tr>"
     heads = "<th></th>" + "".join(f'<th class="kp-num">{escape(side.name)}</th>' for side in sides)
     table = f'<table class="kp-table"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="kp-scroll">{table}</div>'
+    return markup.scrolling(table, "The choices and their log-likelihoods")
 
 
 def _cell(answer: ItemResult | None, choice: int) -> str:

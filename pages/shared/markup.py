@@ -106,11 +106,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]],
     lines = ("".join(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     inner = f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
-    label = escape(", ".join(filter(None, heads)))  # the box is reached by Tab, as it scrolls where it is narrow
-    st.html(
-        f'<div class="kp-scroll" role="group" tabindex="0" aria-label="{label}">'
-        f'<table class="kp-table">{inner}</table></div>'
-    )
+    st.html(scrolling(f'<table class="kp-table">{inner}</table>', ", ".join(filter(None, heads))))
 
 
 def verdicts(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:
@@ -128,6 +124,11 @@ def tip(why: str, style: str = "") -> str:
     if not why:
         return f' class="{style}"'
     return f' class="{f"{style} kp-tip".strip()}" tabindex="0" aria-description="{escape(why)}"'
+
+
+def scrolling(table: str, label: str) -> str:
+    """The HTML of a table in a box that scrolls where the page is narrow, which Tab reaches."""
+    return f'<div class="kp-scroll" role="group" tabindex="0" aria-label="{escape(label)}">{table}</div>'
 
 
 def definition(name: str) -> str:
