@@ -102,6 +102,7 @@ def draw_front(group: Group, dense: Row, values: Mapping[str, Value]) -> None:
         markup.text("Only one result here has both a size and a quality. A front needs two that differ.")
         return
     markup.chips([(group.chip, questions(group.comparison.protocol))])
+    chart.draw_key(group.rows)
     content = lesson_of(group, quality)
     picture.draw(
         FRONT, PAGE, f"front-{group.key}", {name: values[name] for name in ("look", "limit", "point")}, content

@@ -9,9 +9,9 @@ import streamlit as st
 from engine.metrics import METRICS
 from engine.plots import PLAIN, Extras, front_figure
 from engine.plots.enlarge import STAGE, enlarged
-from engine.plots.palette import ThemeName
+from engine.plots.palette import FAMILIES, ThemeName, family
 from engine.row import Row
-from pages.shared import frame, stored
+from pages.shared import frame, markup, stored
 
 _STAGE_WIDTH, _STAGE_HEIGHT = 820, 700  # pixels, of a window of 1280 beside the sidebar
 _ALT = "Pareto front: {y} over {x} of {count} results"
@@ -59,9 +59,17 @@ def draw_front(
     alt = _ALT.format(x=METRICS[x].label, y=METRICS[y].label, count=len(rows))
     name = f"{x}-{y}".replace("_", "-")
     if on_point is None:
+        draw_key(rows, "Click a point to open its result.")
         draw_opening(figure, rows, key=key, alt=alt, name=name)
     else:
         draw(figure, key=key, alt=alt, name=name, on_point=on_point)
+
+
+def draw_key(rows: Sequence[Row], remark: str = "") -> None:
+    """Which mark is which family's, for a front without a filter that shows them; and a remark on it."""
+    there = {row.family for row in rows}
+    looks = [family(name) for name in ("dense", *FAMILIES) if name in there]
+    markup.key([(look.glyph, look.colour or "currentColor", look.label) for look in looks], remark)
 
 
 def draw_opening(figure: go.Figure, rows: Sequence[Row], *, key: str, alt: str, name: str) -> None:

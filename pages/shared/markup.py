@@ -70,6 +70,16 @@ def legend(items: Iterable[tuple[str, float]]) -> None:
     st.html(f'<div class="kp-legend">{cells}</div>')
 
 
+def key(marks: Iterable[tuple[str, str, str]], remark: str = "") -> None:
+    """What marks in a picture mean: (sign, CSS colour, name) of each, and a remark after them."""
+    cells = "".join(
+        f'<span><b style="color:{colour}" aria-hidden="true">{sign}</b> {escape(name)}</span>'
+        for sign, colour, name in marks
+    )
+    said = f'<span class="kp-soft">{escape(remark)}</span>' if remark else ""
+    st.html(f'<div class="kp-legend">{cells}{said}</div>')
+
+
 def figures(items: Iterable[Figure]) -> None:
     """Numbers side by side, below each other where the page is narrow."""
     cells = "".join(
