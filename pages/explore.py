@@ -41,12 +41,13 @@ def draw_empty() -> None:
 
 def view_values(found: Mapping[str, Group]) -> dict[str, Value]:
     """Everything that makes up this view, as it stands in the address."""
+    of = Value(stored.first_of(found), allowed=tuple(found))
     return {
-        "of": Value(stored.first_of(found), allowed=tuple(found)),
+        "of": of,
         "tab": Value(TABS[0], allowed=TABS),
         **filters.values(),
         **limits.VALUES,
-        **front_view.values(found),
+        **front_view.values(found, found[str(view.find(PAGE, "of", of))]),
         **parallel_view.VALUES,
         "trials": tray.VALUE,
         "trial": Value(""),

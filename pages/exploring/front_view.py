@@ -29,13 +29,11 @@ NO_THIRD = "none"
 _WIDTH = 560  # pixels that are left beside the sidebar and the panel on a small laptop
 
 
-def values(found: Mapping[str, Group]) -> dict[str, Value]:
+def values(found: Mapping[str, Group], group: Group) -> dict[str, Value]:
     """The axes' part of the view; the group that is looked at decides which quality is shown unless one is chosen."""
-    asked = str(st.session_state.get(view.key(PAGE, "of"), st.query_params.get("of", "")))
-    first = found.get(asked) or found[stored.first_of(found)]
     return {
         "axes": Value("size-quality", allowed=tuple(PRESET_NAMES)),
-        "quality": Value(telling_quality(first.rows, first.comparison.id), allowed=Y_CHOICES),
+        "quality": Value(telling_quality(group.rows, group.comparison.id), allowed=Y_CHOICES),
         "x": Value("weight_bytes", allowed=AXES),
         "y": Value("accuracy", allowed=AXES),
         "scale_x": Value("auto", allowed=tuple(SCALES)),

@@ -86,27 +86,28 @@ class Value:
 
 def restore(page: str, values: Mapping[str, Value]) -> dict[str, State]:
     """Fill `st.session_state[key(page, name)]` for every value, from the address or from the last visit."""
-    address = {name: st.query_params[name] for name in st.query_params}
-    changed = bool(address) and address != st.session_state.get(_written(page))
-    last = st.session_state.get(_last(page), {})
-    state: dict[str, State] = {}
+    state = {name: find(page, name, value) for name, value in values.items()}
     for name, value in values.items():
-        where = _where(page, name, value)
-        kept = st.session_state.get(where, last.get(name))
-        if changed and (name in address or not value.shared):
-            state[name] = value.read(address[name]) if name in address else value.default
-        else:
-            state[name] = kept if value.valid(kept) else value.default
-        st.session_state[where] = state[name]  # also when unchanged: the browser may have missed it
-    st.session_state[_written(page)] = address
+        st.session_state[_where(page, name, value)] = state[name]  # also when unchanged: the browser may have missed it
+    st.session_state[_written(page)] = _address()
     return state
+
+
+def find(page: str, name: str, value: Value) -> State:
+    """What `restore` makes of a value, for others whose defaults follow from it."""
+    address = _address()
+    changed = bool(address) and address != st.session_state.get(_written(page))
+    if changed and (name in address or not value.shared):
+        return value.read(address[name]) if name in address else value.default
+    kept = st.session_state.get(_where(page, name, value), st.session_state.get(_last(page), {}).get(name))
+    return kept if value.valid(kept) else value.default
 
 
 def keep(page: str, values: Mapping[str, Value]) -> dict[str, State]:
     """Write the state of the widgets to the address, defaults left out, and remember it; returns the state."""
     state = {name: st.session_state.get(_where(page, name, value), value.default) for name, value in values.items()}
     address = {name: value.write(state[name]) for name, value in values.items() if state[name] != value.default}
-    if address != {name: st.query_params[name] for name in st.query_params}:
+    if address != _address():
         st.query_params.from_dict(address)
     st.session_state[_written(page)] = address
     st.session_state[_last(page)] = state
@@ -121,6 +122,10 @@ def query(values: Mapping[str, Value], state: Mapping[str, State]) -> str:
 def key(page: str, name: str) -> str:
     """The session key, and so the widget key, of a value."""
     return f"{page}:{name}"
+
+
+def _address() -> dict[str, str]:
+    return {name: st.query_params[name] for name in st.query_params}
 
 
 def _where(page: str, name: str, value: Value) -> str:

@@ -44,6 +44,18 @@ def test_nonsense_in_the_address_falls_back_to_the_defaults(open_page, store):
     assert "Click a point" in said(app)
 
 
+def test_a_link_to_other_results_shows_the_quality_that_tells_those_apart(open_page, store, record, monkeypatch):
+    filling.fill(store, filling.make_trials())
+    comparison = record()[0].comparison_id
+    qualities = {True: "perplexity", False: "accuracy"}
+    monkeypatch.setattr("pages.exploring.front_view.telling_quality", lambda rows, _: qualities[rows[0].recorded])
+    app = open_page("explore")
+    assert app.session_state["explore:quality"] == "accuracy"
+    app.query_params["of"] = f"recorded-{comparison}"
+    app.run()
+    assert app.session_state["explore:quality"] == "perplexity"
+
+
 def test_filters_keep_the_original(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page("explore", families="slice", simulated="no")
