@@ -187,13 +187,3 @@ def test_a_third_metric_and_the_scales_come_back_from_the_address(open_page, sto
     drawn = app.get("plotly_chart")[0].proto.spec
     assert "stronger shade: more decoding speed-up" in drawn
     assert app.session_state["explore:scale_x"] == "linear"
-
-
-def test_what_failed_is_listed_with_its_reason_and_runs_again(open_page, store):
-    filling.fill(store, filling.make_trials(), finish=3)
-    failed = filling.fail_one(store, "ran out of memory (killed by signal 9)")
-    app = open_page("explore")
-    assert "ran out of memory" in said(app)
-    app.button(key=f"retry:{failed}").click().run()
-    assert store.row(failed).state == "queued"
-    assert "ran out of memory" not in said(app)

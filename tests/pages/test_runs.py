@@ -35,15 +35,6 @@ def test_cancelling_a_sweep_asks_for_all_that_is_left(open_page, store):
     assert len(store.cancelling()) == len(filling.SWEEP) - 3
 
 
-def test_a_failure_says_why_and_can_be_retried(open_page, store):
-    filling.fill(store, filling.make_trials(), finish=3)
-    failed = filling.fail_one(store, "ran out of memory (killed by signal 9)")
-    app = open_page("runs")
-    assert "ran out of memory" in said(app)
-    app.button(key=f"retry:{failed}").click().run()
-    assert store.row(failed).state == "queued"
-
-
 def test_a_finished_sweep_shows_its_front(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page("runs")
