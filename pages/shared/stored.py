@@ -1,7 +1,7 @@
 """The results that pages draw, each read once: the user's own, those of saved sweeps, and the recorded ones."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -66,11 +66,18 @@ def resume() -> None:
 
 def retry(trial_ids: Iterable[str]) -> None:
     """Queue trials again and see that a worker runs; one that another page retried meanwhile is left alone."""
-    opened = store()
-    try:
+    with queueing() as opened:
         for trial_id in trial_ids:
             with suppress(StateError):
                 opened.retry(trial_id)
+
+
+@contextmanager
+def queueing() -> Iterator[Store]:
+    """The store to queue trials in, and then a worker that runs; what goes wrong is said, and the page ends."""
+    opened = store()
+    try:
+        yield opened
         worker.ensure_running(paths.store_url())
     except (StoreError, OSError) as error:
         st.error(markup.plain(str(error)), icon=":material/error:")
@@ -153,13 +160,8 @@ def trial(row: Row) -> Trial:
 
 def measure(trial_ids: Iterable[str], measure: str) -> None:
     """Ask for one more measure of the user's own results and see that a worker runs."""
-    opened = store()
-    try:
+    with queueing() as opened:
         opened.submit([opened.trial(trial_id) for trial_id in trial_ids], [measure], kept=False)
-        worker.ensure_running(paths.store_url())
-    except (StoreError, OSError) as error:
-        st.error(markup.plain(str(error)), icon=":material/error:")
-        st.stop()
 
 
 def measurable(row: Row) -> bool:

@@ -2,13 +2,12 @@
 
 import streamlit as st
 
-from engine import estimates, paths, sensitivity, trials, worker
+from engine import estimates, sensitivity, trials
 from engine.errors import InputError
 from engine.plots.layer_heat import heat_figure
 from engine.row import Row
 from engine.sensitivity import Sensitivity
 from engine.spec import Trial
-from engine.store import StoreError
 from engine.words import DIVERGENCE, nats
 from pages.shared import chart, frame, markup, progress, stored
 from pages.sweeping import mixture
@@ -69,12 +68,8 @@ def draw_absent(trial: Trial) -> None:
 
 def launch(trial: Trial) -> None:
     """Queue the measurement and see that a worker runs."""
-    try:
-        stored.store().submit([trial], MEASURES, f"Layers of {trial.model}")
-        worker.ensure_running(paths.store_url())
-    except (StoreError, OSError) as error:
-        st.error(markup.plain(str(error)), icon=":material/error:")
-        return
+    with stored.queueing() as store:
+        store.submit([trial], MEASURES, f"Layers of {trial.model}")
     st.rerun()
 
 

@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from engine import estimates, paths, trials, words, worker
+from engine import estimates, trials, words
 from engine.errors import InputError
 from engine.front import is_dense
 from engine.mixed import WHOLE, Mixture, ends, predict, propose, recipe_of, uniform
 from engine.row import Row
 from engine.sensitivity import WAYS, Sensitivity
 from engine.spec import Protocol, Recipe, Sweep, Trial, parse
-from engine.store import StoreError
 from engine.words import format_value, nats
 from pages.shared import markup, progress, stored
 from pages.shared.markup import Figure
@@ -156,12 +155,8 @@ def made_trials(trial: Trial, recipes: Sequence[Recipe]) -> list[Trial]:
 
 def send(asked: Sequence[Trial], proposed: Mixture) -> None:
     """Queue the trials and see that a worker runs; what comes of them stands below."""
-    try:
-        stored.store().submit(asked, MEASURES, f"Mixed bits, {words.megabytes(proposed.weight_bytes)} MB")
-        worker.ensure_running(paths.store_url())
-    except (StoreError, OSError) as error:
-        st.error(markup.plain(str(error)), icon=":material/error:")
-        return
+    with stored.queueing() as store:
+        store.submit(asked, MEASURES, f"Mixed bits, {words.megabytes(proposed.weight_bytes)} MB")
     st.rerun()
 
 
