@@ -71,6 +71,7 @@ _ALL = (
     Metric("accuracy_chance", "Guessing", "%", "none", "The better of uniform guessing and the constant answer, macro mean over tasks.", "accuracy"),
     Metric("accuracy_retention", "Accuracy kept", "%", "higher", "Accuracy over the dense model's on the same items.", "accuracy"),
     Metric("retention_above_chance", "Accuracy kept above guessing", "%", "higher", "(accuracy - chance) / (dense accuracy - chance).", "accuracy"),
+    Metric("retention_norm_above_chance", "Accuracy kept above guessing, by length", "%", "higher", "(accuracy, by length - chance) / (dense accuracy, by length - chance).", "accuracy"),
     Metric("accuracy_change", "Change in accuracy", "points", "higher", "Accuracy less the dense model's, paired on the same items.", "accuracy"),
     Metric("accuracy_norm_retention", "Accuracy kept, by length", "%", "higher", "Length-normalised accuracy over the dense model's on the same items.", "accuracy"),
     Metric("accuracy_norm_change", "Change in accuracy, by length", "points", "higher", "Length-normalised accuracy less the dense model's, paired on the same items.", "accuracy"),
@@ -94,6 +95,7 @@ SUMMARY = (  # what a result is summed up by, in the order of tables
 )
 
 SCORES = ("accuracy", "accuracy_norm")  # the two ways to count answers, by acc and by acc_norm
+ABOVE_CHANCE = {"accuracy": "retention_above_chance", "accuracy_norm": "retention_norm_above_chance"}
 ASIDE = ("_low", "_high", "_stderr")  # ends of names that belong beside a metric: its interval, its standard error
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 PRESETS = {  # the axes of the fronts that are looked at most

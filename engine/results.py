@@ -17,7 +17,7 @@ from engine import flips, stats
 from engine.errors import InputError
 from engine.front import FLATTERED_NOTE, find_front, flattered, is_dense
 from engine.kept import NOTHING_KEPT, Kept
-from engine.metrics import SCORES
+from engine.metrics import ABOVE_CHANCE, SCORES
 from engine.row import Row
 from engine.tasks import get
 
@@ -34,6 +34,7 @@ _ENDS = ("_low", "_high")
 _NO_DENSE = "the original model has not been measured under this protocol yet"
 _NO_PAIRS = "the original model answered other items"
 _NO_RATIO = "the original model's own accuracy can't be told from {floor} on these items"
+_NO_CHANCE = "the chance level is not known"
 _NO_LENGTHS = "answers of an earlier version don't say which were right by length; measure again"
 # What comparing a trial with dense gives, and its value for dense itself: those with an interval, and plain counts.
 _ESTIMATES = {
@@ -42,6 +43,7 @@ _ESTIMATES = {
     "accuracy_change": 0.0,
     "accuracy_norm_change": 0.0,
     "accuracy_norm_retention": 1.0,
+    "retention_norm_above_chance": 1.0,
     "flips": 0.0,
 }
 _COUNTS = {"flips_to_wrong": 0.0, "flips_to_right": 0.0, "mcnemar_p": 1.0}
@@ -318,9 +320,9 @@ def _compare(tasks: Mapping[str, "Aligned"], chance: float | None) -> Derived:
         change, kept = (stats.accuracy_change(of), stats.retention(of)) if of else (None, None)
         _add(found, f"{score}_change", change, _NO_LENGTHS)
         _add(found, f"{score}_retention", kept, _NO_RATIO.format(floor="zero") if of else _NO_LENGTHS)
-    above = None if chance is None else stats.retention(pairs, chance)
-    why = "the chance level is not known" if chance is None else _NO_RATIO.format(floor="guessing")
-    _add(found, "retention_above_chance", above, why)
+        above = None if of is None or chance is None else stats.retention(of, chance)
+        why = _NO_CHANCE if chance is None else _NO_RATIO.format(floor="guessing")
+        _add(found, ABOVE_CHANCE[score], above, why if of else _NO_LENGTHS)
     return found
 
 

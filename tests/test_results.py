@@ -56,13 +56,16 @@ def test_length_normalised_accuracy_is_compared_too() -> None:
     """By length this one is right on the first 40 of 100 items and dense on the first 50, whatever acc says."""
     ours = [ItemResult(i, (), 0, 1, i >= 90, i < 40) for i in range(100)]
     dense = [ItemResult(i, (), 0, 1, i >= 90, i < 50) for i in range(100)]
-    got = derive({}, {"piqa": ours}, {}, {"piqa": dense}).metrics
+    got = derive({"accuracy_chance": 0.1}, {"piqa": ours}, {}, {"piqa": dense}).metrics
     by_length = [stats.Pairs(both=40, only_compressed=0, only_dense=10, neither=50)]
     change = stats.accuracy_change(by_length)
     assert [got[f"accuracy_norm_change{end}"] for end in ("", "_low", "_high")] == pytest.approx(list(change))
     assert (got["accuracy_norm_piqa"], got["accuracy_norm_piqa_low"]) == (0.4, stats.wilson(40, 100).low)
     kept = stats.retention(by_length)
     assert kept is not None
+    above = stats.retention(by_length, 0.1)
+    assert above is not None
+    assert [got[f"retention_norm_above_chance{end}"] for end in ("", "_low", "_high")] == pytest.approx(list(above))
     assert [got[f"accuracy_norm_retention{end}"] for end in ("", "_low", "_high")] == pytest.approx(list(kept))
     assert (got["accuracy_norm"], got["accuracy"]) == (0.4, 0.1)
 

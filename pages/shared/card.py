@@ -6,6 +6,7 @@ import streamlit as st
 
 from engine import words
 from engine.front import own_value, telling_score
+from engine.metrics import ABOVE_CHANCE
 from engine.results import verdict
 from engine.row import Row
 from engine.why import unrewarded
@@ -36,7 +37,7 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
         if asked := unrewarded(row):
             st.page_link("pages/result.py", label=markup.plain(f"{asked} Why?"), query_params=stored.address(row))
         score = telling_score(dense or row)
-        numbers = (score, f"{score}_change", f"{score}_retention", *_OTHERS)
+        numbers = (score, f"{score}_change", f"{score}_retention", ABOVE_CHANCE[score], *_OTHERS)
         known = [name for name in numbers if own_value(row, name) is not None]
         markup.table(("", "Result"), [line(row, dense, name)[:2] for name in known])
         if left_out:
