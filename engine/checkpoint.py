@@ -91,10 +91,7 @@ def export_plain(model: LanguageModel, folder: Path) -> None:
     if _fewer_heads(model):
         raise layouts.no_fewer_heads(model.network.config.model_type)
     if isinstance(model.network.get_output_embeddings(), SlicedHead):
-        raise InputError(
-            "a sliced head that shares its embedding has no standard configuration; "
-            "slice with head=untied, or export with --format packed"
-        )
+        raise layouts.no_tied_cut()
     network = dequantized(model)
     _write(network, standard_names(network, plain_tensors(network)), model.tokenizer, folder)
 

@@ -1,7 +1,6 @@
 """Compressed models kept on disk, so that a text can be generated again without compressing again.
 
-One packed checkpoint a folder, named by its trial's id, made from its recipe by `engine.export` in a process of its
-own. Importable without torch.
+One packed checkpoint a folder, named by its trial's id, made from its recipe. Importable without torch.
 """
 
 import os
@@ -10,7 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from engine.child import EXPORT, Event, Outcome, run_in_child
+from engine import exporter
+from engine.child import Event, Outcome
 from engine.paths import cache_dir
 from engine.spec import Trial
 
@@ -33,8 +33,7 @@ def make(trial: Trial, on_event: Callable[[Event], None], cancelled: Callable[[]
     Others are deleted, those that were not used for longest first, until the rest is within BUDGET_BYTES.
     """
     folder = _folder(trial)
-    job = {"trial": trial.to_dict(), "folder": str(folder), "format": "packed", "yields": True}
-    outcome = run_in_child(job, on_event, cancelled, EXPORT)
+    outcome = exporter.write(trial, "packed", folder, on_event, cancelled, yields=True)
     if outcome.state == "failed" and find(trial):  # another store's lane was quicker
         outcome = Outcome("done")
     if outcome.state == "done":

@@ -1,14 +1,13 @@
 """A compressed model as files, made again from its recipe, in a process of its own.
 
-    python -m engine.export < job.json       {"trial": …, "folder": …, "format": "plain" | "packed", …}
+    python -m engine.export < job.json    {"trial": …, "folder": …, "work_dir": …, "format": "plain" | "packed", …}
 
 Compression is deterministic, so what is exported is what was measured. The events are those of a trial.
 With a `card`, that text is the folder's README; with `yields` it stands still, between its steps, while a timing has
-the machine.
+the machine. `work_dir` lies beside the folder; whoever started this deletes it (see `engine.exporter`).
 """
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,24 +24,23 @@ from engine.trial import Job
 def export(values: Mapping[str, Any], events: Events) -> None:
     """Compress the trial's model and write it; the folder gets its name once it is whole."""
     folder = Path(values["folder"])
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as work_dir:
-        job = Job(Trial.from_dict(values["trial"]), (), Path(work_dir))
-        trial.refuse_absent_device(job.trial)
-        torch.set_num_threads(job.threads)
-        if values.get("yields"):
-            events.pause = lambda: stand_aside(on_wait=lambda: events.stage(WAITING))
-        _, model = trial.load(job, events)
-        trial.compress_model(job, model, events)
-        events.stage("write")
-        made = job.packed
-        if values["format"] == "plain":
-            made = Path(work_dir) / "plain"
-            checkpoint.export_plain(model, made)
-        if card := values.get("card"):
-            (made / model_card.FILE).write_text(card, encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        shutil.move(made, folder)
+    job = Job(Trial.from_dict(values["trial"]), (), Path(values["work_dir"]))
+    trial.refuse_absent_device(job.trial)
+    torch.set_num_threads(job.threads)
+    if values.get("yields"):
+        events.pause = lambda: stand_aside(on_wait=lambda: events.stage(WAITING))
+    _, model = trial.load(job, events)
+    trial.compress_model(job, model, events)
+    events.stage("write")
+    made = job.packed
+    if values["format"] == "plain":
+        made = job.work_dir / "plain"
+        checkpoint.export_plain(model, made)
+    if card := values.get("card"):
+        (made / model_card.FILE).write_text(card, encoding="utf-8")
+    if folder.exists():
+        folder.rmdir()
+    shutil.move(made, folder)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def keep_within(newest: Path, budget: int) -> None:
     others = [path for path in newest.parent.iterdir() if path != newest]  # with what a killed process left half done
     left = budget
     for path in sorted(others, key=_used_at, reverse=True):
-        left -= _bytes(path)
+        left -= size_bytes(path)
         if left < 0:
             delete(path)
 
@@ -44,7 +44,8 @@ def _used_at(path: Path) -> float:
     return 0.0
 
 
-def _bytes(path: Path) -> int:
+def size_bytes(path: Path) -> int:
+    """Of a file, or of the files that lie in a folder; 0 where there is neither."""
     total = 0
     with suppress(FileNotFoundError):
         for one in path.iterdir() if path.is_dir() else (path,):

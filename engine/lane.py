@@ -1,8 +1,9 @@
-"""The lane of live generation: a process of its own beside the sweep's worker, started when a page asks for texts.
+"""The lane: a process of its own beside the sweep's worker, for what a page asks for now, texts and checkpoints.
 
-It waits for no trial, and stands still while a timing has the machine. One lane serves a store: it holds a lock of its
-own for life, so it is enough to start one and let it find out. What kills it costs nothing that was written: the next
-one goes on. It ends by itself after IDLE_S without work, and its memory with it.
+Texts go before checkpoints. It waits for no trial, and stands still while a timing has the machine. One lane serves a
+store: it holds a lock of its own for life, so it is enough to start one and let it find out. What kills it costs no
+text that was written, and a checkpoint only the work so far: the next one goes on. It ends by itself after IDLE_S
+without work, and its memory with it.
 
     python -m engine.lane URL
 """
@@ -14,9 +15,10 @@ from collections.abc import Callable
 
 from engine.child import start_detached
 from engine.errors import InputError
+from engine.exporter import Exporter
 from engine.lock import LockHeldError, hold, holder
 from engine.paths import cache_dir
-from engine.store import Generations, Store, StoreError
+from engine.store import Exports, Generations, Store, StoreError
 from engine.worker import stopping
 
 IDLE_S = 300.0
@@ -36,7 +38,7 @@ def ensure_running(url: str) -> bool:
 
 
 def serve(url: str, say: Callable[[str], None], stop: threading.Event, idle_s: float = IDLE_S) -> None:
-    """Answer the store's prompts until `stop` is set or none came for `idle_s`; `say` gets a line for each text.
+    """Do what the store's pages ask for until `stop` is set or nothing came for `idle_s`; `say` gets a line for each.
 
     Raises InputError where another lane serves the store, and StoreError where it can't be opened.
     """
@@ -44,11 +46,11 @@ def serve(url: str, say: Callable[[str], None], stop: threading.Event, idle_s: f
     with hold(url, "lane"):
         from engine.writer import Writer  # brings torch, which takes seconds; the lock is held by then
 
-        writer = Writer(Generations(store), stop, say)
+        writer, exporter = Writer(Generations(store), stop, say), Exporter(Exports(store), stop, say)
         worked_at = time.monotonic()
         while not stop.is_set() and time.monotonic() - worked_at < idle_s:
             try:
-                worked = writer.run_next()
+                worked = writer.run_next() or exporter.run_next()
             except StoreError as error:
                 say(str(error))
                 stop.wait(BROKEN_S)

@@ -244,6 +244,13 @@ def tied(config: Mapping[str, Any]) -> bool:
 def no_fewer_heads(family: str) -> InputError:
     """What is wrong with a plain export of a model that lost heads which its configuration can't leave out."""
     return InputError(
-        f"no standard configuration of the model family {family!r} has fewer heads of the same size; "
-        "export with --format packed"
+        f"no standard configuration of the model family {family!r} has fewer heads of the same size; export it packed"
+    )
+
+
+def no_tied_cut() -> InputError:
+    """What is wrong with a plain export of a model whose head is a part of its embedding."""
+    return InputError(
+        "a sliced head that shares its embedding has no standard configuration; slice with head=untied, or export it "
+        "packed"
     )

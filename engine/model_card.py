@@ -9,7 +9,8 @@ from engine import assets, words
 from engine.front import FLATTERED_NOTE, flattered
 from engine.metrics import SUMMARY, metric
 from engine.row import Row
-from engine.spec import DEFAULT_MODEL, Trial
+from engine.spec import DEFAULT_MODEL, Recipe, Trial
+from engine.spec.quantize import Bnb, KvCache, SmoothQuant
 from engine.tasks import TASKS
 
 FILE = "README.md"
@@ -18,11 +19,11 @@ _USE = {
     "plain": (
         "The weights are in bf16, packed layers dequantized, so `transformers` reads them as any model's; the file is "
         "larger than the packed weights named below.",
-        'AutoModelForCausalLM.from_pretrained("this folder")',
+        "AutoModelForCausalLM.from_pretrained({})",
     ),
     "packed": (
         "The weights are packed. Kneepoint reads them; `transformers` alone does not.",
-        'engine.checkpoint.load(Path("this folder"))',
+        "engine.checkpoint.load(Path({}))",
     ),
 }
 
@@ -34,7 +35,7 @@ def model_card(trial: Trial, format: str, row: Row | None = None, dense: Row | N
     """
     hub_id, licence = _base(trial)
     name = hub_id or Path(trial.model).name
-    what, call = _USE[format]
+    what = _USE[format][0]
     lines = [
         "---",
         *([f"base_model: {json.dumps(hub_id)}"] if hub_id else []),
@@ -47,7 +48,7 @@ def model_card(trial: Trial, format: str, row: Row | None = None, dense: Row | N
         "",
         f"{what}",
         "",
-        f"    {call}",
+        f"    {load_line(format, 'this folder')}",
         "",
         "## How it was made",
         "",
@@ -61,9 +62,28 @@ def model_card(trial: Trial, format: str, row: Row | None = None, dense: Row | N
         "",
         "## What to know",
         "",
-        *(f"- {note}" for note in _notes(trial, row, licence)),
+        *(f"- {note}" for note in (*filter(None, [left_out(trial.recipe, format)]), *_notes(trial, row, licence))),
     ]
     return "\n".join(lines) + "\n"
+
+
+def load_line(format: str, folder: str) -> str:
+    """The Python that loads a checkpoint."""
+    return _USE[format][1].format(json.dumps(folder, ensure_ascii=False))
+
+
+def left_out(recipe: Recipe, format: str) -> str:
+    """What was measured and is not in a checkpoint, in a sentence; empty where nothing is missing."""
+    if format == "packed":
+        return ""
+    lost = []
+    if any(isinstance(s, SmoothQuant) or (isinstance(s, Bnb) and s.format == "int8") for s in recipe.steps):
+        lost.append("the rounding of activations to 8 bits")
+    if any(isinstance(s, KvCache) for s in recipe.steps):
+        lost.append("the rounding of the KV cache")
+    if not lost:
+        return ""
+    return f"What was measured includes {' and '.join(lost)}, which this format can't hold."
 
 
 def _base(trial: Trial) -> tuple[str, str]:

@@ -6,7 +6,6 @@ still counts in no speed.
 """
 
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from engine import checkpoint, compressed, entry, greedy, models, trial
 from engine.child import Event
 from engine.errors import InputError
+from engine.every import Every
 from engine.measure import environment, timing_lock
 from engine.models import LanguageModel
 from engine.spec import Trial
@@ -132,7 +132,7 @@ class _Page:
 
     def __init__(self, writer: Writer, generation: Generation, place: int) -> None:
         self.writer, self.generation, self.place = writer, generation, place
-        self.write_due, self.look_due = _Every(WRITE_S), _Every(WRITE_S)
+        self.write_due, self.look_due = Every(WRITE_S), Every(WRITE_S)
 
     def put(self, **values: Any) -> None:
         self.writer.generations.write(self.generation.id, self.place, **values)
@@ -155,19 +155,6 @@ class _Page:
                 raise StoppedError
             self.writer.stop.wait(timing_lock.LOOK_S)
         self.put(paused=False)
-
-
-class _Every:
-    """Says True when called, and then not before `seconds` have passed."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.at = seconds, float("-inf")
-
-    def __call__(self) -> bool:
-        if (now := time.monotonic()) - self.at < self.seconds:
-            return False
-        self.at = now
-        return True
 
 
 def _compressed(asked: Trial, page: _Page) -> Path:

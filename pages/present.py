@@ -138,6 +138,11 @@ def draw_view(group: Group, state: Mapping[str, State], link_query: str) -> None
         )  # fmt: skip
         take_along.csv_button(group.rows, front, "present:csv")
         link.copy_button(link_query, key="present:copy")
+        if best is not None and best.row is not None and best.row.recipe != "dense":
+            st.page_link(
+                "pages/result.py", label="Take the model along", icon=":material/save:",
+                query_params=stored.address(best.row), help="Result writes it as a checkpoint with a model card.",
+            )  # fmt: skip
 
 
 def large_figures(row: Row, front: Front, terms: Terms) -> list[Figure]:

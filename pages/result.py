@@ -9,7 +9,7 @@ from engine.front import telling_quality, telling_score
 from engine.metrics import ASIDE, METRICS, SCORES, metric
 from engine.results import verdict
 from engine.row import Row
-from pages.shared import checkpoint_command, frame, markup, stored, tray, written
+from pages.shared import checkpoint, frame, markup, stored, tray, written
 from pages.shared.flip_list import draw_flips
 from pages.shared.markup import Bar
 from pages.shared.progress import STATES, describe
@@ -111,7 +111,7 @@ def draw_measured(row: Row) -> None:
     if row.state == "done":
         written.draw_one(row, dense, "result")
         draw_flips(row, dense)
-        checkpoint_command.draw(row)
+        checkpoint.draw(row, dense)
 
 
 def links(row: Row) -> None:

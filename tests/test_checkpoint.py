@@ -60,7 +60,7 @@ def test_evaluating_leaves_the_model_packed(tiny_llama: LanguageModel, windows: 
 
 def test_a_tied_slice_has_no_plain_form(tiny_llama: LanguageModel, windows: Tensor, tmp_path: Path) -> None:
     compress(tiny_llama, parse("slice:slicegpt,fraction=0.25"), windows, lambda *_: None)
-    with pytest.raises(InputError, match="head=untied, or export with --format packed"):
+    with pytest.raises(InputError, match="head=untied, or export it packed"):
         checkpoint.export_plain(tiny_llama, tmp_path / "plain")
     assert not (tmp_path / "plain").exists()
 

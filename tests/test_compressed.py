@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import compressed
+from engine import compressed, exporter
 from engine.child import Outcome
 from tests.fake_trial import made
 
@@ -23,7 +23,7 @@ def _child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (job["format"], job["yields"]) == ("packed", True)
         return Outcome("done")
 
-    monkeypatch.setattr(compressed, "run_in_child", write)
+    monkeypatch.setattr(exporter, "run_in_child", write)
 
 
 def make(bits: int) -> Path:
@@ -59,6 +59,6 @@ def test_the_newest_is_kept_however_large(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_one_that_another_lane_made_meanwhile_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     make(8)
-    monkeypatch.setattr(compressed, "run_in_child", lambda *_: Outcome("failed", "the folder is there"))
+    monkeypatch.setattr(exporter, "run_in_child", lambda *_: Outcome("failed", "the folder is there"))
     assert compressed.make(made(8), print, lambda: False).state == "done"
     assert compressed.make(made(4), print, lambda: False) == Outcome("failed", "the folder is there")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,23 +10,24 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from engine import checkpoint, trial
+from engine import checkpoint, exporter, trial
 from engine.__main__ import main
-from engine.errors import InputError
 from engine.events import Events
 from engine.export import export
 from engine.methods import compress
 from engine.models import LanguageModel
 from engine.spec import parse
 from engine.trials import make_unmeasured
+from tests.fake_trial import made
 
 RECIPE = "quantize:rtn,bits=8,group_size=32"
 
 
 def make(folder: Path, model: Path, format: str, recipe: str = RECIPE) -> None:
     job = {"trial": make_unmeasured(str(model), parse(recipe)).to_dict(), "folder": str(folder), "format": format}
-    job["card"] = "# A card"
-    export(job, Events(io.StringIO()))
+    work_dir = folder.parent / "work"
+    work_dir.mkdir()
+    export({**job, "work_dir": str(work_dir), "card": "# A card"}, Events(io.StringIO()))
 
 
 def test_a_plain_export_is_the_compressed_model_for_transformers(
@@ -58,18 +60,23 @@ def test_the_weights_may_be_read_by_whoever_may_read_the_rest(
     assert len({path.stat().st_mode for path in (tmp_path / "made").iterdir()}) == 1
 
 
-def test_an_export_that_fails_leaves_nothing(
-    tmp_path: Path, tiny_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_an_export_that_fails_or_is_stopped_half_way_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
-    def refuse(model: LanguageModel, folder: Path) -> None:
-        folder.mkdir()
-        raise InputError("no standard configuration")
-
-    monkeypatch.setattr(checkpoint, "export_plain", refuse)
-    (tmp_path / "out").mkdir()
-    with pytest.raises(InputError, match="no standard configuration"):
-        make(tmp_path / "out" / "made", tiny_folder("llama"), "plain")
-    assert list((tmp_path / "out").iterdir()) == []
+    half = (
+        "import json, pathlib, sys, time; job = json.load(sys.stdin);"
+        "pathlib.Path(job['work_dir'], 'half').write_text('written'); print(json.dumps({'event': 'note'}), flush=True);"
+        f"{'time.sleep(200)' if state == 'cancelled' else 'sys.exit(1)'}"
+    )
+    monkeypatch.setattr(exporter, "EXPORT", (sys.executable, "-c", half))
+    written: list[Path] = []
+    outcome = exporter.write(
+        made(), "plain", tmp_path / "made", lambda event: written.extend(tmp_path.glob("*/half")),
+        cancelled=lambda: state == "cancelled" and bool(written),
+    )  # fmt: skip
+    assert (outcome.state, len(written)) == (state, 1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_writes_into_an_empty_folder(
@@ -87,7 +94,7 @@ def test_the_command_writes_into_an_empty_folder(
 @pytest.mark.parametrize(
     ("family", "recipe", "says"),
     [
-        ("llama", "slice:slicegpt,fraction=0.25", "slice with head=untied, or export with --format packed"),
+        ("llama", "slice:slicegpt,fraction=0.25", "slice with head=untied, or export it packed"),
         ("gpt2", "prune:heads,fraction=0.25", "no standard configuration of the model family 'gpt2' has fewer heads"),
     ],
 )

@@ -7,6 +7,7 @@ import yaml
 from engine.front import is_dense
 from engine.model_card import model_card
 from engine.results import analyse
+from engine.spec import parse
 from engine.store import Store
 from tests.pages import filling
 
@@ -36,6 +37,13 @@ def test_what_was_not_measured_is_not_claimed() -> None:
     card = model_card(FOUR, "packed")
     assert "Nothing was measured of this model here." in card
     assert "| Accuracy" not in card
+
+
+def test_what_plain_files_cannot_hold_is_said() -> None:
+    eight = replace(FOUR, recipe=parse("quantize:smoothquant | quantize:kv_cache,bits=4"))
+    assert "the rounding of activations to 8 bits and the rounding of the KV cache" in model_card(eight, "plain")
+    assert "can't hold" not in model_card(eight, "packed")
+    assert "can't hold" not in model_card(FOUR, "plain")
 
 
 def test_of_another_model_no_licence_is_invented_and_no_path_is_told() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import checkpoint, compressed, greedy, models, writer
+from engine import checkpoint, compressed, exporter, greedy, models, writer
 from engine.child import Outcome
 from engine.errors import InputError
 from engine.events import Events
@@ -35,7 +35,7 @@ def trials(tiny_folder: Callable[[str], Path]) -> list[Trial]:
 def generations(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generations:
     """An empty store, with compressed models of its own that are made in this process."""
     monkeypatch.setattr(compressed, "cache_dir", lambda: tmp_path)
-    monkeypatch.setattr(compressed, "run_in_child", compress_here)
+    monkeypatch.setattr(exporter, "run_in_child", compress_here)
     return Generations(Store(url))
 
 
@@ -61,7 +61,7 @@ def read(generations: Generations, names: tuple[str, ...] = NAMES) -> Generation
 def expected(trial: Trial, tmp_path: Path) -> str:
     """The greedy text of the trial's own compressed model, up to an end-of-text token."""
     if trial.recipe.steps:
-        export({"trial": trial.to_dict(), "folder": str(tmp_path / trial.id), "format": "packed"}, quiet())
+        exporter.write(trial, "packed", tmp_path / trial.id, print, lambda: False)
         model = checkpoint.load(tmp_path / trial.id, torch.bfloat16)
     else:
         model = models.load(source_of(Path(trial.model), "llama"), torch.bfloat16)
@@ -107,7 +107,7 @@ def test_a_compressed_model_is_kept_on_disk_and_in_memory(
 ) -> None:
     generations.ask(NAMES[1:2], trials[1:2], PROMPT, False, TOKENS)
     run(generations)
-    monkeypatch.setattr(compressed, "run_in_child", lambda *_: pytest.fail("compressed again"))
+    monkeypatch.setattr(exporter, "run_in_child", lambda *_: pytest.fail("compressed again"))
     generations.ask(NAMES[1:2], trials[1:2], PROMPT, False, TOKENS)
     made = Writer(generations, threading.Event(), print)
     made.run_next()
@@ -142,7 +142,7 @@ def test_what_goes_wrong_costs_one_text_and_is_said_in_a_sentence(
 def test_a_failed_compression_is_said_with_its_reason(
     generations: Generations, trials: list[Trial], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compressed, "run_in_child", lambda *_: Outcome("failed", "the disk is full"))
+    monkeypatch.setattr(exporter, "run_in_child", lambda *_: Outcome("failed", "the disk is full"))
     generations.ask(NAMES[1:2], trials[1:2], PROMPT, False, TOKENS)
     run(generations)
     assert read(generations, NAMES[1:2]).completions[0].reason == "compressing it again failed: the disk is full"

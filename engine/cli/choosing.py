@@ -12,8 +12,8 @@ from typing import NamedTuple
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from engine import layouts, paths, results, sources, words, worker
-from engine.child import EXPORT, Event, run_in_child
+from engine import exporter, paths, results, sources, words, worker
+from engine.child import Event
 from engine.cli.measuring import writable, write_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.terminal import table
@@ -23,9 +23,7 @@ from engine.kept import Kept
 from engine.model_card import model_card
 from engine.recorded import entries, pack_answers
 from engine.row import Progress, Row
-from engine.spec import Trial, parse
-from engine.spec.prune import Heads
-from engine.spec.slicing import SliceGpt
+from engine.spec import Trial, parse, refuse_plain
 from engine.store import Store
 from engine.trials import make_unmeasured
 
@@ -41,10 +39,6 @@ class Results(NamedTuple):
 TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 _NOTHING_MEASURED = "No finished trials yet; start with `python -m engine run dense`."
 _NOTHING_RECORDED = "No results were recorded for this version."
-TIED_HEAD = (
-    "a sliced head that shares its embedding has no standard configuration; slice with head=untied, or export with "
-    "--format packed"
-)
 
 
 def front(args: argparse.Namespace) -> int:
@@ -81,9 +75,8 @@ def export(args: argparse.Namespace) -> int:
     trial = find_trial(args.trial_or_recipe, args.model, args.store)
     folder = _empty(args.folder)
     if args.format == "plain":
-        _refuse_inexpressible(trial)
+        refuse_plain(trial.recipe, sources.resolve(trial.model, trial.revision).config)
     card = model_card(trial, args.format, *_results(args, trial))
-    job = {"trial": trial.to_dict(), "folder": str(folder), "format": args.format, "card": card}
     progress = Progress()
 
     def on_event(event: Event) -> None:
@@ -97,7 +90,7 @@ def export(args: argparse.Namespace) -> int:
         line.show(trial.recipe.text, progress)
 
     with worker.stopping(stop):
-        outcome = run_in_child(job, on_event, stop.is_set, EXPORT)
+        outcome = exporter.write(trial, args.format, folder, on_event, stop.is_set, card=card)
     if outcome.state == "cancelled":
         line.say("Interrupted; nothing was written.")
         return 130
@@ -168,13 +161,3 @@ def _empty(name: str) -> Path:
     if not os.access(folder.parent, os.W_OK):
         raise InputError(f"the folder {str(folder.parent)!r} is not writable")
     return folder
-
-
-def _refuse_inexpressible(trial: Trial) -> None:
-    """Refuse before the work what no standard configuration can express."""
-    config = sources.resolve(trial.model, trial.revision).config
-    for step in trial.recipe.steps:
-        if isinstance(step, SliceGpt) and step.head == "tied" and layouts.tied(config):
-            raise InputError(TIED_HEAD)
-        if isinstance(step, Heads) and step.fraction > 0 and not layouts.find(config).free_heads:
-            raise layouts.no_fewer_heads(str(config["model_type"]))

@@ -115,6 +115,15 @@ def refuse_misfits(recipe: Recipe, config: Mapping[str, Any]) -> None:
         shape = _after(step, shape)
 
 
+def refuse_plain(recipe: Recipe, config: Mapping[str, Any]) -> None:
+    """Raise InputError where no standard configuration can express what the recipe makes of the model."""
+    for step in recipe.steps:
+        if isinstance(step, SliceGpt) and step.head == "tied" and layouts.tied(config):
+            raise layouts.no_tied_cut()
+        if isinstance(step, Heads) and step.fraction > 0 and not layouts.find(config).free_heads:
+            raise layouts.no_fewer_heads(str(config["model_type"]))
+
+
 def refuse_renumbering(recipe: Recipe) -> None:
     """Raise InputError where blocks are removed after a step that names some by their numbers."""
     named = False

@@ -1,11 +1,12 @@
 """The store: the only SQL. Trials, their results, and the queue between the pages and the worker.
 
 `Store` is what pages and the command line use: submit, cancel, retry, read. `Queue` is what the worker uses: claim,
-report, finish. `Generations` are the prompts that results answer side by side. SQLite by default; any database URL that
-SQLAlchemy knows will do.
+report, finish. `Generations` are the prompts that results answer side by side, `Exports` the checkpoints that pages ask
+for. SQLite by default; any database URL that SQLAlchemy knows will do.
 """
 
 from engine.store.database import StoreError, StoreFullError
+from engine.store.exports import Export, Exports
 from engine.store.generations import Completion, Generation, Generations
 from engine.store.items import ItemResult
 from engine.store.queue import Job, Queue, Undecided
@@ -18,6 +19,8 @@ __all__ = [
     "FIRST_SHARE",
     "Completion",
     "Detail",
+    "Export",
+    "Exports",
     "Generation",
     "Generations",
     "ItemResult",

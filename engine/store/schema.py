@@ -31,7 +31,7 @@ from sqlalchemy.schema import CreateColumn
 
 from engine.errors import InputError
 
-VERSION = 3
+VERSION = 4
 
 metadata = MetaData()
 
@@ -188,6 +188,27 @@ completions = Table(
     Column("reason", Text, nullable=False, default=""),  # of a failure
 )
 
+# A result's checkpoint in one format; asked by a page, written by the lane into a folder of its choice.
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False),  # of the result
+    Column("content", Text, nullable=False),  # JSON of Trial.to_dict
+    Column("format", String(16), nullable=False),
+    Column("card", Text, nullable=False),  # its README
+    Column("state", String(16), nullable=False, default="waiting"),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("stage", Text, nullable=False, default=""),
+    Column("done", Integer, nullable=False, default=0),  # units of the stage's work
+    Column("total", Integer, nullable=False, default=0),
+    Column("stop_asked", Boolean, nullable=False, default=False),
+    Column("folder", Text, nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),  # of a failure
+    Column("created_at", Float, nullable=False),
+    Index("exports_by_name", "name"),
+)
+
 
 _ADDED_IN_2 = {"trials": ("share", "stopped_at", "left_out_by"), "sweeps": ("tolerance", "settled")}
 
@@ -214,8 +235,13 @@ def _from_2(connection: Connection) -> None:
     metadata.create_all(connection, tables=[profiles])
 
 
+def _from_3(connection: Connection) -> None:
+    """Version 4 keeps the checkpoints that were asked for."""
+    metadata.create_all(connection, tables=[exports])
+
+
 Migration = Callable[[Connection], None]
-MIGRATIONS: dict[int, Migration] = {1: _from_1, 2: _from_2}  # version -> the step from it to the next
+MIGRATIONS: dict[int, Migration] = {1: _from_1, 2: _from_2, 3: _from_3}  # version -> the step from it to the next
 
 
 def prepare(

@@ -9,23 +9,20 @@ from functools import partial
 
 import streamlit as st
 
-from engine import lane, paths, words
+from engine import words
 from engine.compare import letters, same
 from engine.errors import InputError
 from engine.parting import Parting, describe, parting
 from engine.row import Row
-from engine.spec import Protocol, Trial, parse
-from engine.store import Completion, Generation, Generations
+from engine.store import Completion, Exports, Generation, Generations
 from engine.store.generations import LONGEST_PROMPT
-from engine.trials import make_unmeasured, unmeasured
-from pages.shared import markup, stored, text_card, tray
+from pages.shared import live, markup, stored, text_card, tray
 
 PROMPT = "What is the capital of France?"  # short, and what compression breaks shows at once
 STYLES = {"chat": "A message to answer", "plain": "A text to go on with"}
 LENGTHS = ("32", "64", "128", "256")
 LENGTH = "64"
 POLL_S = 0.5
-WAKE_S = 10.0  # between looks whether a lane runs, and tries to start one
 
 
 def draw(rows: Sequence[Row], base: Row, base_name: str, page: str) -> None:
@@ -84,9 +81,9 @@ def _ask(rows: Sequence[Row], page: str) -> None:
     """Put the prompt to the results' models and see that a lane runs; what is wrong is said when the page is drawn."""
     prompt, style, length = (str(st.session_state[_key(page, name)]) for name in ("prompt", "style", "length"))
     try:
-        names, trials = [tray.token(row) for row in rows], [_trial(row) for row in rows]
+        names, trials = [tray.token(row) for row in rows], [live.trial(row) for row in rows]
         Generations(stored.store()).ask(names, trials, prompt, style == "chat", int(length))
-        _wake.clear()
+        live.look_again()
     except InputError as error:
         st.session_state[_key(page, "wrong")] = str(error)
 
@@ -96,13 +93,6 @@ def _stop(generation_id: int, page: str) -> None:
         Generations(stored.store()).ask_to_stop(generation_id)
     except InputError as error:
         st.session_state[_key(page, "wrong")] = str(error)
-
-
-def _trial(row: Row) -> Trial:
-    """What to compress again; of a recorded result as far as this machine has its model."""
-    if row.recorded:
-        return make_unmeasured(row.model, parse(row.recipe), Protocol.from_dict(row.protocol))
-    return unmeasured(stored.store().trial(row.trial_id))
 
 
 def _draw_live(columns: Mapping[str, Row], against: str, base_name: str, names: Sequence[str], polled: bool) -> None:
@@ -134,22 +124,15 @@ def _draw_live(columns: Mapping[str, Row], against: str, base_name: str, names: 
 
 def _draw_beginning(now: Generation, ahead: int) -> None:
     """Say why nothing is written yet, and see that a lane runs."""
-    try:
-        _wake(paths.store_url())
-    except OSError as error:
-        st.error(markup.plain(f"can't start the process that writes: {error.strerror}"), icon=":material/error:")
+    if not live.wake() or any(one.state != "waiting" for one in now.completions):
         return
-    if any(one.state != "waiting" for one in now.completions):
-        return
-    if ahead:
+    writing = Exports(stored.store()).next()
+    if writing is not None and writing.state == "writing":
+        markup.soft("Waiting until a checkpoint is written.")
+    elif ahead:
         markup.soft(f"Waiting behind {ahead:,} other {'prompt' if ahead == 1 else 'prompts'}.")
     else:
         markup.soft("Starting the process that writes; this takes some seconds.")
-
-
-@st.cache_resource(show_spinner=False, ttl=WAKE_S)
-def _wake(url: str) -> None:
-    lane.ensure_running(url)
 
 
 def _parting(ours: Completion, base: Completion) -> Parting | None:

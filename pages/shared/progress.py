@@ -24,6 +24,7 @@ STAGES = {
     "memory": "Measuring peak memory",
     "latency": "Timing",
     "change one layer at a time": "Changing one layer at a time",
+    "write": "Writing the files",
 }
 STATES: dict[State, str] = {
     "queued": "waiting",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import compressed, lane
+from engine import compressed, exporter, lane
 from engine.__main__ import main
 from engine.store import Store
 from tests.test_writer import compress_here
@@ -18,7 +18,7 @@ RECIPES = ("dense", "quantize:rtn,bits=8,group_size=32")
 def url(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A store whose lane is a thread, that compresses in this process."""
     monkeypatch.setattr(compressed, "cache_dir", lambda: tmp_path)
-    monkeypatch.setattr(compressed, "run_in_child", compress_here)
+    monkeypatch.setattr(exporter, "run_in_child", compress_here)
     monkeypatch.setattr(lane, "ensure_running", serve)
     Store(url).close()
     return url

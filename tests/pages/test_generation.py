@@ -185,7 +185,7 @@ def test_recorded_results_are_compressed_from_their_recipe(open_page, store, ids
         asked.append((model, recipe.text, protocol))
         return filling.make_trials([recipe.text])[0]
 
-    monkeypatch.setattr("pages.shared.generation.make_unmeasured", make)
+    monkeypatch.setattr("pages.shared.live.make_unmeasured", make)
     names = [f"recorded-{i}" for i in ids[:2]]
     app = open_page("compare", trials=",".join(names))
     app.button(key=ASK).click().run()
@@ -201,7 +201,7 @@ def test_a_model_that_is_not_here_is_said_in_a_sentence(open_page, ids, record, 
     def refuse(*_):
         raise InputError("the default model was not fetched; run `python -m engine fetch`")
 
-    monkeypatch.setattr("pages.shared.generation.make_unmeasured", refuse)
+    monkeypatch.setattr("pages.shared.live.make_unmeasured", refuse)
     app = open_page("compare", trials=f"recorded-{ids[0]},recorded-{ids[1]}")
     app.button(key=ASK).click().run()
     assert "was not fetched" in app.error[0].value

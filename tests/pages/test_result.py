@@ -243,19 +243,3 @@ def test_ends_and_errors_stand_beside_a_metric_and_not_as_one(open_result, store
     assert "Standard error" in words  # on the hovers
     assert ", standard error" not in words
     assert "end of the 95% interval" not in words
-
-
-def test_the_command_that_exports_a_result_is_shown(open_page, store):
-    filling.fill(store, filling.make_trials())
-    rows = {row.recipe: row for row in store.rows()}
-    four = next(row for recipe, row in rows.items() if recipe.startswith("quantize:rtn,bits=4"))
-    app = open_page("result", trial=four.trial_id)
-    assert any(f"engine export {four.trial_id} my-model" in block.value for block in app.code)
-    assert not any("engine export" in block.value for block in open_page("result", trial=rows["dense"].trial_id).code)
-
-
-def test_a_shared_sliced_head_is_exported_packed(open_page, store):
-    filling.fill(store, filling.make_trials())
-    row = next(row for row in store.rows() if row.family == "slice")
-    app = open_page("result", trial=row.trial_id)
-    assert any(block.value.endswith("--format packed") for block in app.code)

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, event, inspect, select, text
 from sqlalchemy.exc import OperationalError
 
 from engine.errors import InputError
-from engine.store import ItemResult, Queue, Store, StoreError, StoreFullError, schema
+from engine.store import Exports, ItemResult, Queue, Store, StoreError, StoreFullError, schema
 from tests.store.filled import EIGHT, claimed, set_version
 
 
@@ -44,6 +44,7 @@ def test_a_store_of_version_1_keeps_its_results_and_counts_texts_as_missing(tmp_
     assert store.detail(four.trial_id).log == "log"
     assert store.texts(eight.trial_id) == []
     assert store.profiles(eight.trial_id) == {}
+    assert Exports(store).newest(eight.trial_id) is None
     with store.database.read() as connection:
         measured = connection.execute(select(schema.trials.c.measured).order_by(schema.trials.c.number)).scalars()
         assert list(measured) == ["size,accuracy", "size,accuracy", ""]
