@@ -4,7 +4,8 @@
     draw(GRID, PAGE, "grid", {"bits": Value(4.0, low=2, high=8)}, {"rows": …})
 
 A picture is CSS and JavaScript beside this file. Its last part exports a default function, which hands what Streamlit
-gives it to `open` of shared/picture.js; parts are joined in order, so that those before it are plain functions.
+gives it to `open` of shared/picture.js; parts are joined in order, so that those before it are plain functions. Every
+picture can be saved as PNG by its reader.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,9 +27,9 @@ def component(name: str, *parts: str) -> Component:
     css = [_HERE / "shared/picture.css", *([style] if style.is_file() else [])]
     return st.components.v2.component(
         f"kneepoint_{name}",
-        html='<div class="kp-picture"></div>',
+        html=f'<div class="kp-picture" data-name="{name.replace("_", "-")}"></div>',
         css="\n".join(path.read_text(encoding="utf-8") for path in css),
-        js=script("shared/picture.js", *parts),
+        js=script("shared/picture.js", "shared/save.js", *parts),
     )
 
 

@@ -6,6 +6,7 @@ function open({ parentElement, data, setStateValue }, make) {
   if (!host.picture) {
     host.setting = { ...data.setting };
     host.picture = make(host, data, host.setting);
+    host.append(saver(host));
     new ResizeObserver(() => host.picture.draw()).observe(host);
   }
   host.settle = () => setStateValue("setting", { ...host.setting });
