@@ -37,6 +37,12 @@ def round_cache(anatomy: Anatomy, settings: KvCache) -> None:
         block.attention.cache_settings = settings  # type: ignore[assignment]
 
 
+def cache_settings(anatomy: Anatomy) -> KvCache | None:
+    """How the blocks round the keys and values that they read; None where they don't."""
+    settings: KvCache | None = getattr(anatomy.blocks[0].attention, "cache_settings", None)
+    return settings
+
+
 def rounded(states: Tensor, settings: KvCache) -> Tensor:
     """Keys or values [..., head_dim] as the cache would hold them, in the dtype they came in.
 

@@ -2,7 +2,8 @@
 
 The walk shows each linear the inputs that it will see once those before it are compressed. Statistics of the model
 before any of that are a little worse, but serve every setting of every method that starts from them: they are kept on
-disk, a file for the linears that read one tensor, under the hash of all weights and tokens.
+disk, a file for the linears that read one tensor, under the hash of all weights and tokens, and of how a KV cache is
+rounded.
 """
 
 import hashlib
@@ -14,11 +15,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from engine import kept_files
 from engine.errors import InputError
 from engine.hessian import add_products
+from engine.kv_cache import cache_settings
 from engine.models import Anatomy
 from engine.paths import cache_dir
 from engine.walk import Compress, compress_blocks
@@ -47,7 +48,7 @@ def compress_from_products(
         compress_blocks(anatomy, windows, add_products, compress, report, chosen)
         return
     blocks = anatomy.chosen(chosen)
-    folder, gathered = _folder(anatomy.network, windows), 0
+    folder, gathered = _folder(anatomy, windows), 0
     if not folder.exists():
         gathered = len(anatomy.blocks)
         _gather(anatomy, windows, folder, lambda done, _: report(done, gathered + len(blocks)))
@@ -94,9 +95,11 @@ def _file(block: str, layers: Mapping[str, nn.Module]) -> str:
     return f"{block}.{next(iter(layers))}.safetensors"
 
 
-def _folder(network: PreTrainedModel, windows: Tensor) -> Path:
+def _folder(anatomy: Anatomy, windows: Tensor) -> Path:
     """Where the products of a network on windows [windows, tokens] are kept."""
-    told = hashlib.sha256(_VERSION.encode())
+    network, told = anatomy.network, hashlib.sha256(_VERSION.encode())
+    if (rounded := cache_settings(anatomy)) is not None:
+        told.update(rounded.text.encode())
     config = {name: value for name, value in network.config.to_dict().items() if not name.startswith("_")}
     told.update(json.dumps(config, sort_keys=True, default=str).encode())
     for name, tensor in (*network.state_dict().items(), ("windows", windows)):

@@ -76,15 +76,17 @@ def test_one_pass_serves_all_settings_of_all_methods(
     assert len(kept()) == 1
 
 
-def test_other_weights_or_tokens_have_statistics_of_their_own(
+def test_other_weights_tokens_or_roundings_of_the_cache_have_statistics_of_their_own(
     tiny_llama: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs, recipe = passes(monkeypatch), parse("quantize:gptq,bits=4,group_size=32,statistics=dense")
     compress(copy.deepcopy(tiny_llama), recipe, WINDOWS, lambda *_: None)
     compress(copy.deepcopy(tiny_llama), recipe, WINDOWS.flip(0), lambda *_: None)
+    rounded = parse(f"quantize:kv_cache,bits=2,group_size=8 | {recipe.text}")  # changes no weight
+    compress(copy.deepcopy(tiny_llama), rounded, WINDOWS, lambda *_: None)
     tiny_llama.anatomy.final_norm.weight.data[0] += 1
     compress(tiny_llama, recipe, WINDOWS, lambda *_: None)
-    assert len(runs) == len(kept()) == 3
+    assert len(runs) == len(kept()) == 4
 
 
 def test_what_is_kept_stays_within_its_budget(tiny_llama: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
