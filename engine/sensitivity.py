@@ -4,9 +4,12 @@ Measured on request (`python -m engine run dense --only sensitivity`), kept as a
 without torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from engine.errors import InputError
+from engine.spec import Recipe
 
 NAME = "sensitivity"  # of the measure, and of the profile that it leaves
 
@@ -79,3 +82,9 @@ class Sensitivity:
             Way(way["kind"], way["amount"], tuple(way["loss"]), tuple(way["block_bytes"])) for way in values["ways"]
         )
         return Sensitivity(**{**values, "ways": ways, "dense_bytes": tuple(values["dense_bytes"])})
+
+
+def refuse_beside(measures: Collection[str], recipe: Recipe) -> None:
+    """Raise InputError where sensitivity is asked of a compressed model, or beside another measure."""
+    if NAME in measures and (recipe.steps or len(measures) > 1):
+        raise InputError(ALONE)

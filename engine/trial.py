@@ -90,7 +90,7 @@ class Job:
 def run(job: Job, events: Events) -> None:
     """Compress the trial's model and measure what the job asks for, telling `events`; raises what goes wrong."""
     refuse_absent_device(job.trial)
-    refuse_beside_sensitivity(job)
+    sensitivity.refuse_beside(job.measures, job.trial.recipe)
     torch.set_num_threads(job.threads)
     events.environment(environment.describe() | {"threads": job.threads} | _accelerator(job))
     source, model = load(job, events)
@@ -122,12 +122,6 @@ def refuse_absent_device(trial: Trial) -> None:
     """Raise InputError where the protocol names a GPU and there is none."""
     if trial.protocol.device == "cuda" and not torch.cuda.is_available():
         raise InputError("device=cuda needs a GPU that torch can use, and there is none here; use device=cpu")
-
-
-def refuse_beside_sensitivity(job: Job) -> None:
-    """Raise InputError where sensitivity is asked of a compressed model, or beside another measure."""
-    if sensitivity.NAME in job.measures and (job.trial.recipe.steps or len(job.measures) > 1):
-        raise InputError(sensitivity.ALONE)
 
 
 def load(job: Job, events: Events) -> tuple[Source, LanguageModel]:

@@ -18,7 +18,7 @@ from engine.errors import InputError
 from engine.lock import LockHeldError, hold, holder
 from engine.nursery import Nursery
 from engine.row import Row
-from engine.sensitivity import ALONE, NAME
+from engine.sensitivity import ALONE, NAME, refuse_beside
 from engine.spec import MEASURES, Protocol, load_sweep, parse, parse_measures, parse_tasks
 from engine.store import Queue, Store
 from engine.trials import make_sensitivity, make_trial, make_trials
@@ -37,8 +37,7 @@ def run(args: argparse.Namespace, nursery: Nursery) -> int:
     given = {"tasks": None if args.tasks is None else parse_tasks(args.tasks), "limit": args.limit}
     protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
     target = writable(args.json)
-    if NAME in measures and (recipe.steps or len(measures) > 1):
-        raise InputError(ALONE)
+    refuse_beside(measures, recipe)
     alone = NAME in measures
     trial = make_sensitivity(args.model) if alone else make_trial(args.model, recipe, protocol, data_folder(args.data))
     store, line, stop = Store(_url(args.store)), ProgressLine(), threading.Event()
