@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine import words
 from engine.compare import Against, against, letters, same
-from engine.front import may_be_picked, telling_quality
+from engine.front import may_be_picked, telling_quality, telling_score
 from engine.plots.compare import bytes_figure, task_data, task_figure
 from engine.row import Row
 from pages.shared import (
@@ -34,7 +34,7 @@ from pages.shared.view import Value
 
 PAGE = "compare"
 FIRST, ORIGINAL = "first", "original"
-SCORES = {"accuracy": "Accuracy", "accuracy_norm": "Length-normalised"}
+SCORES = {"accuracy": "Accuracy", "accuracy_norm": "Accuracy, by length"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def main() -> None:
     values = {
         "trials": tray.VALUE,
         "against": Value(FIRST, allowed=(FIRST, ORIGINAL)),
-        "score": Value("accuracy", allowed=tuple(SCORES)),
+        "score": Value(telling_score(first_original()), allowed=tuple(SCORES)),
         "which": Value(""),
         "changed": Value(ALL, allowed=differing.CHANGES),
         "task": Value(ALL),
@@ -72,6 +72,13 @@ def main() -> None:
     draw_tray(found)
     rows = tuple(row for row in found.values() if row is not None and stands(row))
     st.fragment(draw_results)(rows, values)
+
+
+def first_original() -> Row | None:
+    """The original of the first result that the tray will hold."""
+    named = tray.read(str(view.find(PAGE, tray.NAME, tray.VALUE)))
+    first = tray.find(named[0]) if named else None
+    return dense_of(first) if first else None
 
 
 def stands(row: Row) -> bool:

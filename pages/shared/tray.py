@@ -35,9 +35,13 @@ def find(name: str) -> Row | None:
 
 
 def tokens() -> list[str]:
-    """What is in the tray, in order; what an address invented that can't be a result is left out."""
-    named = str(st.session_state.get(_KEY, "")).split(",")
-    return list(dict.fromkeys(name for name in named if _TOKEN.fullmatch(name)))[:MOST]
+    """What is in the tray, in order."""
+    return read(str(st.session_state.get(_KEY, "")))
+
+
+def read(text: str) -> list[str]:
+    """The tokens of `VALUE`; what an address invented that can't be a result is left out."""
+    return list(dict.fromkeys(name for name in text.split(",") if _TOKEN.fullmatch(name)))[:MOST]
 
 
 def keep(names: Sequence[str]) -> None:
