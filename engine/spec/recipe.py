@@ -72,9 +72,10 @@ class Recipe:
         return replace(step, blocks=left)  # type: ignore[type-var]
 
     def _taken(self, place: int) -> set[int]:
-        """The blocks that a step leaves to those before it; none where it names its own or works on no single one."""
+        """The blocks that a step leaves to those before it; none where it names its own or works on no linears."""
         step = self.steps[place]
-        if not hasattr(step, "blocks") or named_blocks(step):
+        linears = "linears" in getattr(step, "targets", ("linears",))
+        if not hasattr(step, "blocks") or named_blocks(step) or not linears:
             return set()
         return {block for one in self.steps[:place] if one.family == step.family for block in named_blocks(one)}
 
@@ -101,7 +102,7 @@ def _in_ranges(numbers: tuple[int, ...]) -> str:
             runs[-1].append(number)
         else:
             runs.append([number])
-    *most, last = [f"{run[0]} to {run[-1]}" if len(run) > 2 else " and ".join(map(str, run)) for run in runs]
+    *most, last = [part for run in runs for part in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run))]
     return f"{', '.join(most)} and {last}" if most else last
 
 

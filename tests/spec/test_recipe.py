@@ -74,7 +74,7 @@ def test_reading_calibration_text_is_counted_in_passes(text: str, passes: float)
         ("prune:neurons,importance=taylor,rounds=2", "20% of the neurons removed by first-order Taylor in 2 rounds"),
         ("prune:heads,unit=queries,importance=magnitude", "25% of the query heads removed by magnitude"),
         ("prune:layers,count=6,rounds=3", "6 layers removed in 3 rounds"),
-        ("prune:wanda,blocks=0+3+4+5+9+10", "50% zeros by Wanda in layers 0, 3 to 5 and 9 and 10"),
+        ("prune:wanda,blocks=0+3+4+5+9+10", "50% zeros by Wanda in layers 0, 3 to 5, 9 and 10"),
     ],
 )
 def test_pruning_in_words(text: str, words: str) -> None:
@@ -83,8 +83,9 @@ def test_pruning_in_words(text: str, words: str) -> None:
 
 def test_a_step_leaves_to_those_before_it_the_layers_that_they_name() -> None:
     eight, prune, four = "quantize:rtn,bits=8,blocks=0+3", "prune:wanda", "quantize:rtn,bits=4"
-    recipe = parse(f"{eight} | {prune} | {four}")
-    assert [getattr(recipe.step_on(place, 5), "blocks", None) for place in range(3)] == [(0, 3), None, (1, 2, 4)]
+    recipe = parse(f"{eight} | {prune} | {four} | quantize:rtn,targets=embedding")
+    assert [getattr(recipe.step_on(place, 5), "blocks", None) for place in range(4)] == [(0, 3), None, (1, 2, 4), None]
+    assert recipe.describe().endswith("groups of 64 (embedding)")
     assert parse(f"{eight} | {four}").describe() == (
         "8-bit, round to nearest, groups of 64 in layers 0 and 3, then "
         "4-bit, round to nearest, groups of 64 in the other layers"
