@@ -35,7 +35,7 @@ def draw_missing(rows: Sequence[Row], found: Mapping[str, Any], measure: str, wh
     """Why results lack the profile of a measure, one sentence a reason, and the button that has it measured.
 
     The original lacks nothing: it is what the others are held against.
-    what: is measured, in words; cost: what that takes.
+    what: is measured, in words, of several; cost: what that takes.
     """
     named = zip(letters(rows), rows, strict=True)
     lacking = {letter: row for letter, row in named if letter not in found and not is_dense(row)}
@@ -47,7 +47,7 @@ def draw_missing(rows: Sequence[Row], found: Mapping[str, Any], measure: str, wh
             markup.soft(f"{' and '.join(names)}: {reason}.")
     able = {letter: row for letter, row in lacking.items() if not _why(row, measure)}
     if able:
-        markup.text(f"{what} {'has' if len(able) == 1 else 'have'} not been measured for {' and '.join(able)}. {cost}")
+        markup.text(f"{what} have not been measured for {' and '.join(able)}. {cost}")
         ask = partial(stored.measure, [row.trial_id for row in able.values()], measure)
         st.button(f"Measure {' and '.join(able)}", key=f"compare:measure:{measure}", on_click=ask)
     progress.wait_for(lacking.values(), f"compare:waiting:{measure}")

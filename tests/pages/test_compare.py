@@ -222,7 +222,7 @@ def test_errors_by_layer_stand_side_by_side_with_what_a_cut_left(open_page, ids)
 
 def test_what_was_not_measured_is_queued_for_the_results_and_they_stay(open_page, store, ids):
     app = open_page("compare", trials=f"{ids['dense']},{ids[FOUR]}")
-    assert "Times by batch and prompt has not been measured for B." in said(app)
+    assert "Times by batch and prompt have not been measured for B." in said(app)
     app.button(key="compare:measure:latency_grid").click().run()
     assert not app.exception
     row = store.row(ids[FOUR])
