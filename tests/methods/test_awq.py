@@ -5,16 +5,14 @@ from torch import Tensor
 from engine.errors import InputError
 from engine.hessian import mirrored
 from engine.layers.packed_embedding import PackedEmbedding
-from engine.layers.packed_linear import PackedLinear
 from engine.layers.packed_matrix import PackedMatrix
-from engine.layers.scaled import DividedInputs
-from engine.layers.weight import bias_of, inputs_of, plain_linear, weight_of
+from engine.layers.weight import weight_of
 from engine.methods import awq, rtn
-from engine.methods import compress as apply_recipe
 from engine.methods.awq import add_inputs, alike_in_groups, best_factors, clipped, compress, fold, powers
 from engine.models import Block, LanguageModel
 from engine.spec import parse
 from engine.spec.quantize import Awq, Rtn
+from tests.test_families import divide_inputs
 
 
 def by_the_paper(weight: Tensor, x: Tensor, grid: Rtn) -> Tensor:
@@ -137,17 +135,6 @@ def test_folding_factors_changes_no_bit_of_the_logits(each_family: LanguageModel
     assert torch.equal(each_family.network(windows).logits, expected)
 
 
-def divide_inputs(block: Block, generator: torch.Generator) -> None:
-    """Scale every linear of a block by random powers of two and let it divide its inputs by them."""
-    for layers in block.groups:
-        count = inputs_of(next(iter(layers.values())))
-        factors = torch.randint(-3, 4, (count,), generator=generator).float().exp2()
-        if block.layout.attention_out in layers:
-            factors = alike_in_groups(factors, block.queries_per_key, block.head_dim).log2().round().exp2()
-        for name, layer in layers.items():
-            block.replace(name, DividedInputs(plain_linear(weight_of(layer) * factors, bias_of(layer)), factors))
-
-
 def test_linears_were_calibrated_on_what_the_folded_network_gives_them(
     monkeypatch: pytest.MonkeyPatch, each_family: LanguageModel, windows: Tensor
 ) -> None:
@@ -179,14 +166,6 @@ def test_linears_were_calibrated_on_what_the_folded_network_gives_them(
     assert all(any((each != 1).any() for each in factors[group::4]) for group in range(4))
     for now, then, divided in zip(read, seen, factors, strict=True):
         torch.testing.assert_close(now, then / divided)
-
-
-def test_what_was_pruned_stays_zero(each_family: LanguageModel, windows: Tensor) -> None:
-    apply_recipe(each_family, parse("prune:wanda,pattern=2:4 | quantize:awq,group_size=16"), windows, _silent)
-    for _, layer in each_family.anatomy.linears():
-        assert isinstance(layer, PackedLinear)
-        assert ((weight_of(layer) == 0).view(-1, 4).sum(-1) >= 2).all()
-    assert each_family.masked_zeros
 
 
 def test_the_tables_are_rounded_to_nearest(tiny_llama: LanguageModel, windows: Tensor) -> None:

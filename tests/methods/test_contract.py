@@ -9,7 +9,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from engine import checkpoint
-from engine.layers.weight import PackedLayer
+from engine.layers.packed_linear import PackedLinear
+from engine.layers.weight import PackedLayer, weight_of
 from engine.measure import size
 from engine.methods import compress
 from engine.models import LanguageModel
@@ -98,6 +99,17 @@ def test_a_method_that_is_kept_to_some_blocks_changes_no_other(tiny_model, windo
     linears = {f"{key}.weight" for key, _ in model.anatomy.linears([1, 2])}
     assert linears <= changed
     assert all(key.startswith(("model.layers.1.", "model.layers.2.")) for key in changed)
+
+
+@pytest.mark.parametrize("step", ["quantize:gptq,group_size=16", "quantize:awq,group_size=16", "quantize:smoothquant"])
+def test_what_was_pruned_stays_zero_where_calibrated_rounding_follows(
+    each_family: LanguageModel, windows: Tensor, step: str
+) -> None:
+    compress(each_family, parse(f"prune:wanda,pattern=2:4 | {step}"), windows, _silent)
+    for _, layer in each_family.anatomy.linears():
+        assert isinstance(layer, PackedLinear)
+        assert ((weight_of(layer) == 0).view(-1, 4).sum(-1) >= 2).all()
+    assert each_family.masked_zeros
 
 
 @pytest.mark.parametrize("recipe", EVERY)
