@@ -119,12 +119,11 @@ def counted_seconds(recipe: Recipe, protocol: Protocol, measures: Sequence[str],
     if "memory" in measures:
         fixed += 2 * START_SECONDS + LOAD_SECONDS * scale + decode
         tokens += protocol.prompt_tokens
+    sides = 2 if recipe.steps else 1
     if "latency_grid" in measures:
-        sides = 2 if recipe.steps else 1
         fixed += sides * (4 * LOAD_SECONDS * scale + GRID_STEPS * DECODE_SECONDS * scale)
         tokens += sides * GRID_TOKENS
     if "latency" in measures:
-        sides = 2 if recipe.steps else 1
         fixed += sides * (4 * LOAD_SECONDS * scale + 4 * decode)
         tokens += sides * 24 * protocol.prompt_tokens * protocol.batch_size
     return fixed + tokens * token
