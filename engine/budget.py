@@ -14,14 +14,31 @@ class Fitting(NamedTuple):
     smallest: Row | None
 
 
+class Step(NamedTuple):
+    """What is best from a budget of so many bytes on, up to the next step's."""
+
+    bytes: float
+    fitting: Fitting
+
+
+def best_by_budget(rows: Sequence[Row], comparison: str | None = None, y: str = "accuracy") -> list[Step]:
+    """The results of best `y` in a comparison for every budget, from none at all upwards; of two equals the smaller."""
+    front = find_front(rows, "weight_bytes", y, comparison)
+    sound = sorted((row for row in front.points if may_be_picked(row)), key=_weight)
+    found = [Step(0.0, Fitting(None, sound[0] if sound else None))]
+    for row in sound:
+        before = found[-1].fitting
+        best = best_of([*filter(None, [before.row]), row], front.y)
+        if best is not before.row:
+            found.append(Step(_weight(row), before._replace(row=best)))
+    return found
+
+
 def best_within(
     rows: Sequence[Row], budget_bytes: float, comparison: str | None = None, y: str = "accuracy"
 ) -> Fitting:
     """The result of best `y` in a comparison whose weights take at most that many bytes; the smaller of two equals."""
-    front = find_front(rows, "weight_bytes", y, comparison)
-    sound = [row for row in front.points if may_be_picked(row)]
-    fitting = [row for row in sound if _weight(row) <= budget_bytes]
-    return Fitting(best_of(fitting, front.y), min(sound, key=_weight, default=None))
+    return next(step for step in reversed(best_by_budget(rows, comparison, y)) if step.bytes <= budget_bytes).fitting
 
 
 def _weight(row: Row) -> float:

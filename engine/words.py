@@ -275,9 +275,8 @@ def knee(front: Front) -> str:
     return f"The knee: {found.row.label} ({format_value(x, found.row.value(x))}). Beyond it {falls}."
 
 
-def picked(found: Fitting, budget_bytes: float, dense: Row | None) -> str:
-    """The best within a memory budget in words, or what the smallest result needs where nothing fits."""
-    budget = f"{_round(budget_bytes)} MB"
+def picked(found: Fitting, budget: str, dense: Row | None) -> str:
+    """The best within a memory budget, given as "120 MB", or what the smallest result needs where nothing fits."""
     if found.row is None:
         if found.smallest is None:
             return "Nothing has been measured yet."

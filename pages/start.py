@@ -1,20 +1,22 @@
 """Start: one sentence, one slider, the front."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from engine import assets, words
-from engine.budget import Fitting, best_within
+from engine.budget import Fitting, Step, best_by_budget
 from engine.front import telling_quality
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, METHODS
+from pages.pictures import picture
 from pages.shared import chart, frame, markup, saved_sweeps, stored, view
 from pages.shared.result_words import group_name, quality_figure, questions, size_figure, speed_figure
 from pages.shared.stored import Group
 
 PAGE = "start"
+BUDGET = picture.component("start_budget", "start/budget.js")
 NAMES = {DEFAULT_MODEL: "SmolLM2-135M"}
 
 FIRST_LOOK = (
@@ -66,15 +68,12 @@ def draw_answer(found: Mapping[str, Group], first: str) -> None:
     values = {"of": of, "budget": view.Value(proposed, low=least, high=most)}
     budget = float(str(asked["budget"])) or proposed
     budget = st.session_state[view.key(PAGE, "budget")] = min(max(budget, least), most)
-    chosen = best_within(group.rows, budget * 1e6, group.comparison.id, quality)
+    steps = steps_of(group.rows, stored.stamp(group.rows), group.comparison.id, quality)
+    chosen = next(step.fitting for step in reversed(steps) if step.bytes <= budget * 1e6)
     markup.title(f"How small can {name} get before it breaks?")
-    markup.lead(words.picked(chosen, budget * 1e6, dense))
+    draw_budget(group, values["budget"], steps, dense)
     draw_figures(chosen, dense)
     markup.chips([(group.chip, provenance_details(group))])
-    st.slider(
-        "My memory budget", least, most, step=1.0, format="%d MB", key=view.key(PAGE, "budget"),
-        help="The most accurate result whose weights fit is named above and ringed below. MB are 10⁶ bytes.",
-    )  # fmt: skip
     view.keep(PAGE, values)
     rings = [chosen.row.trial_id] if chosen.row else []
     if said := words.guessing(dense):
@@ -86,6 +85,18 @@ def draw_answer(found: Mapping[str, Group], first: str) -> None:
         st.selectbox("Results", list(found), key=view.key(PAGE, "of"), format_func=lambda key: group_name(found[key]))
     if group.comparison.model == DEFAULT_MODEL:
         markup.soft(assets.CAVEAT)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def steps_of(_rows: Sequence[Row], key: int, comparison: str, quality: str) -> list[Step]:
+    return best_by_budget(_rows, comparison, quality)
+
+
+def draw_budget(group: Group, budget: view.Value, steps: Sequence[Step], dense: Row | None) -> None:
+    """The slider, and the sentence that answers while it is moved."""
+    answers = [{"from": step.bytes / 1e6, "says": words.picked(step.fitting, "{budget}", dense)} for step in steps]
+    content = {"least": budget.low, "most": budget.high, "answers": answers}
+    picture.draw(BUDGET, PAGE, f"budget-{group.key}", {"budget": budget}, content)
 
 
 def draw_figures(chosen: Fitting, dense: Row | None) -> None:

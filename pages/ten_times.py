@@ -11,6 +11,7 @@ from engine.ladder import FP32, Goal, Rung
 from engine.plots.ladder import key_of, ladder_figure
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL
+from pages.pictures import picture
 from pages.shared import chart, frame, link, markup, saved_sweeps, stored, view
 from pages.shared.markup import Figure
 from pages.shared.result_words import group_name, marks, quality_figure, questions
@@ -18,6 +19,7 @@ from pages.shared.stored import Group
 from pages.shared.view import Value
 
 PAGE = "ten_times"
+STEP = picture.component("ten_times_step", "ten_times/step.js")
 ADD = ":material/add_chart:"
 FIRST_LOOK = ("quantize:rtn,bits=8", "quantize:rtn,bits=4", "quantize:rtn,bits=3", "quantize:rtn,bits=2")
 STANDINGS = {
@@ -64,6 +66,7 @@ def draw(found: Mapping[str, Group], first: str) -> None:
     markup.lead(ladder.summary(rungs, goals))
     values["step"] = settle_step(rungs, goals)
     draw_ladder(found, group, rungs, goals)
+    draw_descent(values["step"], group, rungs, goals)
     draw_step(group, dense, rungs, goals)
     state = view.keep(PAGE, values)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -98,7 +101,7 @@ def draw_choice(found: Mapping[str, Group]) -> None:
 
 
 def draw_ladder(found: Mapping[str, Group], group: Group, rungs: Sequence[Rung], goals: Sequence[Goal]) -> None:
-    """The figure, and the slider that goes down it."""
+    """The figure; a click chooses a step."""
     draw_choice(found)
     markup.chips([(group.chip, questions(group.comparison.protocol))])
     markup.text(
@@ -109,10 +112,25 @@ def draw_ladder(found: Mapping[str, Group], group: Group, rungs: Sequence[Rung],
     figure = ladder_figure(rungs, goals, str(st.session_state[key]), frame.theme(), compact=frame.narrow())
     alt = f"The ladder: {len(rungs)} measured steps and {len(goals)} sizes that none reaches"
     chart.draw(figure, key="ten_times:ladder", alt=alt, name="ladder", on_point=choose)
-    names = {rung.row.trial_id: f"Step {place}: {times(rung)}" for place, rung in enumerate(rungs, 1)}
-    names |= {key_of(goal): f"Not reached: {key_of(goal)}" for goal in goals}
-    if len(names) > 1:
-        st.select_slider("Go down the ladder", list(names), key=key, format_func=names.__getitem__)
+
+
+def draw_descent(step: Value, group: Group, rungs: Sequence[Rung], goals: Sequence[Goal]) -> None:
+    """The slider that goes down the ladder, and a sentence of the step where it is."""
+    steps = [
+        {"key": rung.row.trial_id, "name": f"Step {place}: {times(rung)}", "says": in_brief(rung)}
+        for place, rung in enumerate(rungs, 1)
+    ]
+    for goal in goals:
+        says = f"At most {words.megabytes(goal.bytes)} MB: nothing measured is that small."
+        steps.append({"key": key_of(goal), "name": f"Not reached: {key_of(goal)}", "says": says})
+    if len(steps) > 1:
+        picture.draw(STEP, PAGE, f"step-{group.key}", {"step": step}, {"steps": steps})
+
+
+def in_brief(rung: Rung) -> str:
+    """ "4-bit: 113 MB, 2.4x smaller than bf16, 4.8x than fp32. Same next word: 66.8%." """
+    size, same = weights_figure(rung), same_figure(rung.row)
+    return f"{words.short_label(rung.row)}: {size.value}, {size.under}. {same.label}: {same.value}."
 
 
 def choose(step: str) -> None:

@@ -127,13 +127,13 @@ def test_the_knee_is_a_point_or_a_range() -> None:
 
 
 def test_the_pick_in_words() -> None:
-    assert words.picked(best_within(ROWS, 120e6), 120e6, DENSE).startswith(
+    assert words.picked(best_within(ROWS, 120e6), "120 MB", DENSE).startswith(
         "Best within 120 MB: 4-bit, round to nearest, groups of 64. 2.4x smaller (113 MB, was 269 in bf16). Keeps 92%"
     )
-    assert words.picked(best_within(ROWS, 50e6), 50e6, DENSE).startswith(
+    assert words.picked(best_within(ROWS, 50e6), "50 MB", DENSE).startswith(
         "Nothing measured fits 50 MB; the smallest is 10% of"
     )
-    assert words.picked(best_within([], 50e6), 50e6, None) == "Nothing has been measured yet."
+    assert words.picked(best_within([], 50e6), "50 MB", None) == "Nothing has been measured yet."
 
 
 def test_short_labels_grow_only_where_they_are_alike() -> None:

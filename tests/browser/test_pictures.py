@@ -184,3 +184,22 @@ def test_a_picture_moves_while_dragging_and_settles_on_release(
         page.wait_for_url("**/quantize?bits=2")
         bits.press("ArrowRight")
         expect(page.get_by_text("64 weights on 8 points").first).to_be_visible()
+
+
+def test_sentences_of_measured_results_answer_while_dragging_too(
+    page: Page, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KNEEPOINT_STORE", url)
+    with serving() as address:
+        for path, name, kept in (("", "My memory budget", "budget"), ("ten_times", "Go down the ladder", "step")):
+            page.goto(f"{address}/{path}")
+            slider, said = page.get_by_role("slider", name=name), page.locator(".kp-said").first
+            expect(said).not_to_be_empty()
+            box, before = place(slider), said.inner_text()
+            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+            page.mouse.down()
+            page.mouse.move(box["x"] + 2, box["y"] + box["height"] / 2, steps=5)
+            expect(said).not_to_have_text(before)
+            assert f"{kept}=" not in page.url
+            page.mouse.up()
+            page.wait_for_url(f"**{kept}=**")

@@ -1,9 +1,18 @@
 """Start: results of one's own, recorded results."""
 
+import json
+from typing import Any
+
 import pytest
 
 from tests.pages import filling
-from tests.pages.conftest import said
+from tests.pages.conftest import run_at, said
+
+
+def budget(app) -> dict[str, Any]:
+    """What the sentence and its slider were sent."""
+    found = next(block for block in app.get("bidi_component") if block.proto.component_name == "kneepoint_start_budget")
+    return json.loads(found.proto.json)
 
 
 def test_own_results_answer_with_numbers_before_the_chart(open_page, store):
@@ -11,7 +20,7 @@ def test_own_results_answer_with_numbers_before_the_chart(open_page, store):
     app = open_page("start")
     blocks = list(app.main)
     chart = [block.type for block in blocks].index("plotly_chart")
-    before = " ".join(block.proto.body for block in blocks[:chart] if block.type == "html")
+    before = " ".join(str(block.proto) for block in blocks[:chart])
     for words in ("Best within", "smaller", "Measured here"):
         assert words in before
 
@@ -19,10 +28,12 @@ def test_own_results_answer_with_numbers_before_the_chart(open_page, store):
 def test_the_budget_rewrites_the_sentence(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page("start")
-    slider = app.slider(key="start:budget")
-    slider.set_value(slider.max).run()
-    assert f"Best within {slider.max:.0f} MB" in said(app)
-    assert app.query_params["budget"] == f"{slider.max:.0f}"
+    sent = budget(app)
+    assert sent["answers"][0]["says"].startswith("Nothing measured fits {budget}")
+    assert sent["answers"][-1]["says"].startswith("Best within {budget}: the original model")
+    run_at(app, budget=f"{sent['most']:.0f}")
+    assert budget(app)["setting"]["budget"] == sent["most"]
+    assert app.query_params["budget"] == f"{sent['most']:.0f}"
 
 
 @pytest.mark.parametrize("page", ["explore", "present", "ten_times", "trade_offs"])
