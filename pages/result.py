@@ -5,11 +5,11 @@ from html import escape
 import streamlit as st
 
 from engine import words
-from engine.front import telling_quality, telling_score
+from engine.front import Front, telling_quality, telling_score
 from engine.metrics import ASIDE, METRICS, SCORES, metric
 from engine.results import verdict
 from engine.row import Row
-from pages.shared import checkpoint, frame, markup, stored, tray, written
+from pages.shared import checkpoint, frame, markup, stored, take_along, tray, written
 from pages.shared.flip_list import draw_flips
 from pages.shared.markup import Bar
 from pages.shared.progress import STATES, describe
@@ -103,7 +103,7 @@ def draw_measured(row: Row) -> None:
         if sentence := words.speed(row):
             markup.text(sentence)
         markup.figures([size_figure(row, dense), quality_figure(row, dense), speed_figure(row)])
-        links(row)
+        links(row, dense, front)
     draw_why(row, dense)
     draw_answers(row, dense)
     draw_bytes(row, dense)
@@ -114,7 +114,7 @@ def draw_measured(row: Row) -> None:
         checkpoint.draw(row, dense)
 
 
-def links(row: Row) -> None:
+def links(row: Row, dense: Row | None, front: Front) -> None:
     group = stored.group_of(row)
     with st.container(horizontal=True):
         query = {"of": group.key if group else "", "trial": row.trial_id}
@@ -123,6 +123,7 @@ def links(row: Row) -> None:
         )
         again = {"recipe": row.recipe, "model": row.model, "limit": str(row.protocol.get("limit", ""))}
         st.page_link("pages/new_sweep.py", label="Try it", icon=":material/add_chart:", query_params=again)
+        take_along.csv_button([row, *([dense] if dense and dense is not row else [])], front, "result:csv")
     tray.draw(row)
 
 
@@ -200,8 +201,7 @@ def draw_details(row: Row) -> None:
         cells = "".join(
             f'<tr><td>{escape(name)}</td><td class="kp-num">{escape(value)}</td></tr>' for name, value in facts.items()
         )
-        table = f'<table class="kp-table"><tbody>{cells}</tbody></table>'
-        st.html(markup.scrolling(table, "Protocol and machine"))
+        markup.framed(f'<table class="kp-table"><tbody>{cells}</tbody></table>', "Protocol and machine")
         for note in row.notes:
             markup.soft(note)
 

@@ -11,7 +11,7 @@ from engine.front import telling_quality, telling_score
 from engine.lock import holder
 from engine.row import Row
 from engine.store import SweepRow
-from pages.shared import chart, failures, frame, markup, stored, view
+from pages.shared import chart, failures, frame, markup, stored, take_along, view
 from pages.shared.progress import STATES, draw_running, draw_sweep, outcome, time_left, took
 from pages.shared.view import Value
 
@@ -120,6 +120,7 @@ def draw_front(rows: Sequence[Row]) -> None:
         st.page_link("pages/explore.py", label="Open in Explore", icon=":material/arrow_forward:", query_params=query)
     quality = telling_quality(rows)
     chart.draw_front(rows, "weight_bytes", quality, key="runs:front", comparison=rows[0].comparison_id)
+    take_along.csv_button(rows, take_along.front_of(rows[0]), "runs:csv")
 
 
 def draw_trials(rows: Sequence[Row]) -> None:

@@ -11,7 +11,7 @@ from engine.front import telling_quality
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, METHODS
 from pages.pictures import picture
-from pages.shared import chart, frame, markup, saved_sweeps, stored, view
+from pages.shared import chart, frame, markup, saved_sweeps, stored, take_along, view
 from pages.shared.result_words import group_name, quality_figure, questions, size_figure, speed_figure
 from pages.shared.stored import Group
 
@@ -85,6 +85,8 @@ def draw_answer(found: Mapping[str, Group], first: str) -> None:
         st.selectbox("Results", list(found), key=view.key(PAGE, "of"), format_func=lambda key: group_name(found[key]))
     if group.comparison.model == DEFAULT_MODEL:
         markup.soft(assets.CAVEAT)
+    front = stored.front_of(group.rows, "weight_bytes", quality, group.comparison.id)
+    take_along.csv_button(group.rows, front, "start:csv")
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

@@ -12,7 +12,7 @@ from engine.plots.ladder import key_of, ladder_figure
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL
 from pages.pictures import picture
-from pages.shared import chart, frame, link, markup, saved_sweeps, stored, view
+from pages.shared import chart, frame, link, markup, saved_sweeps, stored, take_along, view
 from pages.shared.markup import Figure
 from pages.shared.result_words import group_name, marks, quality_figure, questions
 from pages.shared.stored import Group
@@ -72,6 +72,7 @@ def draw(found: Mapping[str, Group], first: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         link.copy_button(view.query(values, state), key="ten_times:copy")
         st.page_link("pages/explore.py", label="Explore these results", query_params={"of": group.key})
+        take_along.csv_button(group.rows, take_along.front_of(dense), "ten_times:csv")
     draw_table(group, rungs)
     draw_claims(group, dense)
 

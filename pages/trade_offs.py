@@ -16,7 +16,7 @@ from engine.roofline import BATCHES, PHASES
 from engine.row import Row
 from engine.spec import parse
 from pages.pictures import picture
-from pages.shared import chart, frame, link, machine_limits, markup, saved_sweeps, stored, view
+from pages.shared import chart, frame, link, machine_limits, markup, saved_sweeps, stored, take_along, view
 from pages.shared.result_words import questions
 from pages.shared.stored import Group
 from pages.shared.view import Value
@@ -148,6 +148,7 @@ def draw_shares(group: Group, dense: Row) -> None:
     reasons = {why(row, dense): words.short_label(row) for row in reversed(rows)}
     for sentence in [f"{name}: {reason}" for reason, name in reversed(reasons.items()) if reason][:REASONS]:
         markup.soft(sentence)
+    take_along.csv_button(group.rows, take_along.front_of(dense), "trade_offs:csv")
 
 
 def examples(rows: Sequence[Row], dense: Row) -> list[Row]:

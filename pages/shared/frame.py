@@ -94,14 +94,5 @@ def _plot_script() -> str:
 
 
 PLOT_SCRIPT = _plot_script()
-_JS = """
-export default function ({ data, setStateValue }) {
-  if (data.plotScript) import(new URL(data.plotScript, document.baseURI).href);
-  const phone = window.matchMedia("(max-width: 640px)");
-  const report = () => setStateValue("narrow", phone.matches);
-  phone.addEventListener("change", report);
-  if (phone.matches) report();
-  return () => phone.removeEventListener("change", report);
-}
-"""
+_JS = (_HERE / "window.js").read_text(encoding="utf-8")
 _window = st.components.v2.component("kneepoint_window", html="<span hidden></span>", js=_JS)

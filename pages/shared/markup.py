@@ -8,6 +8,8 @@ import streamlit as st
 
 from engine.metrics import metric
 
+_TAKE_TABLE = '<button type="button" class="kp-csv" aria-label="Save the table as CSV">CSV</button>'  # see window.js
+
 
 class Figure(NamedTuple):
     """A number with its name, what it is compared with, and its definition as the name's tip."""
@@ -116,14 +118,21 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]],
     lines = ("".join(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     inner = f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
-    st.html(scrolling(f'<table class="kp-table">{inner}</table>', ", ".join(filter(None, heads))))
+    framed(f'<table class="kp-table">{inner}</table>', ", ".join(filter(None, heads)))
+
+
+def framed(table: str, label: str) -> None:
+    """Draw the HTML of a table, to be saved as CSV, in a box that scrolls where the page is narrow."""
+    st.html(scrolling(table, label) + _TAKE_TABLE)
 
 
 def verdicts(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:
     """A table of sentences that stands line by line where the page is narrow; a cell may be (text, its source)."""
     top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
     body = "".join(f"<tr>{''.join(map(_sentence, heads, row))}</tr>" for row in rows)
-    st.html(f'<table class="kp-table kp-verdicts"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>')
+    st.html(
+        f'<table class="kp-table kp-verdicts"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{_TAKE_TABLE}'
+    )
 
 
 def tip(why: str, style: str = "") -> str:

@@ -42,7 +42,7 @@ def draw_table(rows: Sequence[Row], pairs: Sequence[Against], base: str) -> None
     )
     body = "".join(_group(group, names, pairs, base) for group, names in GROUPS.items())
     table = f'<table class="kp-table kp-side"><thead><tr><th style="width:21%"></th>{heads}</tr></thead>{body}</table>'
-    st.html(markup.scrolling(table, "The results side by side"))
+    markup.framed(table, "The results side by side")
 
 
 def sentence(letter: str, pair: Against, base: str) -> str:

@@ -1,6 +1,7 @@
 """The pictures in a real Chromium: their numbers are the engine's, and they move before the reader lets go."""
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import numpy as np
@@ -203,3 +204,34 @@ def test_sentences_of_measured_results_answer_while_dragging_too(
             assert f"{kept}=" not in page.url
             page.mouse.up()
             page.wait_for_url(f"**{kept}=**")
+
+
+_COLOURS = """async (png) => {
+  const image = new Image();
+  image.src = `data:image/png;base64,${png}`;
+  await image.decode();
+  const paper = new OffscreenCanvas(image.width, image.height).getContext("2d");
+  paper.drawImage(image, 0, 0);
+  const pixels = new Uint32Array(paper.getImageData(0, 0, image.width, image.height).data.buffer);
+  return [image.width, new Set(pixels).size];
+}"""
+
+
+def test_a_picture_and_a_table_can_be_taken_along(page: Page, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KNEEPOINT_STORE", url)
+    with serving() as address:
+        page.goto(f"{address}/prune")
+        picture = page.locator(".kp-picture").first
+        expect(picture.locator("canvas").first).to_be_visible()
+        with page.expect_download() as taken:
+            picture.get_by_role("button", name="Save as picture").click()
+        assert taken.value.suggested_filename == "kneepoint-prune-mask.png"
+        width, colours = page.evaluate(_COLOURS, b64encode(taken.value.path().read_bytes()).decode())
+        assert width == 2 * (picture.evaluate("node => node.clientWidth") + 32)
+        assert colours > 200  # the tile's own shades are in it, beside the text's
+        page.goto(f"{address}/slice")
+        with page.expect_download() as taken:
+            page.get_by_role("button", name="Save the table as CSV").first.click()
+        lines = taken.value.path().read_text(encoding="utf-8-sig").splitlines()
+        assert lines[0] == '"Width cut","Perplexity","First","Second","Third"'
+        assert len(lines) == 1 + page.locator(".kp-table").first.locator("tbody tr").count()

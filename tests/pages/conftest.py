@@ -88,3 +88,8 @@ def said(app: AppTest) -> str:
     """All the HTML and text on the page."""
     blocks = [*app.get("html"), *app.get("markdown"), *app.get("alert"), *app.get("caption")]
     return "\n".join(str(getattr(block.proto, "body", "")) for block in blocks)
+
+
+def downloads(app: AppTest) -> list[str]:
+    """What the page offers to take along."""
+    return [block.proto.label for block in app.get("download_button")]

@@ -1,16 +1,11 @@
 """Present: filled, with its choices, restored from its address, and with a saved sweep."""
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from engine import shelf
 from engine.store import saved
 from tests.pages import filling
-from tests.pages.conftest import said
-
-
-def downloads(app: AppTest) -> list[str]:
-    return [block.proto.label for block in app.get("download_button")]
+from tests.pages.conftest import downloads, said
 
 
 def test_a_sweep_without_its_original_is_nothing_to_present(open_page, store):

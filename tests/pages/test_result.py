@@ -10,7 +10,7 @@ from engine import tasks
 from engine.store import Store
 from pages.shared import markup
 from tests.pages import filling
-from tests.pages.conftest import said
+from tests.pages.conftest import downloads, said
 
 LAYERS = "prune:layers,count=6"
 TWO_BITS = "quantize:rtn,bits=2"
@@ -30,7 +30,9 @@ def fill_with_questions(store: Store, folder: Path) -> str:
 
 def test_a_finished_result_shows_bytes_metrics_and_definitions(open_result, store):
     filling.fill(store, filling.make_trials())
-    words = said(open_result("quantize:rtn,bits=4"))
+    app = open_result("quantize:rtn,bits=4")
+    words = said(app)
+    assert "Download CSV" in downloads(app)
     assert "4-bit, round to nearest, groups of 64" in words
     assert "Where the bytes are" in words
     assert "Bytes of the packed tensors" in words

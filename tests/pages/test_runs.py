@@ -2,7 +2,7 @@
 
 from engine.row import Progress
 from tests.pages import filling
-from tests.pages.conftest import said
+from tests.pages.conftest import downloads, said
 
 
 def progress_texts(app) -> str:
@@ -39,6 +39,7 @@ def test_a_finished_sweep_shows_its_front(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page("runs")
     assert app.get("plotly_chart")
+    assert "Download CSV" in downloads(app)
     assert list(app.dataframe[0].value["State"]) == ["done"] * len(filling.SWEEP)
     assert "trials ended" in progress_texts(app)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.pages import filling
-from tests.pages.conftest import run_at, said
+from tests.pages.conftest import downloads, run_at, said
 
 
 def budget(app) -> dict[str, Any]:
@@ -23,6 +23,7 @@ def test_own_results_answer_with_numbers_before_the_chart(open_page, store):
     before = " ".join(str(block.proto) for block in blocks[:chart])
     for words in ("Best within", "smaller", "Measured here"):
         assert words in before
+    assert "Download CSV" in downloads(app)
 
 
 def test_the_budget_rewrites_the_sentence(open_page, store):

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 from engine.recorded import entries
 from tests.pages import filling
-from tests.pages.conftest import run_at, said
+from tests.pages.conftest import downloads, run_at, said
 from tests.pages.test_understand import links
 
 PAGE = "ten_times"
@@ -40,6 +40,7 @@ def test_a_sweep_is_a_ladder_and_the_last_whole_step_is_open(open_page, store):
     assert "does not hold" in words
     assert "All details" in links(app)
     assert "asymmetric" not in words.split("The steps in numbers")[0]
+    assert "Download CSV" in downloads(app)
 
 
 def test_a_goal_says_what_it_would_take_and_can_be_tried(open_page, store):

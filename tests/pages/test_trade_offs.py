@@ -6,7 +6,7 @@ from dataclasses import replace
 from engine import machine
 from engine.errors import InputError
 from tests.pages import filling
-from tests.pages.conftest import said
+from tests.pages.conftest import downloads, said
 from tests.test_machine import LIMITS
 
 
@@ -45,6 +45,7 @@ def test_with_limits_expected_and_measured_times_stand_side_by_side(open_page, s
     assert "8.41 ms, by memory" in words
     assert "int4 could write a word in" in words
     assert "Expected and measured" in words
+    assert "Download CSV" in downloads(app)
 
 
 def test_times_of_another_machine_are_not_set_beside(open_page, store):
