@@ -16,6 +16,7 @@ from engine import assets, perplexity_text
 from engine.errors import InputError
 from engine.models import Anatomy
 from engine.spec.protocol import Protocol
+from engine.streaming import streamed
 
 JOIN = "\n\n"
 _CHARACTERS_A_TOKEN = 4  # a first guess of how much text to tokenize
@@ -116,9 +117,10 @@ def walk(
     if on_norm is not None:
         hooks.append(anatomy.final_norm.register_forward_hook(_norm_hook(on_norm)))
     try:
-        for done, window in enumerate(windows):
-            report(done, len(windows))
-            anatomy.base(input_ids=window.unsqueeze(0), use_cache=False)
+        with streamed(anatomy.network, anatomy.device):
+            for done, window in enumerate(windows):
+                report(done, len(windows))
+                anatomy.base(input_ids=window.unsqueeze(0).to(anatomy.device), use_cache=False)
         report(len(windows), len(windows))
     finally:
         for hook in hooks:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.models import Anatomy, Block
+from engine.streaming import on_device, streamed
 
 OnInput = Callable[[int, Tensor, Tensor], None]  # (block, a linear's input [tokens, inputs], its gradient, the same)
 _TOKENS_AT_ONCE = 128  # of logits
@@ -36,10 +37,12 @@ def walk_back(anatomy: Anatomy, name: str, windows: Tensor, report: Callable[[in
     blocks = anatomy.blocks
     for done, window in enumerate(windows):
         report(done, len(windows))
-        entries, last = _forward(anatomy, window)
-        gradient = _loss_gradient(anatomy, last, window)
+        with streamed(anatomy.network, anatomy.device):
+            entries, last = _forward(anatomy, window)
+            gradient = _loss_gradient(anatomy, last, window)
         for index in reversed(range(len(blocks))):
-            x, x_gradient, gradient = _through(blocks[index], name, entries[index], gradient)
+            with on_device(blocks[index].module, anatomy.device):
+                x, x_gradient, gradient = _through(blocks[index], name, entries[index], gradient)
             visit(index, x, x_gradient)
     report(len(windows), len(windows))
 
@@ -59,7 +62,7 @@ def _forward(anatomy: Anatomy, window: Tensor) -> tuple[list[_Entry], Tensor]:
     hooks = [block.module.register_forward_pre_hook(enter, with_kwargs=True) for block in anatomy.blocks]
     hooks.append(anatomy.final_norm.register_forward_pre_hook(leave))
     try:
-        anatomy.base(input_ids=window.unsqueeze(0), use_cache=False)
+        anatomy.base(input_ids=window.unsqueeze(0).to(anatomy.device), use_cache=False)
     finally:
         for hook in hooks:
             hook.remove()

@@ -14,6 +14,7 @@ to the stream.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,7 @@ def unit_scores(
     norms = input_norms(model.anatomy, layers, windows, report)
     if rule == "activation":
         return [_norms(norms[block].double().pow(2), size) for block in layers]
-    return [_norms((weight_of(layer) * norms[block]).double().pow(2).sum(0), size) for block, layer in layers.items()]
+    return [_norms(_weighted(layer, norms[block]), size) for block, layer in layers.items()]
 
 
 def input_norms(anatomy: Anatomy, layers: dict[str, nn.Module], windows: Tensor, report: Report) -> dict[str, Tensor]:
@@ -61,7 +62,7 @@ def input_norms(anatomy: Anatomy, layers: dict[str, nn.Module], windows: Tensor,
 
 def first_order(model: LanguageModel, name: str, size: int, windows: Tensor, report: Report) -> list[Tensor]:
     """The taylor scores, fp64 [units] for each block; packed layers are dequantized for the while."""
-    anatomy = Anatomy(dequantized(model), model.anatomy.layout)
+    anatomy = replace(model.anatomy, network=dequantized(model))
     widths = [inputs_of(block.linears[name]) for block in anatomy.blocks]
     scores = [torch.zeros(width // size, dtype=torch.float64) for width in widths]
 
@@ -76,6 +77,11 @@ def first_order(model: LanguageModel, name: str, size: int, windows: Tensor, rep
 def largest(scores: Tensor, count: int) -> Tensor:
     """The places of the `count` largest scores, ascending; of equal ones the earlier stay."""
     return scores.argsort(descending=True, stable=True)[:count].sort().values
+
+
+def _weighted(layer: nn.Module, norms: Tensor) -> Tensor:
+    """The sums of squares of a weight's columns, each times the norm [inputs] of its input."""
+    return (weight_of(layer).cpu() * norms).double().pow(2).sum(0)
 
 
 def _norms(squares: Tensor, size: int) -> Tensor:

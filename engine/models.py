@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from engine import layouts
+from engine import layouts, streaming
 from engine.errors import InputError
 from engine.layers.cut import keep_inputs, keep_outputs, runs
 from engine.layers.packed_embedding import PackedEmbedding
@@ -166,6 +166,12 @@ class Anatomy:
 
     network: PreTrainedModel
     layout: Layout
+    runs_on: torch.device | None = None  # unless where it lives, see `engine.streaming`
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parts are when they run."""
+        return self.runs_on or self.network.device
 
     @property
     def base(self) -> nn.Module:
@@ -287,15 +293,17 @@ class LanguageModel:
     masked_zeros: bool = False  # zeros that dense kernels still multiply
     kv_cache: KvCache | None = None  # how its keys and values are rounded
     notes: list[str] = field(default_factory=list)  # sentences for whoever reads the result
+    runs_on: torch.device | None = None  # unless where it lives, see `engine.streaming`
 
     @property
     def anatomy(self) -> Anatomy:
         """The network's parts; raises InputError where they are not known."""
-        return Anatomy(self.network, layouts.find(self.network.config.to_dict()))
+        return Anatomy(self.network, layouts.find(self.network.config.to_dict()), self.runs_on)
 
     @property
     def device(self) -> torch.device:
-        return torch.device(self.network.device)
+        """Where it runs."""
+        return self.runs_on or self.network.device
 
 
 def load(source: Source, dtype: torch.dtype = torch.float32, device: str = "cpu") -> LanguageModel:
@@ -317,6 +325,14 @@ def load(source: Source, dtype: torch.dtype = torch.float32, device: str = "cpu"
         make_plain(network, layouts.find(config))
     network.requires_grad_(False)
     return LanguageModel(network.to(device).eval(), tokenizer, source)
+
+
+def load_to_run(source: Source, device: str) -> LanguageModel:
+    """A dense model in fp32 that runs on a device, and lives there if it has room; raises InputError as `load` does."""
+    runs_on = torch.device(device)
+    model = load(source, torch.float32, streaming.home(source.parameters, source.config, runs_on).type)
+    model.runs_on = runs_on
+    return model
 
 
 def epsilon_of(norm: nn.Module) -> float:

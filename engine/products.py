@@ -20,8 +20,9 @@ from engine import kept_files
 from engine.errors import InputError
 from engine.hessian import add_products
 from engine.kv_cache import cache_settings
-from engine.models import Anatomy
+from engine.models import Anatomy, Block
 from engine.paths import cache_dir
+from engine.streaming import on_device
 from engine.walk import Compress, compress_blocks
 
 BUDGET_BYTES = 4_000_000_000  # of all that is kept, the newest aside; the default model's takes 200 MB
@@ -55,11 +56,17 @@ def compress_from_products(
     kept_files.use(folder)
     for done, block in enumerate(blocks):
         report(gathered + done, gathered + len(blocks))
-        for layers in block.groups:
-            products = _load(folder / _file(block.name, layers), anatomy.network.device)
-            for name, layer in compress(layers, products).items():
-                block.replace(name, layer)
+        with on_device(block.module, anatomy.device):
+            _replace(block, folder, anatomy.device, compress)
     report(gathered + len(blocks), gathered + len(blocks))
+
+
+def _replace(block: Block, folder: Path, device: torch.device, compress: Compress[Tensor]) -> None:
+    """Replace the linears of a block by what `compress` makes of them and the products that are kept."""
+    for layers in block.groups:
+        products = _load(folder / _file(block.name, layers), device)
+        for name, layer in compress(layers, products).items():
+            block.replace(name, layer)
 
 
 def _gather(anatomy: Anatomy, windows: Tensor, folder: Path, report: Report) -> None:

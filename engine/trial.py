@@ -29,6 +29,7 @@ from engine import (
     perplexity_text,
     sensitivity,
     sources,
+    streaming,
     tasks,
 )
 from engine.anytime import Schedule
@@ -45,6 +46,7 @@ from engine.methods import compress
 from engine.models import LanguageModel
 from engine.sources import Source
 from engine.spec import Trial
+from engine.streaming import streamed
 from engine.tasks import Item
 
 KERNEL_WINDOWS = 2
@@ -104,10 +106,11 @@ def run(job: Job, events: Events) -> None:
     network = checkpoint.evaluated(model)
     if dense is not None:
         measure_layers(dense, model, network, events)
-    if words is not None:
-        measure_perplexity(job, network, words, events)
-    if "accuracy" in job.measures:
-        measure_accuracy(job, network, model.tokenizer, events)
+    with streamed(network, model.device):
+        if words is not None:
+            measure_perplexity(job, network, words, events)
+        if "accuracy" in job.measures:
+            measure_accuracy(job, network, model.tokenizer, events)
     del model, network, words, dense
     release(job)
     if "memory" in job.measures:
@@ -130,7 +133,10 @@ def load(job: Job, events: Events) -> tuple[Source, LanguageModel]:
     trial = job.trial
     source = find_source(trial)
     refuse_changed_data(trial)
-    return source, models.load(source, torch.float32, trial.protocol.device)
+    model = models.load_to_run(source, trial.protocol.device)
+    if model.network.device.type != model.device.type:
+        events.note(streaming.NOTE)
+    return source, model
 
 
 def find_source(trial: Trial) -> Source:
@@ -161,7 +167,8 @@ def next_words(job: Job, source: Source, model: LanguageModel, events: Events) -
     if "perplexity" not in job.measures:
         return None
     words = NextWords(job.trial, source, model.tokenizer, job.work_dir / "dense_head.safetensors", events)
-    words.read_dense(model.network)
+    with streamed(model.network, model.device):
+        words.read_dense(model.network)
     return words
 
 
@@ -259,7 +266,8 @@ def questions(job: Job) -> dict[str, list[Item]]:
 
 def measure_sensitivity(job: Job, model: LanguageModel, events: Events) -> None:
     """How much the loss rises where one block alone is compressed, kept as a profile."""
-    found = block_sensitivity.measure(model, job.trial.protocol, events.staged_progress)
+    with streamed(model.network, model.device):
+        found = block_sensitivity.measure(model, job.trial.protocol, events.staged_progress)
     events.profile(sensitivity.NAME, found.to_dict())
 
 

@@ -9,6 +9,9 @@ linears of one block unpacked, and its activations for the tokens that run at on
 where the widest linear's inputs have at most TOGETHER elements (about five such tensors are alive at a time), else as
 many windows as keep within it: then each statistic is gathered batch by batch, the block's beginning run again for it,
 with the same result up to the order of sums, in about two and a half passes.
+
+A model too large for a GPU stays in the computer's memory, and one block at a time goes there for its turn (see
+`engine.streaming`); `engine.walk_memory` counts what that takes.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,8 +25,8 @@ from torch import Tensor, nn
 
 from engine.layers.weight import inputs_of, unpacked
 from engine.models import Anatomy, Block
-
-TOGETHER = 2**26  # elements: 268 MB in fp32, enough for 32 x 512 tokens and 4096 inputs
+from engine.streaming import beside_blocks, on_device
+from engine.walk_memory import TOGETHER
 
 Statistic = TypeVar("Statistic")
 Gather = Callable[[Statistic | None, Tensor], Statistic]  # (what was gathered, more inputs [tokens, inputs]) -> both
@@ -52,17 +55,24 @@ def compress_blocks(
     for done, block in enumerate(blocks):
         report(done, len(blocks))
         run, batches = partial(block.module, **arguments[done]), torch.split(hidden, at_once)
-        replaced = block.groups if chosen is None or done in chosen else []
-        groups = [_Readers(block, layers, gather, compress) for layers in replaced]
-        try:
-            for group in groups if len(batches) > 1 else ():
-                group.compress_from(run, batches)
-            for batch in batches:
-                batch.copy_(run(batch))
-        finally:
-            for group in groups:
-                group.put_back()
+        with on_device(block.module, anatomy.device):
+            replaced = block.groups if chosen is None or done in chosen else []
+            _run_block(run, batches, [_Readers(block, layers, gather, compress) for layers in replaced])
     report(len(blocks), len(blocks))
+
+
+def _run_block(
+    run: Callable[[Tensor], Tensor], batches: Sequence[Tensor], groups: "Sequence[_Readers[Statistic]]"
+) -> None:
+    """Turn batches of a block's inputs into its outputs, in place, its linears compressed on the way."""
+    try:
+        for group in groups if len(batches) > 1 else ():
+            group.compress_from(run, batches)
+        for batch in batches:
+            batch.copy_(run(batch))
+    finally:
+        for group in groups:
+            group.put_back()
 
 
 def windows_at_once(anatomy: Anatomy, windows: Tensor) -> int:
@@ -120,6 +130,7 @@ class _Readers(Generic[Statistic]):
         """Put the linears, compressed or not, where they stood."""
         for name, inlet in self._inlets.items():
             self._block.replace(name, inlet.layer)
+        self._inlets.clear()  # inlets know this: what they ran unpacked would stay until garbage is collected
 
     def _arrive(self, x: Tensor) -> None:
         if self._done:
@@ -161,8 +172,9 @@ def block_inputs(anatomy: Anatomy, windows: Tensor) -> tuple[Tensor, list[dict[s
     try:
         for index, block in enumerate(blocks):
             block.module.forward = passed(index)
-        for window in windows:
-            anatomy.base(input_ids=window.unsqueeze(0).to(anatomy.network.device), use_cache=False)
+        with beside_blocks(anatomy.network, anatomy.device):
+            for window in windows:
+                anatomy.base(input_ids=window.unsqueeze(0).to(anatomy.device), use_cache=False)
     finally:
         for block in blocks:
             del block.module.forward

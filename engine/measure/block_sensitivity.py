@@ -154,7 +154,7 @@ def project(block: Block, axes: Tensor) -> None:
     What it reads is projected as `slice:slicegpt` does, behind the norm and before its gain. Unlike there the rest of
     the stream passes by, and the norm runs over all of it: only this block does without the directions.
     """
-    kept = axes @ axes.T
+    kept = (axes @ axes.T).to(block.input_norm.get_parameter("weight").device)
     for norm, readers in block.readers:
         offset = block.layout.gain_offset
         gain = norm.get_parameter("weight") + offset

@@ -10,8 +10,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from engine.measure.logits import HEAD_POSITIONS, Logits
+from engine.streaming import streamed
 
 # Of a window by its number: the fp32 logits [HEAD_POSITIONS, vocabulary] at its predicted positions, a piece at a time.
 # They are the caller's to change.
@@ -37,15 +39,17 @@ def from_head(path: Path, states: Tensor, device: str) -> DenseLogits:
     return logits
 
 
-def from_network(network: nn.Module, windows: Tensor) -> DenseLogits:
-    """The logits of the dense network itself, run on each of windows [windows, T] when it is asked for."""
-    apart = Logits(network)
+def from_network(network: PreTrainedModel, windows: Tensor, device: torch.device) -> DenseLogits:
+    """The logits of the dense network itself, run on `device` on each of windows [windows, T] when it is asked for."""
+    with streamed(network, device):
+        apart = Logits(network)
 
     @torch.inference_mode()
     def logits(window: int) -> Iterator[Tensor]:
         tokens = windows[window : window + 1].to(apart.device)
-        states = apart.states(input_ids=tokens, use_cache=False)[0, :-1]
-        for piece in torch.split(states, HEAD_POSITIONS):
-            yield apart.of(piece).float()
+        with streamed(network, device):
+            states = apart.states(input_ids=tokens, use_cache=False)[0, :-1]
+            for piece in torch.split(states, HEAD_POSITIONS):
+                yield apart.of(piece).float()
 
     return logits

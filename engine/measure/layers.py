@@ -15,6 +15,7 @@ the shapes differ there is none, and where a method writes the same function in 
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class Layers:
     @torch.inference_mode()
     def measure(self, model: LanguageModel, network: PreTrainedModel, report: Report) -> LayerErrors:
         """Compare `network`, the compressed `model` as quality is measured, with the dense one it was."""
-        anatomy, dense_blocks = Anatomy(network, model.anatomy.layout), len(self.blocks)
+        anatomy, dense_blocks = replace(model.anatomy, network=network), len(self.blocks)
         numbers = {id(module): number for number, module in enumerate(self.blocks)}
         places = [numbers[id(block.module)] for block in model.anatomy.blocks]  # of each block that is left
         back = self._back(anatomy)
@@ -144,7 +145,7 @@ class _Comparison:
     def _compare(self, places: range, state: Tensor) -> None:
         if not places:
             return
-        ours = state.float() if self._back is None else state.float() @ self._back
+        ours = state.float() if self._back is None else state.float() @ self._back.to(state.device)
         for place in places:
             theirs = self._dense.get_tensor(str(place)).to(ours.device)
             errors = (ours - theirs).norm(dim=-1) / theirs.norm(dim=-1)  # [tokens]

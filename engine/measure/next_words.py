@@ -6,7 +6,6 @@ network in place. Stages, progress and metrics go out through the trial's events
 
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
@@ -98,4 +97,5 @@ class NextWords:
         if reference.states is not None:
             return dense_logits.from_head(self.head, reference.states, device)
         self.events.note(RAN_AGAIN)
-        return dense_logits.from_network(models.load(self.source, torch.float32, device).network, self.windows)
+        dense = models.load_to_run(self.source, device)
+        return dense_logits.from_network(dense.network, self.windows, dense.device)

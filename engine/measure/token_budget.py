@@ -22,10 +22,11 @@ def token_budget(network: nn.Module) -> int:
     inner = int(getattr(text_config, "intermediate_size", None) or 4 * hidden)
     token_bytes = parameter.element_size() * (_WIDTHS * hidden + _MLP_WIDTHS * inner)
     most = MOST.get(parameter.device.type, MOST["cpu"])
-    return max(LEAST, min(most, int(SHARE * _free_bytes(parameter.device)) // token_bytes))
+    return max(LEAST, min(most, int(SHARE * free_bytes(parameter.device)) // token_bytes))
 
 
-def _free_bytes(device: torch.device) -> int:
+def free_bytes(device: torch.device) -> int:
+    """The memory of a device that nothing holds."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)

@@ -20,7 +20,7 @@ ROUNDED = (
 
 
 def compress(model: LanguageModel, settings: Bnb, windows: Tensor | None, report: Report) -> None:
-    """Pack the blocks' linears with bitsandbytes, on the device the model is on.
+    """Pack the blocks' linears with bitsandbytes, on the device the model runs on.
 
     Changes `model` in place; reads no data. Raises InputError, before any tensor is changed, where the library is
     missing or has no kernels for that device.
@@ -29,7 +29,8 @@ def compress(model: LanguageModel, settings: Bnb, windows: Tensor | None, report
     linears = list(model.anatomy.linears(settings.blocks))
     for done, (name, layer) in enumerate(linears):
         report("quantize the linears", done, len(linears))
-        matrix = quantized(weight_of(layer), settings.format, settings.block_size, settings.double_quantization)
+        weight, asked = weight_of(layer), (settings.format, settings.block_size, settings.double_quantization)
+        matrix = quantized(weight.to(model.device), *asked).to(weight.device)
         model.anatomy.replace(name, BnbLinear(matrix, bias_of(layer)))
     report("quantize the linears", len(linears), len(linears))
     if settings.format == "int8":

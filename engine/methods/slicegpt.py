@@ -25,9 +25,10 @@ from engine.layers.packed_linear import PackedLinear
 from engine.layers.sliced_head import SlicedHead
 from engine.layers.weight import PackedLayer, bias_of, plain_embedding, plain_linear, scale_of, unpacked, weight_of
 from engine.methods import Report
-from engine.models import Anatomy, LanguageModel, epsilon_of
+from engine.models import Anatomy, Block, LanguageModel, epsilon_of
 from engine.spec.fit import refuse_width
 from engine.spec.slicing import SliceGpt
+from engine.streaming import on_device
 
 _ROWS_AT_ONCE = 4096  # of an embedding in fp64
 
@@ -91,19 +92,25 @@ def slice_by(anatomy: Anatomy, rotation: Tensor, untie: bool) -> None:
     """
     original, kept = rotation.shape
     stretch = math.sqrt(original / kept)
-    rotation = rotation.to(anatomy.network.device, torch.float64)
-    _slice_tables(anatomy, rotation, stretch, untie)
+    _slice_tables(anatomy, rotation.to(anatomy.network.device, torch.float64), stretch, untie)
+    rotation = rotation.to(anatomy.device, torch.float64)
     for block in anatomy.blocks:
-        for norm, readers in block.readers:
-            into = _gain(anatomy, norm).unsqueeze(1) * rotation * stretch  # diag(gain) Q c: [d, k]
-            for name, layer in readers.items():
-                block.replace(name, plain_linear(_product(weight_of(layer), into), bias_of(layer)))
-            _reset(anatomy, norm, kept)
-        for name, layer in block.writers.items():
-            weight = (rotation.T @ weight_of(layer).double() / stretch).float()
-            bias = bias_of(layer)
-            turned = None if bias is None else (rotation.T @ bias.double() / stretch).float()
-            block.replace(name, plain_linear(weight, turned))
+        with on_device(block.module, anatomy.device):
+            _slice_block(anatomy, block, rotation, stretch)
+
+
+def _slice_block(anatomy: Anatomy, block: Block, rotation: Tensor, stretch: float) -> None:
+    """The linears of a block and its norms."""
+    for norm, readers in block.readers:
+        into = _gain(anatomy, norm).unsqueeze(1) * rotation * stretch  # diag(gain) Q c: [d, k]
+        for name, layer in readers.items():
+            block.replace(name, plain_linear(_product(weight_of(layer), into), bias_of(layer)))
+        _reset(anatomy, norm, rotation.shape[1])
+    for name, layer in block.writers.items():
+        weight = (rotation.T @ weight_of(layer).double() / stretch).float()
+        bias = bias_of(layer)
+        turned = None if bias is None else (rotation.T @ bias.double() / stretch).float()
+        block.replace(name, plain_linear(weight, turned))
 
 
 def _slice_tables(anatomy: Anatomy, rotation: Tensor, stretch: float, untie: bool) -> None:

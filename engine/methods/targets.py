@@ -35,16 +35,17 @@ def pack(model: LanguageModel, settings: Grouped, quantize: Quantize, report: Re
     total = len(linears) + len(tables)
     for done, (name, layer) in enumerate(linears):
         report("round the linears", done, total)
-        anatomy.replace(name, PackedLinear(by_rows(weight_of(layer), quantize), bias_of(layer)))
+        anatomy.replace(name, PackedLinear(by_rows(weight_of(layer), quantize, model.device), bias_of(layer)))
     for done, (name, layer) in enumerate(tables, start=len(linears)):
         report(f"round the {name}", done, total)
-        _set_table(anatomy, name, by_rows(weight_of(layer), quantize))
+        _set_table(anatomy, name, by_rows(weight_of(layer), quantize, model.device))
     report("round", total, total)
 
 
-def by_rows(weight: Tensor, quantize: Quantize) -> PackedMatrix:
-    """A weight [rows, columns] as a packed matrix, quantized a block of rows at a time."""
-    return PackedMatrix.stacked([quantize(rows) for rows in torch.split(weight, _ROWS_AT_ONCE)])
+def by_rows(weight: Tensor, quantize: Quantize, device: torch.device) -> PackedMatrix:
+    """A weight [rows, columns] as a packed matrix where it lies, quantized a block of rows at a time on `device`."""
+    parts = (quantize(rows.to(device)) for rows in torch.split(weight, _ROWS_AT_ONCE))
+    return PackedMatrix.stacked([part.to(weight.device) for part in parts])
 
 
 def _tables(anatomy: Anatomy, targets: tuple[str, ...]) -> list[tuple[str, nn.Module]]:

@@ -38,7 +38,7 @@ def test_a_heads_bias_is_kept(tiny_model: Callable[[str], LanguageModel], window
 
 def test_a_network_run_again_gives_its_logits_in_pieces(tiny_llama: LanguageModel) -> None:
     windows = torch.randint(0, 256, (2, 150), generator=torch.Generator().manual_seed(2))
-    pieces = list(dense_logits.from_network(tiny_llama.network, windows)(1))
+    pieces = list(dense_logits.from_network(tiny_llama.network, windows, tiny_llama.device)(1))
     assert [len(piece) for piece in pieces] == [HEAD_POSITIONS, 21]
     with torch.no_grad():
         torch.testing.assert_close(torch.cat(pieces), tiny_llama.network(windows).logits[1, :-1])

@@ -57,7 +57,7 @@ def test_it_equals_the_loss_of_one_plain_forward_pass(network, windows):
 def test_divergence_is_that_of_the_plain_distributions(network, compressed, windows):
     dense, ours = plain(network, windows), plain(compressed, windows)
     expected = (dense.exp() * (dense - ours)).sum(dim=-1)
-    found = read(compressed, windows, dense=dense_logits.from_network(network, windows))
+    found = read(compressed, windows, dense=dense_logits.from_network(network, windows, network.device))
     torch.testing.assert_close(found.kl.double(), expected, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(found.loss, read(compressed, windows).loss)
     assert expected.mean() > 0.1
@@ -65,7 +65,7 @@ def test_divergence_is_that_of_the_plain_distributions(network, compressed, wind
 
 def test_a_network_does_not_diverge_from_itself(network, windows):
     dense = read(network, windows)
-    found = read(network, windows, dense=dense_logits.from_network(network, windows))
+    found = read(network, windows, dense=dense_logits.from_network(network, windows, network.device))
     compared = compare(found, dense.loss, dense.argmax).metrics
     assert 0 <= compared["kl_to_dense"] < 1e-6
     assert compared["loss_change"] == compared["loss_change_low"] == compared["loss_change_high"] == 0
@@ -133,7 +133,7 @@ def test_numbers_that_overflow_are_told_and_not_hidden(network, windows):
     with torch.no_grad():
         broken.model.norm.weight.fill_(math.nan)
     dense = read(network, windows)
-    found = read(broken, windows, dense=dense_logits.from_network(network, windows))
+    found = read(broken, windows, dense=dense_logits.from_network(network, windows, network.device))
     assert math.isnan(metrics(found)["perplexity"])
     compared = compare(found, dense.loss, dense.argmax).metrics
     assert math.isnan(compared["kl_to_dense"])
