@@ -16,6 +16,7 @@ from engine.roofline import formats_of, left_out
 from engine.row import Row
 from engine.spec import parse
 from engine.spec.prune import Zeros
+from engine.spec.setting import Settings
 from engine.stats import Interval, distinguishable
 
 MINUS, PLUS_MINUS, UP, NOTHING = "\u2212", "\u00b1", "\u2191", "\u2013"
@@ -94,8 +95,7 @@ def with_interval(name: str, value: float | None, low: float | None, high: float
 
 def short_label(row: Row) -> str:
     """The recipe in as few words as name it: "4-bit", "3 layers removed", "10% of the width sliced + 4-bit"."""
-    steps = parse(row.recipe).steps
-    return " + ".join(step.describe().split(",")[0] for step in steps) or "Original"
+    return " + ".join(map(_in_brief, parse(row.recipe).steps)) or "Original"
 
 
 def answer(row: Row, dense: Row | None) -> str:
@@ -233,9 +233,8 @@ def why_not_smaller(row: Row, dense: Row | None) -> str:
     if row.simulated:
         return simulated(row)
     embedding, weight = row.value("embedding_bytes"), row.value("weight_bytes")
-    steps = parse(row.recipe).steps
-    untouched = [s for s in steps if (packs := getattr(s, "targets", ())) and "embedding" not in packs]
-    if untouched and embedding and weight and embedding / weight > 0.15:
+    packs = [target for step in parse(row.recipe).steps for target in getattr(step, "targets", ())]
+    if packs and "embedding" not in packs and embedding and weight and embedding / weight > 0.15:
         return f"The embedding was left in bf16; it is {100 * embedding / weight:.0f}% of the file now."
     return ""
 
@@ -324,6 +323,12 @@ def distinct_labels(rows: Sequence[Row]) -> dict[str, str]:
             more = [c for c in clauses[row.trial_id] if c not in shared and not short.startswith(c)]
             labels[row.trial_id] = ", ".join([short, *more]).replace(", (", " (") + marks(row)
     return labels
+
+
+def _in_brief(step: Settings) -> str:
+    """A step in a word or two, with what it works on where that is not the linears: "8-bit embedding"."""
+    said, targets = step.describe().split(",")[0], getattr(step, "targets", ("linears",))
+    return said if not targets or "linears" in targets else f"{said} {' and '.join(targets)}"
 
 
 def _ratio(row: Row, dense: Row | None) -> float | None:

@@ -97,6 +97,8 @@ def test_why_it_is_not_smaller() -> None:
     assert words.why_not_smaller(TWO, DENSE) == words.SIMULATED
     kept = replace(FOUR, metrics={**FOUR.metrics, "embedding_bytes": 56.6e6})
     assert words.why_not_smaller(kept, DENSE) == "The embedding was left in bf16; it is 50% of the file now."
+    both = replace(kept, recipe="quantize:awq,bits=4 | quantize:rtn,bits=8,targets=embedding")
+    assert (words.why_not_smaller(both, DENSE), words.short_label(both)) == ("", "4-bit + 8-bit embedding")
     assert words.why_not_smaller(SLICED, DENSE) == ""
 
 

@@ -82,7 +82,7 @@ def test_recorded_results_climb_down_to_two_bits_and_nonsense_in_the_address_is_
     monkeypatch.setattr("pages.shared.stored.entries", entries)
     app = open_page(PAGE, step="<script>", of="nothing")
     words = said(app)
-    assert "down to 4-bit, 2.4x smaller than bf16 and 4.8x than fp32" in words
+    assert "down to 4-bit + 4-bit embedding, 3.8x smaller than bf16 and 7.5x than fp32" in words
     assert "Recorded on" in words
     assert "40.3%" in words  # by length it does better than guessing
     assert "no better than guessing" not in words

@@ -3,14 +3,15 @@
 // The picture of an element, made on the first call and told about every later one; see picture.py.
 function open({ parentElement, data, setStateValue }, make) {
   const host = parentElement.querySelector(".kp-picture");
-  if (!host.picture) {
+  const isNew = !host.picture;
+  if (isNew) {
     host.setting = { ...data.setting };
     host.picture = make(host, data, host.setting);
-    host.append(saver(host));
     new ResizeObserver(() => host.picture.draw()).observe(host);
   }
   host.settle = () => setStateValue("setting", { ...host.setting });
   host.picture.draw();
+  if (isNew && host.querySelector("svg, canvas")) host.append(saver(host));
 }
 
 function element(name, attributes = {}, ...children) {
