@@ -83,7 +83,7 @@ _ALL = (
 )
 # fmt: on
 
-SUMMARY = (  # what a result is summed up by, in the order of tables
+_SUMMARY = (
     "weight_bytes",
     "compression_ratio",
     "accuracy",
@@ -103,6 +103,11 @@ PRESETS = {  # the axes of the fronts that are looked at most
     "speed-quality": ("decode_speedup", "accuracy"),
     "memory-quality": ("peak_memory_bytes", "accuracy"),
 }
+
+
+def summary(score: str) -> list[str]:
+    """What a result is summed up by, in the order of tables, its answers counted by a score."""
+    return [name.replace("accuracy", score) for name in _SUMMARY]
 
 
 def metric(name: str) -> Metric:

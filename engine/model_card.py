@@ -6,8 +6,8 @@ from pathlib import Path
 
 import engine
 from engine import assets, words
-from engine.front import FLATTERED_NOTE, flattered
-from engine.metrics import SUMMARY, metric
+from engine.front import FLATTERED_NOTE, flattered, telling_score
+from engine.metrics import metric, summary
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, Recipe, Trial
 from engine.spec.quantize import Bnb, KvCache, SmoothQuant
@@ -106,7 +106,7 @@ def _facts(trial: Trial, name: str) -> list[str]:
 
 def _measured(row: Row, dense: Row | None) -> list[str]:
     """A table with intervals, and where and how it was measured."""
-    names = [name for name in SUMMARY if row.value(name) is not None]
+    names = [name for name in summary(telling_score(dense or row)) if row.value(name) is not None]
     table = ["| | this model | 95% interval | original |", "| --- | ---: | ---: | ---: |"]
     for name in names:
         low, high = row.value(f"{name}_low"), row.value(f"{name}_high")

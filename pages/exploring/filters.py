@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from engine import words
-from engine.front import is_dense
+from engine.front import is_dense, telling_score
 from engine.metrics import METRICS
 from engine.plots import FAMILIES
 from engine.plots.marks import unit
@@ -18,7 +18,7 @@ from pages.shared.stored import Group
 from pages.shared.view import ANY_RANGE, Range, State, Value
 
 PAGE = "explore"
-RANGED = {"weight_bytes": "sizes", "accuracy": "right", "top1_agreement": "same", "decode_speedup": "speeds"}
+_RANGES = ("sizes", "right", "same", "speeds")  # in the address
 _STEPS = {"MB": 1.0, "%": 0.5, "x": 0.01}
 
 
@@ -30,7 +30,7 @@ def values() -> dict[str, Value]:
         "simulated": Value(True),
         "only_front": Value(False),
         "named": Value(""),
-        **{name: Value(ANY_RANGE) for name in RANGED.values()},
+        **{name: Value(ANY_RANGE) for name in _RANGES},
     }
 
 
@@ -44,10 +44,16 @@ def draw(group: Group) -> None:
         _draw_sweeps(group)
         with st.popover("Filter", icon=":material/filter_list:"):
             st.text_input("Name contains", key=view.key(PAGE, "named"), placeholder="4-bit, or layers")
-            for metric in RANGED:
-                _draw_range(group, metric)
+            for metric, name in ranged(group).items():
+                _draw_range(group, metric, name)
             st.toggle("Simulated results too", key=view.key(PAGE, "simulated"), help=words.SIMULATED)
             st.toggle("Only what stands on the front", key=view.key(PAGE, "only_front"))
+
+
+def ranged(group: Group) -> dict[str, str]:
+    """The metrics that can be held within a range, answers counted as on the front, with their names in the address."""
+    score = telling_score(stored.dense_of(group.rows))
+    return dict(zip(("weight_bytes", score, "top1_agreement", "decode_speedup"), _RANGES, strict=True))
 
 
 def sweeps_of(group: Group) -> dict[str, str]:
@@ -60,7 +66,8 @@ def passing(group: Group, state: Mapping[str, State]) -> list[Row]:
     """The group's rows that the filter lets through; the original always, since the lines are drawn from it."""
     families, named = set(_list(state["families"])), str(state["named"]).casefold()
     sweeps = {int(sweep) for sweep in _list(state["sweeps"])}
-    ranges = {metric: _range(state[name]) for metric, name in RANGED.items() if _range(state[name]) != ANY_RANGE}
+    held = {metric: _range(state[name]) for metric, name in ranged(group).items()}
+    ranges = {metric: ends for metric, ends in held.items() if ends != ANY_RANGE}
 
     def passes(row: Row) -> bool:
         return (
@@ -94,14 +101,13 @@ def _draw_sweeps(group: Group) -> None:
         )  # fmt: skip
 
 
-def _draw_range(group: Group, metric: str) -> None:
+def _draw_range(group: Group, metric: str, name: str) -> None:
     """A slider with two ends over a metric's values; without one where all results have the same."""
     scale, step = unit(METRICS[metric]), _STEPS[METRICS[metric].unit]
     known = [v * scale for row in group.rows if (v := row.value(metric)) is not None and math.isfinite(v)]
     if not known or math.ceil(max(known) / step) <= math.floor(min(known) / step):
         return
     low, high = math.floor(min(known) / step) * step, math.ceil(max(known) / step) * step
-    name = RANGED[metric]
     chosen = _range(st.session_state[view.key(PAGE, name)])
     key = f"{view.key(PAGE, name)}:{group.key}:{low:g}:{high:g}"
     st.session_state[key] = (min(max(chosen[0], low), high), max(min(chosen[1], high), low))

@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine import words
 from engine.front import Front, flattered, own_value
-from engine.metrics import METRICS, SUMMARY
+from engine.metrics import METRICS, summary
 from engine.plots.palette import family
 from engine.row import Row
 from pages.shared import stored
@@ -93,8 +93,7 @@ def csv_of(rows: Sequence[Row], front: Front) -> bytes:
 
 
 def _names(score: str) -> list[str]:
-    """The columns' metrics, answers counted by the score that tells results apart."""
-    return [name.replace("accuracy", score) for name in (*SUMMARY, "decode_ms_per_token")]
+    return [*summary(score), "decode_ms_per_token"]
 
 
 def _config(score: str) -> dict[str, Any]:
