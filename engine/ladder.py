@@ -133,7 +133,8 @@ def about_bytes(recipe: Recipe, dense: Row) -> float:
             kept *= 1 - getattr(step, "fraction", 0.0)
         group = getattr(step, "group_size", 0)
         for target in getattr(step, "targets", ()):
-            bits[target] = getattr(step, "bits", BF16_BITS) + (SCALE_BITS / group if group > 0 else 0.0)
+            scale = getattr(step, "scale_bits", SCALE_BITS) / group if group > 0 else 0.0
+            bits[target] = getattr(step, "bits", BF16_BITS) + scale
     return kept * (rest + sum(size * bits[part] / BF16_BITS for part, size in parts.items()))
 
 

@@ -328,6 +328,11 @@ class Bnb(Quantizer):
         """Weights that share one scale; blocks run on where a row ends."""
         return PER_CHANNEL if self.format == "int8" else self.block_size
 
+    @property
+    def scale_bits(self) -> int:
+        """Of one scale; what scales are themselves rounded by comes to an eighth of a bit each more."""
+        return 8 if self.double_quantization else 32
+
     def describe(self) -> str:
         double = ", scales rounded too" if self.double_quantization else ""
         return f"{self.bits}-bit, bitsandbytes {self.format}, {_grain(self.group_size)}{double}"
