@@ -142,7 +142,8 @@ def _charts(rows: Sequence[Row], front: Front, choices: Sequence[Choice]) -> lis
     axes, rings = (front.x.name, front.y.name), [row.trial_id for row in picked]
     both = [front_figure(rows, *axes, rings, compact=compact, comparison=group) for compact in (False, True)]
     count = sum(row.state == "done" for row in rows)
-    charts = [_chart("front", "The front", f"{front.y.label} over {front.x.label.lower()} of {count} results.", both)]
+    said = f"{words.short_name(front.y)} over {front.x.label.lower()} of {count} results."
+    charts = [_chart("front", "The front", said, both)]
     shown = _side_by_side(front, picked)
     names = list(words.distinct_labels(shown).values())
     if any(row.value("linears_bytes") for row in shown):

@@ -126,7 +126,7 @@ def draw_view(group: Group, state: Mapping[str, State], link_query: str) -> None
         stage.decision(decide(best.row, front))
         markup.figures(large_figures(best.row, front, terms))
     rings = [choice.row.trial_id for choice in choices if choice.row]
-    markup.head(f"{front.y.label} over {front.x.label.lower()}")
+    markup.head(f"{words.short_name(front.y)} over {front.x.label.lower()}")
     chart.draw_front(group.rows, x, y, key="present:front", comparison=comparison.id, highlighted=rings, stage=True)
     draw_picks(choices, front, terms)
     draw_notes(group, front)
