@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.front import best_of, find_front, may_be_picked
+from engine.front import Front, best_of, may_be_picked
 from engine.row import Row
 
 
@@ -21,9 +21,8 @@ class Step(NamedTuple):
     fitting: Fitting
 
 
-def best_by_budget(rows: Sequence[Row], comparison: str | None = None, y: str = "accuracy") -> list[Step]:
-    """The results of best `y` in a comparison for every budget, from none at all upwards; of two equals the smaller."""
-    front = find_front(rows, "weight_bytes", y, comparison)
+def best_by_budget(front: Front) -> list[Step]:
+    """The results of best quality for every budget, from none at all upwards; of two equals the smaller."""
     sound = sorted((row for row in front.points if may_be_picked(row)), key=_weight)
     found = [Step(0.0, Fitting(None, sound[0] if sound else None))]
     for row in sound:
@@ -34,11 +33,9 @@ def best_by_budget(rows: Sequence[Row], comparison: str | None = None, y: str = 
     return found
 
 
-def best_within(
-    rows: Sequence[Row], budget_bytes: float, comparison: str | None = None, y: str = "accuracy"
-) -> Fitting:
-    """The result of best `y` in a comparison whose weights take at most that many bytes; the smaller of two equals."""
-    return next(step for step in reversed(best_by_budget(rows, comparison, y)) if step.bytes <= budget_bytes).fitting
+def best_within(steps: Sequence[Step], budget_bytes: float) -> Fitting:
+    """What is best, of all steps, where weights may take at most that many bytes."""
+    return next(step for step in reversed(steps) if step.bytes <= budget_bytes).fitting
 
 
 def _weight(row: Row) -> float:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from engine import words
-from engine.front import find_front, flattered, is_dense
+from engine.front import find_front, flattered, is_dense, telling_score
 from engine.row import Row
 from engine.spec import Recipe, parse
 
@@ -82,7 +82,7 @@ def rungs(rows: Sequence[Row], comparison: str) -> list[Rung]:
     if dense is None:
         return []
     known = any(row.value("top1_agreement") is not None for row in mine if not is_dense(row))
-    found = find_front(mine, "weight_bytes", "top1_agreement" if known else "accuracy", comparison)
+    found = find_front(mine, "weight_bytes", "top1_agreement" if known else telling_score(dense), comparison)
     whole = dense.value("weight_bytes") or math.inf
     below = [row for row in reversed(found.best) if (row.value("weight_bytes") or math.inf) < whole]
     return [Rung(row, whole / (row.value("weight_bytes") or whole), standing(row)) for row in _spread([dense, *below])]

@@ -80,7 +80,7 @@ def derive(metrics: Metrics, items: Items, dense_metrics: Metrics | None, dense_
     return Derived({**values, **compared.metrics}, compared.reasons)
 
 
-def verdict(row: Row, score: str = "accuracy") -> stats.Verdict | None:
+def verdict(row: Row, score: str) -> stats.Verdict | None:
     """Whether a row's `accuracy` or `accuracy_norm` can be told from dense's on the questions both answered.
 
     None for dense itself, and where it has not been compared.

@@ -13,12 +13,12 @@ from contextlib import ExitStack, contextmanager
 from itertools import chain
 from typing import Any
 
+import psutil
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
 from engine import layouts
-from engine.measure.token_budget import free_bytes
 from engine.walk_memory import FP32_BYTES
 
 NOTE = "The model is too large for the GPU: it stayed in the computer's memory, and one block at a time went there."
@@ -34,6 +34,13 @@ def home(parameters: int, config: Mapping[str, Any], device: torch.device) -> to
         return device
     fits = FP32_BYTES * parameters <= RESIDENT_SHARE * free_bytes(device)
     return device if fits else torch.device("cpu")
+
+
+def free_bytes(device: torch.device) -> int:
+    """The memory of a device that nothing holds."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
 
 
 @contextmanager

@@ -192,7 +192,7 @@ def guessing(dense: Row | None) -> str:
     )
 
 
-def change(row: Row, score: str = "accuracy") -> str:
+def change(row: Row, score: str) -> str:
     """The change in a score against the original: a difference with its interval, or that none was detected."""
     ends = _interval(row, f"{score}_change")
     if ends is None or row.recipe == "dense":

@@ -9,6 +9,7 @@ import streamlit as st
 from engine import words
 from engine.compare import Against, against, letters, same
 from engine.front import may_be_picked, telling_quality, telling_score
+from engine.metrics import METRICS, SCORES
 from engine.plots.compare import bytes_figure, task_data, task_figure
 from engine.row import Row
 from pages.shared import (
@@ -34,7 +35,6 @@ from pages.shared.view import Value
 
 PAGE = "compare"
 FIRST, ORIGINAL = "first", "original"
-SCORES = {"accuracy": "Accuracy", "accuracy_norm": "Accuracy, by length"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def main() -> None:
     values = {
         "trials": tray.VALUE,
         "against": Value(FIRST, allowed=(FIRST, ORIGINAL)),
-        "score": Value(telling_score(first_original()), allowed=tuple(SCORES)),
+        "score": Value(telling_score(first_original()), allowed=SCORES),
         "which": Value(""),
         "changed": Value(ALL, allowed=differing.CHANGES),
         "task": Value(ALL),
@@ -72,6 +72,10 @@ def main() -> None:
     draw_tray(found)
     rows = tuple(row for row in found.values() if row is not None and stands(row))
     st.fragment(draw_results)(rows, values)
+
+
+def name_of(score: str) -> str:
+    return METRICS[score].label
 
 
 def first_original() -> Row | None:
@@ -254,14 +258,12 @@ def draw_tasks(chosen: Chosen) -> None:
         return
     markup.head("Answers, task by task")
     if len(scores) > 1:
-        st.segmented_control(
-            "Counted as", scores, key=view.key(PAGE, "score"), required=True, format_func=SCORES.__getitem__
-        )
+        st.segmented_control("Counted as", scores, key=view.key(PAGE, "score"), required=True, format_func=name_of)
     wanted = str(st.session_state[view.key(PAGE, "score")])
     score = wanted if wanted in scores else scores[0]
     figure = task_figure(chosen.rows, score, frame.theme(), compact=frame.narrow())
     st.plotly_chart(
-        figure, key="compare:tasks", theme=None, config=chart.config("tasks"), alt=f"{SCORES[score]} of each task"
+        figure, key="compare:tasks", theme=None, config=chart.config("tasks"), alt=f"{name_of(score)} of each task"
     )
     asked = "; ".join(sorted({questions(row.protocol) for row in chosen.rows if row.protocol.get("tasks")}))
     markup.soft(f"{asked}. Whiskers: each result's own 95% interval.")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from engine import assets, words
-from engine.budget import Fitting, Step, best_by_budget
-from engine.front import telling_quality
+from engine.budget import Fitting, Step, best_by_budget, best_within
+from engine.front import Front, telling_quality
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, METHODS
 from pages.pictures import picture
@@ -64,12 +64,13 @@ def draw_answer(found: Mapping[str, Group], first: str) -> None:
     name = NAMES.get(group.comparison.model, group.comparison.model)
     dense = stored.dense_of(group.rows)
     quality = telling_quality(group.rows, group.comparison.id)
-    least, most, proposed = budgets(group, quality)
+    front = stored.front_of(group.rows, "weight_bytes", quality, group.comparison.id)
+    least, most, proposed = budgets(front)
     values = {"of": of, "budget": view.Value(proposed, low=least, high=most)}
     budget = float(str(asked["budget"])) or proposed
     budget = st.session_state[view.key(PAGE, "budget")] = min(max(budget, least), most)
-    steps = steps_of(group.rows, stored.stamp(group.rows), group.comparison.id, quality)
-    chosen = next(step.fitting for step in reversed(steps) if step.bytes <= budget * 1e6)
+    steps = steps_of(front, stored.stamp(group.rows), quality)
+    chosen = best_within(steps, budget * 1e6)
     markup.title(f"How small can {name} get before it breaks?")
     draw_budget(group, values["budget"], steps, dense)
     draw_figures(chosen, dense)
@@ -85,13 +86,12 @@ def draw_answer(found: Mapping[str, Group], first: str) -> None:
         st.selectbox("Results", list(found), key=view.key(PAGE, "of"), format_func=lambda key: group_name(found[key]))
     if group.comparison.model == DEFAULT_MODEL:
         markup.soft(assets.CAVEAT)
-    front = stored.front_of(group.rows, "weight_bytes", quality, group.comparison.id)
     take_along.csv_button(group.rows, front, "start:csv")
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def steps_of(_rows: Sequence[Row], key: int, comparison: str, quality: str) -> list[Step]:
-    return best_by_budget(_rows, comparison, quality)
+def steps_of(_front: Front, key: int, quality: str) -> list[Step]:
+    return best_by_budget(_front)
 
 
 def draw_budget(group: Group, budget: view.Value, steps: Sequence[Step], dense: Row | None) -> None:
@@ -108,9 +108,8 @@ def draw_figures(chosen: Fitting, dense: Row | None) -> None:
     markup.figures([size_figure(row, dense), quality_figure(row, dense), speed_figure(row)])
 
 
-def budgets(group: Group, quality: str) -> tuple[float, float, float]:
+def budgets(found: Front) -> tuple[float, float, float]:
     """The slider's ends and its first value in MB: the smallest result, the largest, and the knee."""
-    found = stored.front_of(group.rows, "weight_bytes", quality, group.comparison.id)
     sizes = [(row.value("weight_bytes") or 0.0) / 1e6 for row in found.points if not row.simulated]
     knee = found.knee.row.value("weight_bytes") if found.knee and not found.knee.row.simulated else None
     least, most = math.floor(min(sizes)), math.ceil(max(sizes))

@@ -106,12 +106,12 @@ def test_an_answer_is_kept_with_whether_it_is_right_by_length() -> None:
 
 def test_the_verdict_names_its_questions_and_interval() -> None:
     by_recipe = {r.recipe.partition(",group")[0]: r for r in ROWS}
-    alike, worse = verdict(by_recipe["quantize:rtn,bits=8"]), verdict(by_recipe["quantize:rtn,bits=2"])
+    alike, worse = (verdict(by_recipe[f"quantize:rtn,bits={bits}"], "accuracy") for bits in (8, 2))
     assert alike is not None
     assert worse is not None
     assert (alike.standing, alike.questions, worse.standing) == ("not distinguishable", 200, "worse")
     assert alike.low < 0 < alike.high
-    assert verdict(by_recipe["dense"]) is None
+    assert verdict(by_recipe["dense"], "accuracy") is None
     written = to_json(by_recipe["quantize:rtn,bits=2"])["verdict"]["accuracy"]
     assert written == worse._asdict()
     assert to_json(by_recipe["dense"])["verdict"] == {}

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from engine import words
-from engine.budget import best_within
+from engine.budget import Fitting
 from engine.front import find_front
 from tests.made_rows import DENSE_BYTES, row, sweep
 
@@ -68,13 +68,13 @@ def test_the_answer_in_two_sentences() -> None:
 
 def test_no_loss_is_never_claimed_only_not_detected() -> None:
     assert words.quality(EIGHT) == "No loss detected on 200 questions; it could be up to 1.4 points."
-    assert words.change(EIGHT) == words.quality(EIGHT)
-    assert words.change(FOUR) == "−4.0 ± 3.1 points"
+    assert words.change(EIGHT, "accuracy") == words.quality(EIGHT)
+    assert words.change(FOUR, "accuracy") == "−4.0 ± 3.1 points"
 
 
 def test_dense_is_not_compared_with_itself() -> None:
     assert words.answer(DENSE, DENSE) == "269 MB in bf16. Answers 50.0% right; guessing gets 30.0%."
-    assert words.change(DENSE) == ""
+    assert words.change(DENSE, "accuracy") == ""
 
 
 def test_sizes_that_did_not_fall() -> None:
@@ -129,13 +129,13 @@ def test_the_knee_is_a_point_or_a_range() -> None:
 
 
 def test_the_pick_in_words() -> None:
-    assert words.picked(best_within(ROWS, 120e6), "120 MB", DENSE).startswith(
+    assert words.picked(Fitting(FOUR, BOTH), "120 MB", DENSE).startswith(
         "Best within 120 MB: 4-bit, round to nearest, groups of 64. 2.4x smaller (113 MB, was 269 in bf16). Keeps 92%"
     )
-    assert words.picked(best_within(ROWS, 50e6), "50 MB", DENSE).startswith(
+    assert words.picked(Fitting(None, BOTH), "50 MB", DENSE).startswith(
         "Nothing measured fits 50 MB; the smallest is 10% of"
     )
-    assert words.picked(best_within([], 50e6), "50 MB", None) == "Nothing has been measured yet."
+    assert words.picked(Fitting(None, None), "50 MB", None) == "Nothing has been measured yet."
 
 
 def test_short_labels_grow_only_where_they_are_alike() -> None:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import psutil
-import torch
 from torch import nn
+
+from engine.streaming import free_bytes
 
 MOST = {"cpu": 1024, "cuda": 32768}  # beyond these nothing gets faster
 LEAST = 256
@@ -23,10 +23,3 @@ def token_budget(network: nn.Module) -> int:
     token_bytes = parameter.element_size() * (_WIDTHS * hidden + _MLP_WIDTHS * inner)
     most = MOST.get(parameter.device.type, MOST["cpu"])
     return max(LEAST, min(most, int(SHARE * free_bytes(parameter.device)) // token_bytes))
-
-
-def free_bytes(device: torch.device) -> int:
-    """The memory of a device that nothing holds."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
