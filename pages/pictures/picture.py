@@ -49,6 +49,7 @@ def draw(drawn: Component, page: str, name: str, values: Mapping[str, Value], da
     if kept["seen"] != now:
         kept.update(turn=kept["turn"] + 1, start=now, seen=now)
     key = f"{page}:{name}:{kept['turn']}"
+    content = {**data, "setting": kept["start"]}
 
     def moved() -> None:
         told = st.session_state[key].get("setting") or {}
@@ -56,7 +57,8 @@ def draw(drawn: Component, page: str, name: str, values: Mapping[str, Value], da
         kept["seen"] = now
         st.session_state.update({view.key(page, one): state for one, state in now.items()})
 
-    drawn(key=key, data={**data, "setting": kept["start"]}, on_setting_change=moved, height="content")
+    # In a mapping Streamlit looks for dataframes, for which it imports pandas and pyarrow: half of a first page's wait.
+    drawn(key=key, data=[content], on_setting_change=moved, height="content")
 
 
 def _settled(value: Value, told: object) -> State:

@@ -7,7 +7,7 @@ import streamlit as st
 from engine.latency_cells import NAME, LatencyGrid
 from engine.plots.batches import CSV_HEADS, batch_figure, csv_data
 from engine.row import Row
-from pages.shared import chart, frame, markup, side_profiles
+from pages.shared import chart, frame, markup, side_profiles, take_along
 
 _COST = "It compresses them once more and times twelve cases beside the original, which takes minutes."
 _ABOUT = (
@@ -30,7 +30,7 @@ def draw(rows: Sequence[Row]) -> None:
         disturbed = any(cell.disturbed for _, grid in found.values() for cell in grid.cells)
         markup.soft(_ABOUT + (" Open marks: timed beside other load." if disturbed else ""))
         st.download_button(
-            "Times as CSV", lambda: side_profiles.csv_of(CSV_HEADS, csv_data(found)), "kneepoint-batches.csv",
+            "Times as CSV", lambda: take_along.csv_of(CSV_HEADS, csv_data(found)), "kneepoint-batches.csv",
             "text/csv", key="compare:batches:csv", on_click="ignore",
         )  # fmt: skip
     side_profiles.draw_missing(rows, every, NAME, "Times by batch and prompt", _COST)

@@ -7,7 +7,7 @@ import streamlit as st
 from engine.layer_errors import NAME, LayerErrors
 from engine.plots.layers import csv_data, layer_figure, linear_data
 from engine.row import Row
-from pages.shared import chart, frame, markup, side_profiles
+from pages.shared import chart, frame, markup, side_profiles, take_along
 
 _COST = "It compresses them once more and reads 512 tokens with each."
 _STATE = (
@@ -46,6 +46,6 @@ def _draw_found(found: dict[str, tuple[Row, LayerErrors]]) -> None:
     markup.table(heads, [[(name, _WEIGHT), *cells] for name, cells in linear_data(found)])
     markup.soft("Mean over the blocks, with the least and the largest. Where a cut changed the shape, what is left.")
     st.download_button(
-        "Errors by layer as CSV", lambda: side_profiles.csv_of(*csv_data(found)), "kneepoint-layers.csv", "text/csv",
+        "Errors by layer as CSV", lambda: take_along.csv_of(*csv_data(found)), "kneepoint-layers.csv", "text/csv",
         key="compare:layers:csv", on_click="ignore",
     )  # fmt: skip

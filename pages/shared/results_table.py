@@ -1,4 +1,4 @@
-"""Results as a table: the keyboard's way to every point, and the CSV of all numbers."""
+"""Results as a table: the keyboard's way to every point."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from engine import words
-from engine.front import Front, flattered, own_value
+from engine.front import Front, own_value
 from engine.metrics import METRICS, summary
 from engine.plots.palette import family
 from engine.row import Row
@@ -69,29 +69,6 @@ def frame_of(rows: Sequence[Row], front: Front) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def csv_of(rows: Sequence[Row], front: Front) -> bytes:
-    """Every number of the rows in the store's own units, one line a result."""
-    names = sorted({name for row in rows for name in row.metrics})
-    records = [
-        {
-            "trial": row.trial_id,
-            "model": _inert(row.model),
-            "recipe": row.recipe,
-            "words": row.label,
-            "state": row.state,
-            "origin": "recorded" if row.recorded else "measured here",
-            "on_front": row.trial_id in front.best_ids,
-            "verdict": short_verdict(row, front.score),
-            "simulated": row.simulated,
-            "flattered": flattered(row),
-            "reason": _inert(row.reason),
-            **{name: row.metrics.get(name) for name in names},
-        }
-        for row in rows
-    ]
-    return pd.DataFrame(records).to_csv(index=False).encode()
-
-
 def _names(score: str) -> list[str]:
     return [*summary(score), "decode_ms_per_token"]
 
@@ -120,8 +97,3 @@ def _standing(row: Row, front: Front) -> str:
 
 def _size(row: Row) -> float:
     return row.value("weight_bytes") or float("inf")
-
-
-def _inert(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

@@ -3,9 +3,7 @@
 A profile is a result with more than one number, such as an error for every block (`engine.kept`).
 """
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -51,15 +49,6 @@ def draw_missing(rows: Sequence[Row], found: Mapping[str, Any], measure: str, wh
         ask = partial(stored.measure, [row.trial_id for row in able.values()], measure)
         st.button(f"Measure {' and '.join(able)}", key=f"compare:measure:{measure}", on_click=ask)
     progress.wait_for(lacking.values(), f"compare:waiting:{measure}")
-
-
-def csv_of(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _why(row: Row, measure: str) -> str:

@@ -1,8 +1,10 @@
 """A store of its own for every page test, and the app as a browser would run it."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -88,6 +90,12 @@ def said(app: AppTest) -> str:
     """All the HTML and text on the page."""
     blocks = [*app.get("html"), *app.get("markdown"), *app.get("alert"), *app.get("caption")]
     return "\n".join(str(getattr(block.proto, "body", "")) for block in blocks)
+
+
+def pictures(app: AppTest) -> dict[str, dict[str, Any]]:
+    """What the moving pictures on the page were sent, by their names."""
+    blocks = {block.proto.component_name: json.loads(block.proto.json or "{}") for block in app.get("bidi_component")}
+    return {name.removeprefix("kneepoint_"): sent[0] for name, sent in blocks.items() if isinstance(sent, list)}
 
 
 def downloads(app: AppTest) -> list[str]:

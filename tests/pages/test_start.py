@@ -1,18 +1,9 @@
 """Start: results of one's own, recorded results."""
 
-import json
-from typing import Any
-
 import pytest
 
 from tests.pages import filling
-from tests.pages.conftest import downloads, run_at, said
-
-
-def budget(app) -> dict[str, Any]:
-    """What the sentence and its slider were sent."""
-    found = next(block for block in app.get("bidi_component") if block.proto.component_name == "kneepoint_start_budget")
-    return json.loads(found.proto.json)
+from tests.pages.conftest import downloads, pictures, run_at, said
 
 
 def test_own_results_answer_with_numbers_before_the_chart(open_page, store):
@@ -29,11 +20,11 @@ def test_own_results_answer_with_numbers_before_the_chart(open_page, store):
 def test_the_budget_rewrites_the_sentence(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page("start")
-    sent = budget(app)
+    sent = pictures(app)["start_budget"]
     assert sent["answers"][0]["says"].startswith("Nothing measured fits {budget}")
     assert sent["answers"][-1]["says"].startswith("Best within {budget}: the original model")
     run_at(app, budget=f"{sent['most']:.0f}")
-    assert budget(app)["setting"]["budget"] == sent["most"]
+    assert pictures(app)["start_budget"]["setting"]["budget"] == sent["most"]
     assert app.query_params["budget"] == f"{sent['most']:.0f}"
 
 

@@ -1,30 +1,22 @@
 """Ten times smaller in its states: one result, a sweep, a failed step, a goal, recorded results, the address."""
 
-import json
 import re
 from dataclasses import replace
 from urllib.parse import parse_qs
 
 from engine.recorded import entries
 from tests.pages import filling
-from tests.pages.conftest import downloads, run_at, said
+from tests.pages.conftest import downloads, pictures, run_at, said
 from tests.pages.test_understand import links
 
 PAGE = "ten_times"
-
-
-def steps(app) -> list[dict[str, str]]:
-    """What the slider down the ladder was sent."""
-    return next(
-        found["steps"] for block in app.get("bidi_component") if "steps" in (found := json.loads(block.proto.json))
-    )
 
 
 def test_the_original_alone_is_the_first_step_and_every_size_lies_below_it(open_page, store):
     filling.fill(store, filling.make_trials(["dense"]))
     app = open_page(PAGE)
     assert len(app.get("plotly_chart")) == 1
-    assert steps(app)[-1]["name"] == "Not reached: 10x"
+    assert pictures(app)["ten_times_step"]["steps"][-1]["name"] == "Not reached: 10x"
     assert "No result of this kind has been measured yet" in said(app)
     assert "recipe=prune" in links(app)["Measure what is missing"]
 
@@ -59,7 +51,7 @@ def test_going_down_a_step_compares_with_the_one_above(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page(PAGE, step=filling.trial_of(store, "quantize:rtn,bits=8"))
     assert "Against the step above" in said(app)
-    (says,) = [step["says"] for step in steps(app) if step["says"].startswith("8-bit")]
+    (says,) = [step["says"] for step in pictures(app)["ten_times_step"]["steps"] if step["says"].startswith("8-bit")]
     assert re.search(r": [\d.]+ MB, [\d.]+x smaller than bf16, .* Same next word: [\d.]+%\.", says)
     run_at(app, step=filling.trial_of(store, "dense"))
     assert "what every step is compared with" in said(app)

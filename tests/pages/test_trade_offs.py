@@ -1,19 +1,12 @@
 """Trade-offs: one result, a sweep with and without the machine's limits, other machines, the address."""
 
-import json
 from dataclasses import replace
 
 from engine import machine
 from engine.errors import InputError
 from tests.pages import filling
-from tests.pages.conftest import downloads, said
+from tests.pages.conftest import downloads, pictures, said
 from tests.test_machine import LIMITS
-
-
-def pictures(app) -> dict[str, dict[str, object]]:
-    """What the moving pictures were sent, by their names."""
-    blocks = {block.proto.component_name: json.loads(block.proto.json) for block in app.get("bidi_component")}
-    return {name.removeprefix("kneepoint_trade_offs_"): content for name, content in blocks.items() if "offs" in name}
 
 
 def test_one_result_has_no_front_and_no_machine(open_page, store):
@@ -31,8 +24,8 @@ def test_a_sweep_is_drawn_and_bytes_and_operations_stand_without_limits(open_pag
     assert "269 MFLOP" in said(app)
     assert "depends on the machine" in said(app)
     sent = pictures(app)
-    assert list(sent) == ["front"]
-    assert len(sent["front"]["points"]) == len(filling.SWEEP)
+    assert list(sent) == ["trade_offs_front"]
+    assert len(sent["trade_offs_front"]["points"]) == len(filling.SWEEP)
 
 
 def test_with_limits_expected_and_measured_times_stand_side_by_side(open_page, store):
@@ -40,7 +33,7 @@ def test_with_limits_expected_and_measured_times_stand_side_by_side(open_page, s
     machine.write(LIMITS, machine.kept_path())
     app = open_page("trade_offs")
     words = said(app)
-    assert [drawn["name"] for drawn in pictures(app)["roofline"]["formats"]] == ["bf16", "int8", "int4"]
+    assert [drawn["name"] for drawn in pictures(app)["trade_offs_roofline"]["formats"]] == ["bf16", "int8", "int4"]
     assert "reads 32.0 GB/s" in words
     assert "8.41 ms, by memory" in words
     assert "int4 could write a word in" in words
@@ -103,8 +96,8 @@ def test_an_address_restores_the_pictures_and_nonsense_does_not(open_page, store
         "look": "limit", "limit": 0.25, "phase": "prefill", "batch": 3.0
     }  # fmt: skip
     sent = pictures(app)
-    assert sent["front"]["setting"] == {"look": "limit", "limit": 0.25, "point": ""}
-    assert sent["roofline"]["setting"] == {"phase": "prefill", "batch": 3.0}
+    assert sent["trade_offs_front"]["setting"] == {"look": "limit", "limit": 0.25, "point": ""}
+    assert sent["trade_offs_roofline"]["setting"] == {"phase": "prefill", "batch": 3.0}
     odd = open_page("trade_offs", look="<script>", limit="9", phase="soup", batch="-4")
     assert odd.session_state["trade_offs:look"] == "front"
     assert odd.session_state["trade_offs:limit"] == 1.0

@@ -1,6 +1,5 @@
 """Quantize, Prune, Slice and Distil in their states: the shipped pack, settings from the address, no pack yet."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from engine.errors import InputError
 from engine.spec import DEFAULT_MODEL
 from engine.teaching import packs
 from tests.pages import filling
-from tests.pages.conftest import Open, said
+from tests.pages.conftest import Open, pictures, said
 
 PAGES = ("quantize", "prune", "slice", "distil")
 
@@ -23,10 +22,9 @@ def links(app: AppTest) -> dict[str, str]:
     return {block.proto.label: block.proto.query_string for block in app.get("page_link")}
 
 
-def drawn(app: AppTest, place: int = 0) -> dict[str, Any]:
-    """The data that a picture of the page is drawn from."""
-    found: dict[str, Any] = json.loads(app.get("bidi_component")[place].proto.json)
-    return found
+def drawn(app: AppTest) -> dict[str, Any]:
+    """What the first picture of the page was sent."""
+    return next(iter(pictures(app).values()))
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,12 +1,12 @@
 // What the pictures share: elements, controls that speak, numbers in words.
 
 // The picture of an element, made on the first call and told about every later one; see picture.py.
-function open({ parentElement, data, setStateValue }, make) {
+function open({ parentElement, data: [content], setStateValue }, make) {
   const host = parentElement.querySelector(".kp-picture");
   const isNew = !host.picture;
   if (isNew) {
-    host.setting = { ...data.setting };
-    host.picture = make(host, data, host.setting);
+    host.setting = { ...content.setting };
+    host.picture = make(host, content, host.setting);
     new ResizeObserver(() => host.picture.draw()).observe(host);
   }
   host.settle = () => setStateValue("setting", { ...host.setting });
