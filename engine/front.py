@@ -57,7 +57,7 @@ class Front:
 
     points: every finished result with a value on both axes that may stand on this front; best: those that none
     dominates, by x upwards; left_out: trial id -> why a finished result is not among the points; others: comparisons
-    that were left aside.
+    that were left aside; failed: trials of the comparison without a result, all of them where none has one.
     """
 
     x: Metric
@@ -69,6 +69,7 @@ class Front:
     knee: KneeRows | None
     left_out: Mapping[str, str]
     others: tuple[Comparison, ...]
+    failed: tuple[Row, ...]
 
     @property
     def score(self) -> str:
@@ -108,6 +109,7 @@ def find_front(
         knee=_find_knee(points, dense, across, up),
         left_out={trial: reason for trial, reason in reasons.items() if reason},
         others=tuple(g for g in groups if g is not chosen),
+        failed=tuple(r for r in rows if r.state == "failed" and (chosen is None or r.comparison_id == chosen.id)),
     )
 
 

@@ -137,10 +137,9 @@ def _said(front: Front, choices: Sequence[Choice], terms: Terms) -> dict[str, An
 
 def _charts(rows: Sequence[Row], front: Front, choices: Sequence[Choice]) -> list[dict[str, Any]]:
     """Each chart with its heading, what it shows in words, and its data for a wide and for a narrow window."""
-    assert front.comparison is not None
-    group, picked = front.comparison.id, [choice.row for choice in choices if choice.row is not None]
-    axes, rings = (front.x.name, front.y.name), [row.trial_id for row in picked]
-    both = [front_figure(rows, *axes, rings, compact=compact, comparison=group) for compact in (False, True)]
+    picked = [choice.row for choice in choices if choice.row is not None]
+    rings = [row.trial_id for row in picked]
+    both = [front_figure(front, rings, compact=compact) for compact in (False, True)]
     count = sum(row.state == "done" for row in rows)
     said = f"{words.short_name(front.y)} over {front.x.label.lower()} of {count} results."
     charts = [_chart("front", "The front", said, both)]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from engine.front import Front
 from engine.plots import palette
 from engine.plots.axes import LABEL, SMALL, Canvas, layout
 from engine.plots.labels import BETTER, LineLabel, better_corner, place_labels
@@ -23,25 +24,22 @@ from engine.spec import parse
 
 
 def front_figure(
-    rows: Sequence[Row],
-    x: str = "weight_bytes",
-    y: str = "accuracy",
+    front: Front,
     highlighted: Collection[str] = (),
     theme: ThemeName = "light",
     *,
     compact: bool = False,
-    comparison: str | None = None,
     width: int | None = None,
     height: int | None = None,
     extras: Extras = PLAIN,
 ) -> go.Figure:
-    """The front of `rows` as a figure that fills its container's width.
+    """A front as a figure that fills its container's width.
 
     highlighted: trial ids that are ringed. compact: for about 390 px, with fewer labels. width: the narrowest the
     figure will be shown, in pixels (360 when compact, else 720): labels are placed for it, and stay apart where it is
     wider.
     """
-    data = front_data(rows, x, y, comparison, extras)
+    data = front_data(front, extras)
     colours = THEMES[theme]
     canvas = Canvas(width or (360 if compact else 720), height or (440 if compact else 520), compact, data)
     figure = go.Figure(layout=layout(data, canvas, colours))

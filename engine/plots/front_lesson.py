@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine import front, words
+from engine.front import find_front
 from engine.plots import palette
 from engine.plots.axes import axis_name, log_ticks
 from engine.plots.marks import FrontData, Mark, front_data
@@ -26,7 +27,7 @@ def front_lesson(rows: Sequence[Row], y: str = "accuracy", comparison: str | Non
     y: a metric that is better when higher, in percent. Every point says where it stands, what it is called, whether it
     is on the front, whether it is simulated and whether it may be picked: neither simulated nor flattered results are.
     """
-    data = front_data([row for row in rows if row.state == "done"], "weight_bytes", y, comparison)
+    data = front_data(find_front([row for row in rows if row.state == "done"], "weight_bytes", y, comparison))
     shown = _shown(data.marks)
     labels = words.distinct_labels([mark.row for mark in shown])
     knee = data.front.knee

@@ -7,7 +7,7 @@ from html import escape
 from itertools import pairwise
 
 from engine import front, words
-from engine.front import Front, find_front
+from engine.front import Front
 from engine.metrics import METRICS, SCORES, Metric, Scale
 from engine.plots.placement import wrap
 from engine.plots.published_marks import PaperMark, paper_marks
@@ -73,29 +73,20 @@ class FrontData:
     papers: tuple[PaperMark, ...] = ()
 
 
-def front_data(
-    rows: Sequence[Row],
-    x: str = "weight_bytes",
-    y: str = "accuracy",
-    comparison: str | None = None,
-    extras: Extras = PLAIN,
-) -> FrontData:
-    """What the front of `rows` shows: marks, step line, reference lines and ranges.
+def front_data(front: Front, extras: Extras = PLAIN) -> FrontData:
+    """What a front shows: marks, step line, reference lines and ranges.
 
-    Keep the dense row among filtered rows: the reference lines and the upper axis come from it. Raises InputError for
-    a metric that can't be an axis.
+    Keep the dense row among filtered rows: the reference lines and the upper axis come from it.
     """
-    found = _scaled(find_front(rows, x, y, comparison), extras)
+    found = _scaled(front, extras)
     third = find_third(found.points, extras.third, extras.shown_by) if extras.third else None
-    papers = paper_marks(x, y) if extras.papers else ()
+    papers = paper_marks(front.x.name, front.y.name) if extras.papers else ()
     several = len({row.model for row in found.points}) > 1
     measured = [_mark(row, found, third, several) for row in found.points]
     original, guessing = _reference_heights(found)
     x_range = _x_range([*(mark.x for mark in measured), *(mark.x for mark in papers)], found.x)
     y_range = _y_range(measured, [original, guessing, *(mark.y for mark in papers)], found.y)
-    shown = found.comparison.id if found.comparison else None
-    failed = [row for row in rows if row.state == "failed" and shown in (None, row.comparison_id)]
-    crosses = [_failed_mark(row, n, found, x_range, y_range) for n, row in enumerate(failed)]
+    crosses = [_failed_mark(row, n, found, x_range, y_range) for n, row in enumerate(found.failed)]
     return FrontData(
         front=found,
         marks=(*measured, *crosses),
@@ -104,7 +95,7 @@ def front_data(
         guessing=guessing,
         x_range=x_range,
         y_range=y_range,
-        whole=_whole(found) if x == "weight_bytes" else None,
+        whole=_whole(found) if front.x.name == "weight_bytes" else None,
         third=third,
         papers=papers,
     )

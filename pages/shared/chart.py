@@ -6,6 +6,7 @@ from functools import partial
 import plotly.graph_objects as go
 import streamlit as st
 
+from engine.front import Front
 from engine.metrics import METRICS
 from engine.plots import PLAIN, Extras, front_figure
 from engine.plots.enlarge import STAGE, enlarged
@@ -53,8 +54,9 @@ def draw_front(
     size: tuple[int | None, int | None] = (width, None)
     if stage and not compact:
         size = (round(_STAGE_WIDTH / STAGE), round(_STAGE_HEIGHT / STAGE))
+    front = stored.front_of(rows, x, y, comparison)
     figure = _figure(
-        rows, stored.stamp(rows), x, y, tuple(highlighted), frame.theme(), compact, comparison, extras, size, stage
+        front, stored.stamp(rows), x, y, comparison, tuple(highlighted), frame.theme(), compact, extras, size, stage
     )
     alt = _ALT.format(x=METRICS[x].label, y=METRICS[y].label, count=len(rows))
     name = f"{x}-{y}".replace("_", "-")
@@ -102,23 +104,20 @@ def draw(figure: go.Figure, *, key: str, alt: str, name: str, on_point: Callable
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _figure(
-    _rows: Sequence[Row],
+    _front: Front,
     key: int,
     x: str,
     y: str,
+    comparison: str | None,
     highlighted: tuple[str, ...],
     theme: ThemeName,
     compact: bool,
-    comparison: str | None,
     extras: Extras,
     size: tuple[int | None, int | None],
     stage: bool,
 ) -> go.Figure:
     width, height = (None, None) if compact else size
-    figure = front_figure(
-        _rows, x, y, highlighted, theme, compact=compact, comparison=comparison, extras=extras,
-        width=width, height=height,
-    )  # fmt: skip
+    figure = front_figure(_front, highlighted, theme, compact=compact, extras=extras, width=width, height=height)
     figure = enlarged(figure) if stage and not compact else figure
     figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"mode": "markers"})  # a click dims nothing
     return figure

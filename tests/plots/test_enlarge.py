@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from engine.front import find_front
 from engine.plots import front_figure
 from engine.plots.enlarge import enlarged
 from tests.made_rows import sweep
@@ -10,7 +11,7 @@ ROWS = sweep()[0]
 
 
 def test_every_length_grows_and_no_value_moves() -> None:
-    small = front_figure(ROWS, highlighted=[ROWS[2].trial_id])
+    small = front_figure(find_front(ROWS), highlighted=[ROWS[2].trial_id])
     large = enlarged(small, 2.0)
     assert large.layout.height == 2 * small.layout.height
     assert large.layout.margin.l == 2 * small.layout.margin.l
@@ -30,7 +31,7 @@ def test_every_length_grows_and_no_value_moves() -> None:
 
 
 def test_on_a_stage_nothing_is_smaller_than_the_design_asks() -> None:
-    figure = enlarged(front_figure(ROWS))
+    figure = enlarged(front_figure(find_front(ROWS)))
     assert figure.layout.xaxis.tickfont.size >= 20
     assert figure.layout.xaxis.title.font.size >= 22
     assert min(a.font.size for a in figure.layout.annotations) >= 19

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine.front import find_front
 from engine.plots import Extras, front_data, front_figure
 from engine.plots.third import find_third
 from engine.relative import TOGETHER, together
@@ -14,7 +15,7 @@ RELATIVE = together(ROWS)
 
 
 def test_area_grows_with_the_third_metric_and_what_lacks_it_is_smallest() -> None:
-    data = front_data(ROWS, extras=Extras(third="decode_speedup"))
+    data = front_data(find_front(ROWS), extras=Extras(third="decode_speedup"))
     sizes = {mark.row.trial_id: mark.size for mark in data.marks}
     fastest, slowest, missing = (sizes[ROWS[n].trial_id] for n in (7, 0, 3))
     assert (fastest, slowest, missing) == (26, 8, 8)
@@ -32,41 +33,43 @@ def test_the_share_of_a_logarithmic_metric_is_taken_on_its_logarithm() -> None:
 
 
 def test_a_shade_leaves_the_familys_hue_to_the_outline() -> None:
-    figure = front_figure(ROWS, extras=Extras(third="perplexity", shown_by="shade"))
+    figure = front_figure(find_front(ROWS), extras=Extras(third="perplexity", shown_by="shade"))
     trace = next(t for t in figure.data if t.name == "quantize front" and not t.marker.symbol.endswith("-dot"))
     assert trace.marker.line.color == "#0072B2"
     assert "#0072B2" not in trace.marker.color
 
 
 def test_scales_change_the_picture_and_neither_the_front_nor_the_knee() -> None:
-    plain, linear = front_data(ROWS), front_data(ROWS, extras=Extras(x_scale="linear", y_scale="log"))
+    plain, scales = find_front(ROWS), Extras(x_scale="linear", y_scale="log")
+    linear = front_data(plain, scales)
     assert (linear.front.x.scale, linear.front.y.scale) == ("linear", "log")
-    assert linear.front.best == plain.front.best
-    assert linear.front.knee == plain.front.knee
-    layout = front_figure(ROWS, extras=Extras(x_scale="linear", y_scale="log")).layout
+    assert linear.front.best == plain.best
+    assert linear.front.knee == plain.knee
+    layout = front_figure(plain, extras=scales).layout
     assert (layout.xaxis.type, layout.xaxis2.type, layout.yaxis.type) == ("linear", "linear", "log")
 
 
 def test_a_logarithm_is_left_where_a_value_has_none() -> None:
-    data = front_data(RELATIVE, "compression_ratio", "accuracy_change", TOGETHER, Extras(y_scale="log"))
+    data = front_data(find_front(RELATIVE, "compression_ratio", "accuracy_change", TOGETHER), Extras(y_scale="log"))
     assert data.front.y.scale == "linear"
 
 
 def test_papers_stand_on_relative_axes_only_and_never_on_the_front() -> None:
     asked = Extras(papers=True)
-    assert front_data(ROWS, extras=asked).papers == ()
-    data = front_data(RELATIVE, "compression_ratio", "perplexity_ratio", TOGETHER, asked)
+    assert front_data(find_front(ROWS), extras=asked).papers == ()
+    front = find_front(RELATIVE, "compression_ratio", "perplexity_ratio", TOGETHER)
+    data = front_data(front, asked)
     assert len(data.papers) > 20
-    assert data.front.best == front_data(RELATIVE, "compression_ratio", "perplexity_ratio", TOGETHER).front.best
+    assert data.front.best == front.best
     assert data.x_range[0] < min(mark.x for mark in data.papers)
     assert data.x_range[1] > max(mark.x for mark in data.papers)
-    scores = front_data(RELATIVE, "compression_ratio", "accuracy_change", TOGETHER, asked).papers
+    scores = front_data(find_front(RELATIVE, "compression_ratio", "accuracy_change", TOGETHER), asked).papers
     assert {mark.figure.measure for mark in scores} == {"score"}
 
 
 def test_papers_marks_are_crosses_with_their_source_that_open_nothing() -> None:
     figure = front_figure(
-        RELATIVE, "compression_ratio", "perplexity_ratio", comparison=TOGETHER, extras=Extras(papers=True)
+        find_front(RELATIVE, "compression_ratio", "perplexity_ratio", comparison=TOGETHER), extras=Extras(papers=True)
     )
     trace = next(t for t in figure.data if t.name == "papers")
     assert trace.customdata is None

@@ -6,6 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
+from engine.front import find_front
 from engine.metrics import PRESETS
 from engine.plots import FAMILIES, Y_CHOICES, front_data, front_figure
 from engine.plots.axes import Canvas, log_ticks
@@ -31,13 +32,13 @@ def drawn(figure: go.Figure) -> dict[str, tuple[str, Any]]:
 
 
 def test_every_result_is_drawn_once_under_its_trial_id() -> None:
-    figure = front_figure([*ROWS, FAILED])
+    figure = front_figure(find_front([*ROWS, FAILED]))
     ids = [t for trace in figure.data if trace.customdata is not None for t in trace.customdata]
     assert sorted(ids) == sorted(r.trial_id for r in [*ROWS, FAILED])
 
 
 def test_families_have_the_colours_and_shapes_of_the_design() -> None:
-    traces = drawn(front_figure(ROWS))
+    traces = drawn(front_figure(find_front(ROWS)))
     layers = traces[ROWS[5].trial_id][1]
     assert (layers.marker.symbol, layers.marker.line.color, layers.marker.size) == ("square", "#D55E00", 8)
     four = traces[ROWS[2].trial_id][1]
@@ -49,16 +50,16 @@ def test_families_have_the_colours_and_shapes_of_the_design() -> None:
 
 
 def test_simulated_results_are_open_dots_and_off_the_latency_front() -> None:
-    assert drawn(front_figure(ROWS))[ROWS[3].trial_id][1].marker.symbol == "circle-open-dot"
-    assert ROWS[3].trial_id not in drawn(front_figure(ROWS, *PRESETS["speed-quality"]))
+    assert drawn(front_figure(find_front(ROWS)))[ROWS[3].trial_id][1].marker.symbol == "circle-open-dot"
+    assert ROWS[3].trial_id not in drawn(front_figure(find_front(ROWS, *PRESETS["speed-quality"])))
 
 
 def test_a_mark_that_stands_on_an_axis_is_drawn_whole() -> None:
-    assert all(trace.cliponaxis is False for _, trace in drawn(front_figure(ROWS)).values())
+    assert all(trace.cliponaxis is False for _, trace in drawn(front_figure(find_front(ROWS))).values())
 
 
 def test_the_front_is_a_step_line_along_the_axes() -> None:
-    data = front_data(ROWS)
+    data = front_data(find_front(ROWS))
     assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(data.step))
     corners = {(m.x, m.y) for m in data.marks if m.kind == "front"}
     assert corners <= set(data.step)
@@ -70,7 +71,7 @@ def test_the_front_is_a_step_line_along_the_axes() -> None:
 
 def test_whiskers_of_either_accuracy_are_the_paired_interval_around_the_originals() -> None:
     for score in ("accuracy", "accuracy_norm"):
-        data = front_data(ROWS, "weight_bytes", score)
+        data = front_data(find_front(ROWS, "weight_bytes", score))
         mark = next(m for m in data.marks if m.row.trial_id == ROWS[2].trial_id)
         base, low = ROWS[0].value(score), ROWS[2].value(f"{score}_change_low")
         assert mark.low == pytest.approx(100 * ((base or 0) + (low or 0)))
@@ -78,21 +79,21 @@ def test_whiskers_of_either_accuracy_are_the_paired_interval_around_the_original
 
 
 def test_where_faster_is_right_the_step_falls_to_the_right() -> None:
-    data = front_data(ROWS, "decode_speedup", "accuracy")
+    data = front_data(find_front(ROWS, "decode_speedup", "accuracy"))
     ys = [y for _, y in data.step]
     assert ys == sorted(ys, reverse=True)
     assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(data.step))
 
 
 def test_axes_reach_from_below_guessing_to_above_the_original() -> None:
-    data = front_data(ROWS)
+    data = front_data(find_front(ROWS))
     assert data.y_range[0] < 30 < 50 < data.y_range[1]
     assert (data.guessing, data.original) == (pytest.approx(30), pytest.approx(50))
     assert data.x_range[0] < 0.32 * DENSE_BYTES / 1e6 < DENSE_BYTES / 1e6 < data.x_range[1]
 
 
 def test_the_upper_axis_counts_from_dense_in_bf16() -> None:
-    axis = front_figure(ROWS).layout.xaxis2
+    axis = front_figure(find_front(ROWS)).layout.xaxis2
     at = dict(zip(axis.ticktext, axis.tickvals, strict=True))
     assert at["1x"] == pytest.approx(DENSE_BYTES / 1e6)
     assert at["2x"] == pytest.approx(DENSE_BYTES / 2e6)
@@ -100,13 +101,13 @@ def test_the_upper_axis_counts_from_dense_in_bf16() -> None:
 
 
 def test_whiskers_stand_on_the_front_only() -> None:
-    for trace in front_figure(ROWS).data:
+    for trace in front_figure(find_front(ROWS)).data:
         if trace.customdata is not None:
             assert (trace.error_y.array is not None) == (trace.name.endswith("front"))
 
 
 def test_reference_lines_corner_and_knee_are_there() -> None:
-    figure = front_figure(ROWS)
+    figure = front_figure(find_front(ROWS))
     assert {shape.line.dash for shape in figure.layout.shapes} >= {"dash", "dot"}
     texts = [a.text for a in figure.layout.annotations]
     assert {"better ↖", "original 50.0%", "guessing 30.0%"} <= set(texts)
@@ -117,8 +118,8 @@ def test_reference_lines_corner_and_knee_are_there() -> None:
 def test_perplexity_is_logarithmic_clipped_and_better_downwards() -> None:
     wild = replace(ROWS[3], metrics={**ROWS[3].metrics, "perplexity": 5e5})
     rows = [*ROWS[:3], wild, *ROWS[4:]]
-    figure = front_figure(rows, y="perplexity")
-    mark = next(m for m in front_data(rows, y="perplexity").marks if m.row is wild)
+    figure = front_figure(find_front(rows, y="perplexity"))
+    mark = next(m for m in front_data(find_front(rows, y="perplexity")).marks if m.row is wild)
     assert (mark.y, mark.clipped) == (1000, True)
     assert figure.layout.yaxis.type == "log"
     texts = [a.text for a in figure.layout.annotations]
@@ -127,16 +128,16 @@ def test_perplexity_is_logarithmic_clipped_and_better_downwards() -> None:
 
 
 def test_a_failed_trial_is_a_cross_on_the_baseline_with_its_reason() -> None:
-    name, trace = drawn(front_figure([*ROWS, FAILED]))[FAILED.trial_id]
+    name, trace = drawn(front_figure(find_front([*ROWS, FAILED])))[FAILED.trial_id]
     assert (name, trace.marker.symbol) == ("failed", "x-thin")
-    assert trace.y[0] == front_data([*ROWS, FAILED]).y_range[0]
+    assert trace.y[0] == front_data(find_front([*ROWS, FAILED])).y_range[0]
     assert "ran out of memory" in trace.hovertext[0]
 
 
 def test_nothing_a_user_or_model_says_becomes_html() -> None:
     evil = replace(ROWS[2], environment={**ROWS[2].environment, "cpu": "<script>alert(1)</script>"})
     dense = replace(ROWS[0], environment=evil.environment)
-    text = front_figure([dense, evil, *ROWS[3:], FAILED]).to_json()
+    text = front_figure(find_front([dense, evil, *ROWS[3:], FAILED])).to_json()
     content = json.loads(text)
     assert "<img" not in text.replace("\\u003c", "<")
     assert "<script" not in text.replace("\\u003c", "<")
@@ -145,9 +146,9 @@ def test_nothing_a_user_or_model_says_becomes_html() -> None:
 
 
 def test_hovers_have_four_lines() -> None:
-    for mark in front_data(ROWS).marks:
+    for mark in front_data(find_front(ROWS)).marks:
         assert len(mark.hover.split("<br>")) == 4
-    four = next(m for m in front_data(ROWS).marks if m.row is ROWS[2])
+    four = next(m for m in front_data(find_front(ROWS)).marks if m.row is ROWS[2])
     assert four.hover.split("<br>") == [
         "<b>4-bit, round to nearest, groups of 64</b>",
         "113 MB · 2.4x smaller than bf16",
@@ -157,7 +158,7 @@ def test_hovers_have_four_lines() -> None:
 
 
 def test_highlighted_points_are_ringed_by_a_trace_of_their_own() -> None:
-    figure = front_figure(ROWS, highlighted=[ROWS[6].trial_id, "unknown"])
+    figure = front_figure(find_front(ROWS), highlighted=[ROWS[6].trial_id, "unknown"])
     ring = next(trace for trace in figure.data if trace.name == "highlight")
     assert ring.customdata == (ROWS[6].trial_id,)
     assert any("20% of the width" in a.text for a in figure.layout.annotations)
@@ -170,7 +171,7 @@ def test_labels_are_few_and_cover_neither_each_other_nor_the_line_names(x: str, 
     metrics = [{**r.metrics, "top1_agreement": 0.6 + (r.value("accuracy") or 0) / 2} for r in ROWS]
     sized = [{**m, "peak_memory_bytes": (m["weight_bytes"] or 0) + 2e8} for m in metrics]
     rows = [replace(r, metrics=m) for r, m in zip(ROWS, sized, strict=True)]
-    data = front_data(rows, x, y)
+    data = front_data(find_front(rows, x, y))
     canvas = Canvas(360 if compact else 720, 480, compact, data)
     names, labels = place_labels(data, canvas, frozenset())
     assert 1 <= len(labels) <= (4 if compact else 7)
@@ -182,7 +183,7 @@ def test_labels_are_few_and_cover_neither_each_other_nor_the_line_names(x: str, 
 @pytest.mark.parametrize("rows", [[], [FAILED], ROWS[:1], [replace(r, state="queued") for r in ROWS]])
 def test_sweeps_that_have_hardly_begun_are_drawn_too(rows: list[Row]) -> None:
     for theme in ("light", "dark"):
-        front_figure(rows, theme=theme, compact=True).to_json()  # type: ignore[arg-type]
+        front_figure(find_front(rows), theme=theme, compact=True).to_json()  # type: ignore[arg-type]
 
 
 def test_nothing_is_smaller_than_twelve_pixels() -> None:
@@ -192,15 +193,15 @@ def test_nothing_is_smaller_than_twelve_pixels() -> None:
             return own + [s for value in node.values() for s in sizes(value)]
         return [s for value in node for s in sizes(value)] if isinstance(node, list) else []
 
-    layout = json.loads(front_figure(ROWS, compact=True).to_json())["layout"]
+    layout = json.loads(front_figure(find_front(ROWS), compact=True).to_json())["layout"]
     layout.pop("template", None)
     assert min(sizes(layout)) >= 12
 
 
 def test_a_single_result_has_a_front_and_no_knee() -> None:
     one = [row(metrics={"weight_bytes": 5e6, "accuracy": 0.4})]
-    assert front_data(one).front.knee is None
-    assert len(front_data(one).step) == 3
+    assert front_data(find_front(one)).front.knee is None
+    assert len(front_data(find_front(one)).step) == 3
 
 
 @pytest.mark.parametrize(
