@@ -1,6 +1,5 @@
 """What the store's tables say, as the rows, sweeps and details that pages draw."""
 
-import json
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -9,6 +8,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+import orjson
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from engine.row import Progress, Row, State
@@ -136,10 +136,10 @@ def _row(r: Any, sweep_ids: tuple[int, ...]) -> Row:
         recipe=r.recipe,
         protocol=_shared(r.protocol),
         state=r.state,
-        metrics=json.loads(r.metrics),
+        metrics=orjson.loads(r.metrics),
         reasons=_shared(r.reasons),
         simulated=r.simulated,
-        notes=tuple(json.loads(r.notes)),
+        notes=tuple(orjson.loads(r.notes)),
         environment=_shared(r.environment),
         sweep_ids=sweep_ids,
         reason=r.reason,
@@ -155,7 +155,7 @@ def _row(r: Any, sweep_ids: tuple[int, ...]) -> Row:
 @lru_cache(maxsize=256)
 def _shared(text: str) -> MappingProxyType[str, Any]:
     """The mapping of a JSON text that many trials share, read once."""
-    return MappingProxyType(json.loads(text))
+    return MappingProxyType(orjson.loads(text))
 
 
 @lru_cache(maxsize=64)
