@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from engine import assets, words
-from engine.budget import Fitting, Step, best_by_budget, best_within
+from engine.budget import Step, best_by_budget, best_within
 from engine.front import Front, telling_quality
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, METHODS
@@ -16,7 +16,7 @@ from pages.shared.result_words import group_name, quality_figure, questions, siz
 from pages.shared.stored import Group
 
 PAGE = "start"
-BUDGET = picture.component("start_budget", "start/budget.js")
+BUDGET = picture.component("start_budget", "start/budget.js", shows_markup=True)
 NAMES = {DEFAULT_MODEL: "SmolLM2-135M"}
 
 FIRST_LOOK = (
@@ -72,8 +72,7 @@ def draw_answer(found: Mapping[str, Group], first: str) -> None:
     steps = steps_of(front, stored.stamp(group.rows), quality)
     chosen = best_within(steps, budget * 1e6)
     markup.title(f"How small can {name} get before it breaks?")
-    draw_budget(group, values["budget"], steps, dense)
-    draw_figures(chosen, dense)
+    draw_budget(values["budget"], steps, dense)
     markup.chips([(group.chip, provenance_details(group))])
     view.keep(PAGE, values)
     rings = [chosen.row.trial_id] if chosen.row else []
@@ -94,18 +93,25 @@ def steps_of(_front: Front, key: int, quality: str) -> list[Step]:
     return best_by_budget(_front)
 
 
-def draw_budget(group: Group, budget: view.Value, steps: Sequence[Step], dense: Row | None) -> None:
-    """The slider, and the sentence that answers while it is moved."""
-    answers = [{"from": step.bytes / 1e6, "says": words.picked(step.fitting, "{budget}", dense)} for step in steps]
+def draw_budget(budget: view.Value, steps: Sequence[Step], dense: Row | None) -> None:
+    """The slider, and the sentence and the figures that answer while it is moved."""
+    answers = [
+        {
+            "from": step.bytes / 1e6,
+            "says": words.picked(step.fitting, "{budget}", dense),
+            "figures": figures_of(step.fitting.row, dense),
+        }
+        for step in steps
+    ]
     content = {"least": budget.low, "most": budget.high, "answers": answers}
-    picture.draw(BUDGET, PAGE, f"budget-{group.key}", {"budget": budget}, content)
+    picture.draw(BUDGET, PAGE, "budget", {"budget": budget}, content)
 
 
-def draw_figures(chosen: Fitting, dense: Row | None) -> None:
-    row = chosen.row
+def figures_of(row: Row | None, dense: Row | None) -> str:
+    """A result's size, quality and speed as HTML; empty where nothing fits."""
     if row is None:
-        return
-    markup.figures([size_figure(row, dense), quality_figure(row, dense), speed_figure(row)])
+        return ""
+    return markup.figures_html([size_figure(row, dense), quality_figure(row, dense), speed_figure(row)])
 
 
 def budgets(found: Front) -> tuple[float, float, float]:

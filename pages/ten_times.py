@@ -7,7 +7,7 @@ import streamlit as st
 from engine import assets, claims, ladder, words
 from engine.claims import Tested
 from engine.front import guesses, is_dense, telling_score
-from engine.ladder import FP32, Goal, Rung
+from engine.ladder import FP32, Goal, Proposal, Rung
 from engine.plots.ladder import key_of, ladder_figure
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL
@@ -19,7 +19,7 @@ from pages.shared.stored import Group
 from pages.shared.view import Value
 
 PAGE = "ten_times"
-STEP = picture.component("ten_times_step", "ten_times/step.js")
+STEP = picture.component("ten_times_step", "ten_times/step.js", shows_markup=True)
 ADD = ":material/add_chart:"
 FIRST_LOOK = ("quantize:rtn,bits=8", "quantize:rtn,bits=4", "quantize:rtn,bits=3", "quantize:rtn,bits=2")
 STANDINGS = {
@@ -66,8 +66,7 @@ def draw(found: Mapping[str, Group], first: str) -> None:
     markup.lead(ladder.summary(rungs, goals))
     values["step"] = settle_step(rungs, goals)
     draw_ladder(found, group, rungs, goals)
-    draw_descent(values["step"], group, rungs, goals)
-    draw_step(group, dense, rungs, goals)
+    draw_step(values["step"], group, dense, rungs, goals)
     state = view.keep(PAGE, values)
     with st.container(horizontal=True, vertical_alignment="center"):
         link.copy_button(view.query(values, state), key="ten_times:copy")
@@ -80,6 +79,12 @@ def draw(found: Mapping[str, Group], first: str) -> None:
 @st.cache_resource(show_spinner=False, max_entries=8)
 def rungs_of(_rows: Sequence[Row], key: int, comparison: str) -> list[Rung]:
     return ladder.rungs(_rows, comparison)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def proposals_of(_goals: Sequence[Goal], _rows: Sequence[Row], key: int, _dense: Row) -> dict[str, list[Proposal]]:
+    """Recipes that would reach a goal, by its key."""
+    return {key_of(goal): ladder.proposals(goal, _rows, _dense) for goal in _goals}
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -115,17 +120,29 @@ def draw_ladder(found: Mapping[str, Group], group: Group, rungs: Sequence[Rung],
     chart.draw(figure, key="ten_times:ladder", alt=alt, name="ladder", on_point=choose)
 
 
-def draw_descent(step: Value, group: Group, rungs: Sequence[Rung], goals: Sequence[Goal]) -> None:
-    """The slider that goes down the ladder, and a sentence of the step where it is."""
-    steps = [
-        {"key": rung.row.trial_id, "name": f"Step {place}: {times(rung)}", "says": in_brief(rung)}
-        for place, rung in enumerate(rungs, 1)
+def draw_step(step: Value, group: Group, dense: Row, rungs: Sequence[Rung], goals: Sequence[Goal]) -> None:
+    """The slider that goes down the ladder with the card of the step where it is, and where the chosen step leads."""
+    proposed = proposals_of(goals, group.rows, stored.stamp(group.rows), dense)
+    cards = [
+        {
+            "key": rung.row.trial_id,
+            "name": f"Step {place}: {times(rung)}",
+            "says": in_brief(rung),
+            "card": rung_card(rung, above, dense),
+        }
+        for place, (above, rung) in enumerate(zip([None, *rungs], rungs, strict=False), 1)
     ]
     for goal in goals:
-        says = f"At most {words.megabytes(goal.bytes)} MB: nothing measured is that small."
-        steps.append({"key": key_of(goal), "name": f"Not reached: {key_of(goal)}", "says": says})
-    if len(steps) > 1:
-        picture.draw(STEP, PAGE, f"step-{group.key}", {"step": step}, {"steps": steps})
+        key, says = key_of(goal), f"At most {words.megabytes(goal.bytes)} MB: nothing measured is that small."
+        card = goal_card(goal, proposed[key], dense, rungs[-1])
+        cards.append({"key": key, "name": f"Not reached: {key}", "says": says, "card": card})
+    with st.container(border=True):
+        picture.draw(STEP, PAGE, "step", {"step": step}, {"steps": cards})
+        chosen = str(st.session_state[view.key(PAGE, "step")])
+        if chosen in proposed:
+            draw_try(proposed[chosen], group)
+        else:
+            draw_details(next(rung.row for rung in rungs if rung.row.trial_id == chosen))
 
 
 def in_brief(rung: Rung) -> str:
@@ -142,31 +159,23 @@ def times(rung: Rung) -> str:
     return "the original" if rung.standing == "original" else words.times(rung.ratio)
 
 
-def draw_step(group: Group, dense: Row, rungs: Sequence[Rung], goals: Sequence[Goal]) -> None:
-    """The chosen step: what it is, what it costs against the step above, or what would be needed to reach it."""
-    chosen = str(st.session_state[view.key(PAGE, "step")])
-    with st.container(border=True):
-        place = next((n for n, rung in enumerate(rungs) if rung.row.trial_id == chosen), None)
-        if place is None:
-            draw_goal(next(goal for goal in goals if key_of(goal) == chosen), group, dense, rungs)
-        else:
-            draw_rung(rungs[place], rungs[place - 1] if place else None, dense)
-
-
-def draw_rung(rung: Rung, above: Rung | None, dense: Row) -> None:
+def rung_card(rung: Rung, above: Rung | None, dense: Row) -> str:
+    """A measured step as HTML: what it is, and what it costs against the step above."""
     row = rung.row
-    markup.head(f"{row.label[0].upper()}{row.label[1:]}")
-    markup.chips([(STANDINGS[rung.standing], "By how often the next word stays the original's."), *marks(row, dense)])
-    if above is None:
-        markup.text(
-            "This is what every step is compared with: 16 bits for each number. Models used to be released in fp32, "
-            "and against that this file is already two times smaller."
+    said = (
+        " ".join(filter(None, [ladder.step_down(above, rung), words.why_not_smaller(row, dense)]))
+        if above
+        else "This is what every step is compared with: 16 bits for each number. Models used to be released in fp32, "
+        "and against that this file is already two times smaller."
+    )
+    marked = [(STANDINGS[rung.standing], "By how often the next word stays the original's."), *marks(row, dense)]
+    return "".join(
+        (
+            markup.head_html(f"{row.label[0].upper()}{row.label[1:]}"),
+            markup.chips_html(marked),
+            markup.text_html(said),
+            markup.figures_html([weights_figure(rung), same_figure(row), lost_figure(row, dense)]),
         )
-    else:
-        markup.text(" ".join(filter(None, [ladder.step_down(above, rung), words.why_not_smaller(row, dense)])))
-    markup.figures([weights_figure(rung), same_figure(row), lost_figure(row, dense)])
-    st.page_link(
-        "pages/result.py", label="All details", query_params=stored.address(row), icon=":material/arrow_forward:"
     )
 
 
@@ -191,38 +200,50 @@ def lost_figure(row: Row, dense: Row) -> Figure:
     return Figure("Perplexity", now, under, markup.definition("perplexity"))
 
 
-def draw_goal(goal: Goal, group: Group, dense: Row, rungs: Sequence[Rung]) -> None:
-    """What a size that nothing reaches asks for, and recipes that would be that small."""
-    markup.head(f"{goal.ratio:g} times smaller: not reached yet")
-    smallest = rungs[-1].row
-    markup.text(
-        f"Against bf16 that is at most {words.megabytes(goal.bytes)} MB, {goal.bits_per_weight:.1f} bits for every "
-        f"weight, the embedding too; against fp32 it is {FP32 * goal.ratio:g} times. The smallest measured is "
-        f"{words.short_label(smallest)}, with {words.format_value('weight_bytes', smallest.value('weight_bytes'))}."
-    )
-    if rungs[-1].standing == "broken":
-        markup.text(
-            f"Bytes alone can be had. But {words.short_label(smallest)} is broken already, and what is smaller needs "
-            "repair: train the small model on what the original says, word by word. That is distillation, which "
-            "Kneepoint does not offer yet."
+def goal_card(goal: Goal, proposed: Sequence[Proposal], dense: Row, last: Rung) -> str:
+    """A size that nothing reaches as HTML: what it asks for, and recipes that would be that small."""
+    smallest = words.short_label(last.row)
+    parts = [
+        markup.head_html(f"{goal.ratio:g} times smaller: not reached yet"),
+        markup.text_html(
+            f"Against bf16 that is at most {words.megabytes(goal.bytes)} MB, {goal.bits_per_weight:.1f} bits for every "
+            f"weight, the embedding too; against fp32 it is {FP32 * goal.ratio:g} times. The smallest measured is "
+            f"{smallest}, with {words.format_value('weight_bytes', last.row.value('weight_bytes'))}."
+        ),
+    ]
+    if last.standing == "broken":
+        parts.append(
+            markup.text_html(
+                f"Bytes alone can be had. But {smallest} is broken already, and what is smaller needs repair: train "
+                "the small model on what the original says, word by word. That is distillation, which Kneepoint does "
+                "not offer yet."
+            )
         )
-    proposed = ladder.proposals(goal, group.rows, dense)
+    if proposed:
+        parts.append(markup.text_html("Recipes of about that size that nobody has measured here:"))
+        parts.append(markup.points_html(about(one, dense) for one in proposed))
+    return "".join(parts)
+
+
+def about(one: Proposal, dense: Row) -> str:
+    """ "2-bit, round to nearest, groups of 64: about 38.1 MB, 7.1x smaller than bf16." """
+    smaller = words.times((dense.value("weight_bytes") or 0.0) / one.bytes)
+    return f"{one.recipe.describe()}: about {words.megabytes(one.bytes)} MB, {smaller} smaller than bf16."
+
+
+def draw_try(proposed: Sequence[Proposal], group: Group) -> None:
     if not proposed:
         return
-    markup.soft("Recipes of about that size that nobody has measured here:")
-    lines = [
-        (one.recipe.describe(), f"about {words.megabytes(one.bytes)} MB", f"{whole_over(one.bytes, dense)}")
-        for one in proposed
-    ]
-    markup.table(("Recipe", "Weights", "Smaller than bf16"), lines)
     again = {"recipe": [one.recipe.text for one in proposed], **model_of(group)}
     st.page_link(
         "pages/new_sweep.py", label=f"Try {'these' if len(proposed) > 1 else 'it'}", query_params=again, icon=ADD
     )
 
 
-def whole_over(size: float, dense: Row) -> str:
-    return words.times((dense.value("weight_bytes") or 0.0) / size)
+def draw_details(row: Row) -> None:
+    st.page_link(
+        "pages/result.py", label="All details", query_params=stored.address(row), icon=":material/arrow_forward:"
+    )
 
 
 def model_of(group: Group) -> dict[str, str]:

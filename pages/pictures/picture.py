@@ -21,8 +21,11 @@ _HERE = Path(__file__).parent
 Component = Callable[..., Any]
 
 
-def component(name: str, *parts: str) -> Component:
-    """The component of a picture from its JavaScript parts and the CSS that lies beside the last of them, if any."""
+def component(name: str, *parts: str, shows_markup: bool = False) -> Component:
+    """The component of a picture from its JavaScript parts and the CSS that lies beside the last of them, if any.
+
+    shows_markup: it is sent pieces that `markup` made, so the page's style must reach into it.
+    """
     style = (_HERE / parts[-1]).with_suffix(".css")
     css = [_HERE / "shared/picture.css", *([style] if style.is_file() else [])]
     return st.components.v2.component(
@@ -30,6 +33,7 @@ def component(name: str, *parts: str) -> Component:
         html=f'<div class="kp-picture" data-name="{name.replace("_", "-")}"></div>',
         css="\n".join(path.read_text(encoding="utf-8") for path in css),
         js=script("shared/picture.js", "shared/save.js", *parts),
+        isolate_styles=not shows_markup,
     )
 
 
@@ -41,13 +45,14 @@ def script(*parts: str) -> str:
 def draw(drawn: Component, page: str, name: str, values: Mapping[str, Value], data: Mapping[str, Any]) -> None:
     """Draw a picture whose controls are a page's values, which `view.restore` has filled.
 
-    While a control moves, nothing is sent. When the reader lets go, the values are in the session and the page, or the
-    fragment that this is called in, runs again. The picture starts anew only where its values came from elsewhere.
+    While a control moves, nothing is sent. Once it rests, or the reader lets go, the values are in the session and the
+    page, or the fragment that this is called in, runs again. The picture starts anew only where its values came from
+    elsewhere, or it is sent other data.
     """
     now = {one: st.session_state[view.key(page, one)] for one in values}
-    kept = st.session_state.setdefault(f"{page}|picture:{name}", {"turn": 0, "start": now, "seen": now})
-    if kept["seen"] != now:
-        kept.update(turn=kept["turn"] + 1, start=now, seen=now)
+    kept = st.session_state.setdefault(f"{page}|picture:{name}", {"turn": 0, "start": now, "seen": now, "data": data})
+    if kept["seen"] != now or kept["data"] != data:
+        kept.update(turn=kept["turn"] + 1, start=now, seen=now, data=data)
     key = f"{page}:{name}:{kept['turn']}"
     content = {**data, "setting": kept["start"]}
 

@@ -1,4 +1,7 @@
-"""Small pieces of HTML in the style of style.css. Every text given here is escaped."""
+"""Small pieces of HTML in the style of style.css. Every text given here is escaped.
+
+What pictures show as well is made by functions of its own, whose names end in _html.
+"""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -40,7 +43,11 @@ def lead(text: str) -> None:
 
 
 def text(words: str) -> None:
-    st.html(f'<p class="kp-text">{escape(words)}</p>')
+    st.html(text_html(words))
+
+
+def text_html(words: str) -> str:
+    return f'<p class="kp-text">{escape(words)}</p>'
 
 
 def soft(words: str) -> None:
@@ -49,7 +56,11 @@ def soft(words: str) -> None:
 
 
 def head(words: str) -> None:
-    st.html(f'<h2 class="kp-head">{escape(words)}</h2>')
+    st.html(head_html(words))
+
+
+def head_html(words: str) -> str:
+    return f'<h2 class="kp-head">{escape(words)}</h2>'
 
 
 def sub(words: str) -> None:
@@ -59,7 +70,11 @@ def sub(words: str) -> None:
 
 def points(sentences: Iterable[str]) -> None:
     """Sentences that each make a point, as a list."""
-    st.html(f'<ul class="kp-points">{"".join(f"<li>{escape(one)}</li>" for one in sentences)}</ul>')
+    st.html(points_html(sentences))
+
+
+def points_html(sentences: Iterable[str]) -> str:
+    return f'<ul class="kp-points">{"".join(f"<li>{escape(one)}</li>" for one in sentences)}</ul>'
 
 
 def legend(items: Iterable[tuple[str, float]]) -> None:
@@ -84,18 +99,26 @@ def key(marks: Iterable[tuple[str, str, str]], remark: str = "") -> None:
 
 def figures(items: Iterable[Figure]) -> None:
     """Numbers side by side, below each other where the page is narrow."""
+    st.html(figures_html(items))
+
+
+def figures_html(items: Iterable[Figure]) -> str:
     cells = "".join(
         f'<div class="kp-figure"><div class="kp-under"><span{tip(f.definition)}>{escape(f.label)}</span></div>'
         f'<div class="kp-value">{escape(f.value)}</div><div class="kp-under">{escape(f.under)}</div></div>'
         for f in items
     )
-    st.html(f'<div class="kp-figures">{cells}</div>')
+    return f'<div class="kp-figures">{cells}</div>'
 
 
 def chips(items: Iterable[tuple[str, str]]) -> None:
     """Marks such as "recorded"; each is (text, its tip)."""
+    st.html(chips_html(items))
+
+
+def chips_html(items: Iterable[tuple[str, str]]) -> str:
     cells = "".join(f"<span{tip(why, 'kp-chip')}>{escape(words)}</span>" for words, why in items)
-    st.html(f'<div class="kp-chips">{cells}</div>')
+    return f'<div class="kp-chips">{cells}</div>'
 
 
 def bars(items: Iterable[Bar]) -> None:

@@ -1,9 +1,17 @@
 """Start: results of one's own, recorded results."""
 
+import re
+
 import pytest
 
 from tests.pages import filling
 from tests.pages.conftest import downloads, pictures, run_at, said
+
+
+def picture_id(app) -> str:
+    """Which picture the reader sees: with another id it starts anew."""
+    blocks = app.get("bidi_component")
+    return next(block.proto.id for block in blocks if block.proto.component_name == "kneepoint_start_budget")
 
 
 def test_own_results_answer_with_numbers_before_the_chart(open_page, store):
@@ -22,10 +30,27 @@ def test_the_budget_rewrites_the_sentence(open_page, store):
     app = open_page("start")
     sent = pictures(app)["start_budget"]
     assert sent["answers"][0]["says"].startswith("Nothing measured fits {budget}")
+    assert sent["answers"][0]["figures"] == ""
     assert sent["answers"][-1]["says"].startswith("Best within {budget}: the original model")
+    for answer in sent["answers"][1:]:
+        size = re.search(r'<div class="kp-value">([\d.]+ MB)</div>', answer["figures"])
+        assert size
+        assert size[1] in answer["says"]
     run_at(app, budget=f"{sent['most']:.0f}")
     assert pictures(app)["start_budget"]["setting"]["budget"] == sent["most"]
     assert app.query_params["budget"] == f"{sent['most']:.0f}"
+
+
+def test_a_new_result_is_among_the_answers_and_starts_the_picture_anew(open_page, store):
+    filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=8", "prune:layers,count=3"]))
+    app = open_page("start")
+    before, id_before = pictures(app)["start_budget"], picture_id(app)
+    app.run()
+    assert (pictures(app)["start_budget"], picture_id(app)) == (before, id_before)
+    filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=4"]))
+    app.run()
+    assert picture_id(app) != id_before
+    assert len(pictures(app)["start_budget"]["answers"]) > len(before["answers"])
 
 
 @pytest.mark.parametrize("page", ["explore", "present", "ten_times", "trade_offs"])

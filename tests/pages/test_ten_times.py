@@ -12,11 +12,22 @@ from tests.pages.test_understand import links
 PAGE = "ten_times"
 
 
+def steps(app) -> list[dict[str, str]]:
+    """What the slider down the ladder was sent."""
+    return pictures(app)["ten_times_step"]["steps"]
+
+
+def card(app) -> str:
+    """The chosen step's card."""
+    (chosen,) = {step["card"] for step in steps(app) if step["key"] == app.session_state["ten_times:step"]}
+    return chosen
+
+
 def test_the_original_alone_is_the_first_step_and_every_size_lies_below_it(open_page, store):
     filling.fill(store, filling.make_trials(["dense"]))
     app = open_page(PAGE)
     assert len(app.get("plotly_chart")) == 1
-    assert pictures(app)["ten_times_step"]["steps"][-1]["name"] == "Not reached: 10x"
+    assert steps(app)[-1]["name"] == "Not reached: 10x"
     assert "No result of this kind has been measured yet" in said(app)
     assert "recipe=prune" in links(app)["Measure what is missing"]
 
@@ -31,17 +42,19 @@ def test_a_sweep_is_a_ladder_and_the_last_whole_step_is_open(open_page, store):
     assert "3-bit, simulated" in words
     assert "does not hold" in words
     assert "All details" in links(app)
-    assert "asymmetric" not in words.split("The steps in numbers")[0]
+    assert "3-bit, round to nearest, groups of 64" in card(app)
+    assert all("asymmetric" not in step["card"] for step in steps(app))
     assert "Download CSV" in downloads(app)
 
 
 def test_a_goal_says_what_it_would_take_and_can_be_tried(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page(PAGE, step="10x")
-    words = said(app)
+    words = card(app)
     assert "10 times smaller: not reached yet" in words
     assert "26.9 MB, 1.6 bits for every weight" in words
     assert "does not offer yet" in words
+    assert "(linears, embedding): about 26.9 MB, 10x smaller than bf16.</li>" in words
     tried = next(query for label, query in links(app).items() if label.startswith("Try"))
     assert all("bits=2" in recipe for recipe in parse_qs(tried)["recipe"])
     assert app.query_params["step"] == "10x"
@@ -50,11 +63,11 @@ def test_a_goal_says_what_it_would_take_and_can_be_tried(open_page, store):
 def test_going_down_a_step_compares_with_the_one_above(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page(PAGE, step=filling.trial_of(store, "quantize:rtn,bits=8"))
-    assert "Against the step above" in said(app)
-    (says,) = [step["says"] for step in pictures(app)["ten_times_step"]["steps"] if step["says"].startswith("8-bit")]
+    assert "Against the step above" in card(app)
+    (says,) = [step["says"] for step in steps(app) if step["says"].startswith("8-bit")]
     assert re.search(r": [\d.]+ MB, [\d.]+x smaller than bf16, .* Same next word: [\d.]+%\.", says)
     run_at(app, step=filling.trial_of(store, "dense"))
-    assert "what every step is compared with" in said(app)
+    assert "what every step is compared with" in card(app)
 
 
 def test_failed_steps_are_named_with_their_reason(open_page, store):
@@ -76,7 +89,7 @@ def test_recorded_results_climb_down_to_two_bits_and_nonsense_in_the_address_is_
     words = said(app)
     assert "down to 4-bit + 4-bit embedding, 3.8x smaller than bf16 and 7.5x than fp32" in words
     assert "Recorded on" in words
-    assert "40.3%" in words  # by length it does better than guessing
+    assert "40.3%" in steps(app)[0]["card"]  # by length it does better than guessing
     assert "no better than guessing" not in words
     assert words.count("does not hold") >= 5
     assert "Measure what is missing" not in links(app)

@@ -1,15 +1,22 @@
 // What the pictures share: elements, controls that speak, numbers in words.
 
+const REST_MS = 400; // a slider that is held still for so long has come to rest
+
 // The picture of an element, made on the first call and told about every later one; see picture.py.
 function open({ parentElement, data: [content], setStateValue }, make) {
   const host = parentElement.querySelector(".kp-picture");
   const isNew = !host.picture;
   if (isNew) {
     host.setting = { ...content.setting };
+    host.told = JSON.stringify(host.setting);
     host.picture = make(host, content, host.setting);
     new ResizeObserver(() => host.picture.draw()).observe(host);
   }
-  host.settle = () => setStateValue("setting", { ...host.setting });
+  host.settle = () => {
+    const now = JSON.stringify(host.setting);
+    if (now !== host.told) setStateValue("setting", { ...host.setting });
+    host.told = now;
+  };
   host.picture.draw();
   if (isNew && host.querySelector("svg, canvas")) host.append(saver(host));
 }
@@ -45,12 +52,19 @@ function slider(host, name, label, { min, max, step, say }) {
     input.setAttribute("aria-valuetext", words);
   };
   const tell = () => says(say(host.setting[name]));
+  let rest;
+  const settle = () => {
+    clearTimeout(rest);
+    host.settle();
+  };
   input.oninput = () => {
     host.setting[name] = Number(input.value);
     tell();
     host.picture.draw();
+    clearTimeout(rest);
+    rest = setTimeout(settle, REST_MS);
   };
-  input.onchange = () => host.settle();
+  input.onchange = settle;
   tell();
   const box = element("label", { class: "kp-slider" }, element("span", {}, label), input, shown);
   box.says = says;
@@ -92,17 +106,37 @@ function figures(labels) {
   return box;
 }
 
-// The sentence that says what the picture shows: seen at once, read out when the reader pauses.
-function spoken() {
+// The sentence that says what the picture shows: seen at once, read out when the reader pauses. It takes the room of the
+// longest of `longest`, so that nothing below it moves.
+function spoken(longest = []) {
   const seen = element("span", { "aria-hidden": "true" });
-  const heard = element("span", { class: "kp-heard", "aria-live": "polite" });
-  const box = element("p", { class: "kp-said" }, seen, heard);
-  let waiting;
+  const heard = readOut();
+  const room = longest.map((text) => element("span", { class: "kp-room", "aria-hidden": "true" }, text));
+  const box = element("p", { class: "kp-said" }, seen, heard, ...room);
   box.say = (text) => {
     seen.textContent = text;
+    heard.say(text);
+  };
+  return box;
+}
+
+// What a screen reader reads out of a picture when the reader pauses.
+function readOut() {
+  const heard = element("span", { class: "kp-heard", "aria-live": "polite" });
+  let waiting;
+  heard.say = (text) => {
     clearTimeout(waiting);
     waiting = setTimeout(() => { if (heard.textContent !== text) heard.textContent = text; }, 400);
   };
+  return heard;
+}
+
+// Pieces of the page's own HTML, of which show(place) shows one. All lie in one place, so nothing below them moves.
+function stack(pieces) {
+  const cards = pieces.map((html) => element("div"));
+  cards.forEach((card, i) => { card.innerHTML = pieces[i]; });
+  const box = element("div", { class: "kp-stack" }, ...cards);
+  box.show = (place) => cards.forEach((card, i) => card.classList.toggle("kp-shown", i === place));
   return box;
 }
 
