@@ -1,5 +1,6 @@
 """The running network around a checkpoint's tensors, put together without ever allocating the dense one."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from engine import layouts
 from engine.errors import InputError
+from engine.layers import semi_structured
 from engine.layers.bnb_linear import BnbLinear
 from engine.layers.bnb_matrix import BnbMatrix, FourBitMatrix, Int8Matrix
 from engine.layers.nonzeros import Nonzeros, with_zeros
@@ -16,8 +18,9 @@ from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.rounded_inputs import RoundedInputs
+from engine.layers.semi_structured import SemiStructuredLinear, SkippedZeros
 from engine.layers.sliced_head import SlicedHead
-from engine.layers.weight import plain_embedding, plain_linear, scale_of
+from engine.layers.weight import PackedLayer, bias_of, plain_embedding, plain_linear, scale_of
 from engine.models import Anatomy
 from engine.own_layers import as_the_family_stores, make_plain
 
@@ -57,6 +60,30 @@ def assemble(
     parts.refuse_rest()
     anatomy.rebuild_rotary()
     return network
+
+
+def skip_zeros(anatomy: Anatomy, masked: Collection[str], device: torch.device) -> SkippedZeros:
+    """Have linears run on a device without their zeros: all, or none and why not.
+
+    masked: the linears that are stored without zeros. They are put on the device one at a time, so that it never holds
+    the zeros of all of them.
+    """
+    if not masked:
+        return SkippedZeros()
+    library, absent = semi_structured.choose(device)
+    if library is None:
+        return SkippedZeros(why_not=absent)
+    linears = dict(anatomy.linears())
+    if any(isinstance(layer, PackedLayer) for layer in linears.values()):
+        return SkippedZeros(why_not="some linears are packed, and their zeros are multiplied")
+    for name in masked:
+        if reason := semi_structured.why_not(linears[name].get_parameter("weight").to(device), library):
+            return SkippedZeros(why_not=f"{name}: {reason}")
+    for name in masked:
+        layer = linears.pop(name)
+        weight = layer.get_parameter("weight").to(device)
+        anatomy.replace(name, SemiStructuredLinear(weight, bias_of(layer), library))
+    return SkippedZeros(library.name)
 
 
 def packing_of(matrix: PackedMatrix | BnbMatrix) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from transformers import (
 )
 
 from engine import layouts
-from engine.assembly import MASK, VALUES, assemble, packing_of, retie
+from engine.assembly import MASK, VALUES, assemble, packing_of, retie, skip_zeros
 from engine.errors import InputError
 from engine.kv_cache import round_cache
 from engine.layers.bnb_matrix import BnbMatrix
@@ -99,7 +99,8 @@ def export_plain(model: LanguageModel, folder: Path) -> None:
 def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu") -> LanguageModel:
     """The running model of a packed checkpoint: packed layers on their kernels, all others in `dtype`.
 
-    A width without a kernel runs on a dequantized copy, whose bytes show in the resident weights.
+    A width without a kernel runs on a dequantized copy, whose bytes show in the resident weights. Linears stored
+    without zeros run without them where a kernel does (see `engine.layers.semi_structured`), else with them.
     Raises InputError where a file is missing, damaged, of another version, or does not match its layout.
     """
     layout = _read_layout(folder)
@@ -125,7 +126,10 @@ def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu")
             folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
         )
     network.requires_grad_(False)
-    model = LanguageModel(network.to(device).eval(), tokenizer, source, layout["masked_zeros"])
+    model = LanguageModel(network.eval(), tokenizer, source, layout["masked_zeros"])
+    if masked := layout.get("masked"):
+        model.skipped_zeros = skip_zeros(model.anatomy, masked, torch.device(device))
+    network.to(device)
     if kept := layout.get("kv_cache"):
         model.kv_cache = KvCache(**kept)
         round_cache(model.anatomy, model.kv_cache)

@@ -19,6 +19,7 @@ Way = Literal["plain", "packed", "expanded", "copied", "library"]
 KERNEL_BITS = (8, 4)
 KERNEL_ROWS = 16  # tokens at once up to which the kernel beats dequantizing block by block
 STORED_BITS = 16  # of a part that no step packed
+ZEROS_KERNEL = "zeros_kernel"  # the fact of a timing that says what left zeros out; empty where nothing did
 
 
 class Packing(NamedTuple):
@@ -43,12 +44,14 @@ class Packing(NamedTuple):
 class Formats(NamedTuple):
     """The packed parts of a model, and whether its embedding and its head are one matrix, which counts as embedding.
 
-    plain_zeros: whether some step zeroes weights of linears that are not packed.
+    plain_zeros: whether some step zeroes weights of linears that are not packed; zeros_kernel: what leaves those out of
+    memory and of the arithmetic where the linears run in bf16, 2:4 on a GPU that is; empty where nothing does.
     """
 
     packed: Mapping[Part, Packing]
     tied: bool
     plain_zeros: bool = False
+    zeros_kernel: str = ""
 
     def bits(self, part: Part) -> int:
         """Of one stored number of a part, scales and zero points not counted."""

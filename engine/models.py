@@ -17,6 +17,7 @@ from engine.errors import InputError
 from engine.layers.cut import keep_inputs, keep_outputs, runs
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear
+from engine.layers.semi_structured import SkippedZeros
 from engine.layers.sliced_head import SlicedHead
 from engine.layers.weight import inputs_of, outputs_of
 from engine.layouts import Layout
@@ -291,6 +292,7 @@ class LanguageModel:
     tokenizer: PreTrainedTokenizerBase
     source: Source
     masked_zeros: bool = False  # zeros that dense kernels still multiply
+    skipped_zeros: SkippedZeros = field(default_factory=SkippedZeros)  # what runs a loaded checkpoint without them
     kv_cache: KvCache | None = None  # how its keys and values are rounded
     notes: list[str] = field(default_factory=list)  # sentences for whoever reads the result
     runs_on: torch.device | None = None  # unless where it lives, see `engine.streaming`

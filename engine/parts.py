@@ -80,5 +80,7 @@ def _how(row: Row, found: Formats, part: Part, phase: str, tokens: int) -> str:
             assert packing is not None
             return f"{packing.library}, {packing.bits}-bit"
         case "plain":
+            if part == "linears" and found.zeros_kernel and ran_in == "bf16":
+                return f"{ran_in}, {found.zeros_kernel} without the zeros"
             zeros = ", zeros multiplied too" if part == "linears" and words.zeros(row, None) else ""
             return f"{ran_in or 'fp32 or bf16'}{zeros}"

@@ -9,7 +9,7 @@ the same run: its time is the compressed one's times the speed-up, because both 
 from typing import NamedTuple
 
 from engine import roofline
-from engine.formats import PARTS, STORED_BITS
+from engine.formats import PARTS, STORED_BITS, Formats
 from engine.front import is_dense
 from engine.machine import Limits
 from engine.roofline import PHASES, LeastTime, Network, Phase, Work
@@ -68,12 +68,24 @@ def running(row: Row, dense: Row, dtype: str | None) -> Network | None:
     formats = roofline.formats_of(row, dense)
     read = [part for part in PARTS if part != "embedding" or formats.tied]
     kernels = {part for part, packing in formats.packed.items() if packing.has_kernel}
+    body_weights = stored.body_weights
+    if formats.zeros_kernel and dtype == "bfloat16":
+        kernels.add("linears")  # it holds 2:4 in as many bytes as the file does
+        body_weights -= _skipped(row, formats)
     codes = sum(row.value(f"{part}_bytes") or 0.0 for part in read)
     scales = row.value("scales_zeros_bytes") or 0.0
     plain = stored.read_bytes - codes - scales  # norms and the like
     plain += sum(roofline.numbers(row, formats, part) * STORED_BITS / 8 for part in read if part not in kernels)
     packed = sum(row.value(f"{part}_bytes") or 0.0 for part in read if part in kernels) + (scales if kernels else 0.0)
-    return stored._replace(read_bytes=packed + wider * plain, cache_bytes=wider * stored.cache_bytes)
+    return stored._replace(
+        read_bytes=packed + wider * plain, body_weights=body_weights, cache_bytes=wider * stored.cache_bytes
+    )
+
+
+def _skipped(row: Row, formats: Formats) -> float:
+    """How many zeros the file of plain linears leaves out: 8 of every 16 weights, 16 bytes, for 2 bytes of mask."""
+    missing = 2 * roofline.numbers(row, formats, "linears") - (row.value("linears_bytes") or 0.0)
+    return missing * 8 / 14
 
 
 def _pair(row: Row, dense: Row, phase: Phase, limits: Limits | None) -> Pair | None:

@@ -12,7 +12,7 @@ SmolLM2-135M after 150 tokens.
 
 from typing import Literal, NamedTuple
 
-from engine.formats import STORED_BITS, Formats, Part, formats
+from engine.formats import STORED_BITS, ZEROS_KERNEL, Formats, Part, formats
 from engine.machine import Limits
 from engine.row import Row
 from engine.spec import parse
@@ -76,7 +76,8 @@ def network(row: Row, dense: Row) -> Network | None:
 
 def formats_of(row: Row, dense: Row) -> Formats:
     """How the parts of a result are stored. A dense model without a head of its own shares its embedding."""
-    return formats(parse(row.recipe), tied=not dense.value("head_bytes"))
+    found = formats(parse(row.recipe), tied=not dense.value("head_bytes"))
+    return found._replace(zeros_kernel=row.environment.get(ZEROS_KERNEL, ""))
 
 
 def numbers(row: Row, found: Formats, part: Part) -> float:

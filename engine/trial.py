@@ -35,6 +35,7 @@ from engine import (
 from engine.anytime import Schedule
 from engine.errors import InputError
 from engine.events import Events
+from engine.formats import ZEROS_KERNEL
 from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.measure import block_sensitivity, environment, latency, latency_grid, memory, perplexity, size, zero_shot
 from engine.measure.layers import Layers
@@ -213,6 +214,8 @@ def measure_size(job: Job, model: LanguageModel, events: Events) -> Sized:
     events.stage("size")
     measured = size.measure(model, job.packed)
     events.simulated(measured.simulated)
+    if job.trial.protocol.device == "cuda":
+        events.environment({ZEROS_KERNEL: measured.zeros_kernel})
     if measured.simulated:
         events.note(f"Simulated: {measured.reason}.")
     if "size" in job.measures:

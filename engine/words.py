@@ -248,9 +248,11 @@ def zeros(row: Row, dense: Row | None) -> str:
     stored = formats_of(row, dense or row)
     if left_out(row, stored):
         which = "those of layers in 16 bits" if "linears" in stored.packed else "them"
+        runs = "while the model runs, a zero costs as much as any number"
+        if stored.zeros_kernel:
+            runs = f"in bf16, {stored.zeros_kernel} leaves them out of memory and of the arithmetic too"
         return (
-            f"{some} weights are zero. The file leaves {which} out and has a bit a weight for where they stood; while "
-            "the model runs, a zero costs as much as any number."
+            f"{some} weights are zero. The file leaves {which} out and has a bit a weight for where they stood; {runs}."
         )
     scope = "the file is no smaller" if ratio is None or ratio < 1.005 else "the zeros make the file no smaller"
     return f"{some} weights are zero; {scope}: a stored zero costs as much as any number."

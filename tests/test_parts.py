@@ -6,8 +6,9 @@ import pytest
 
 from engine.formats import formats
 from engine.parts import PartRun, parts_run
+from engine.roofline import formats_of
 from engine.spec import parse
-from tests.test_passes import FOUR, PACKED, made
+from tests.test_passes import DENSE, FOUR, PACKED, SKIPPED, made
 
 FASTER = ("bf16", "fp32")
 
@@ -126,6 +127,12 @@ def test_a_prompt_expands_to_fp32_on_a_cpu_and_to_the_timed_format_on_a_gpu(devi
     environment = {**FOUR.environment, "compressed_prefill_dtype": ran_in}
     found = replace(FOUR, protocol={**FOUR.protocol, "device": device}, environment=environment)
     assert parts_run(found, formats(parse(FOUR.recipe), tied=True))[0].prompt == said
+
+
+def test_a_kernel_leaves_zeros_out_in_16_bits_only() -> None:
+    linears = parts_run(SKIPPED, formats_of(SKIPPED, DENSE))[0]
+    assert linears.stored == "16 bits, zeros left out, 90.0 MB"
+    assert (linears.word, linears.prompt) == ("bf16, cuSPARSELt without the zeros", "fp32, zeros multiplied too")
 
 
 def test_a_word_for_many_sequences_expands_as_a_prompt_does() -> None:

@@ -31,6 +31,12 @@ def made(recipe: str = "dense", environment: dict[str, str] | None = None, **met
 
 
 DENSE = made(decode_ms_per_token=40.0, prefill_ms=300.0)
+SKIPPED = made(  # half of its linears' numbers, and a bit for where each of them stood
+    "prune:wanda,pattern=2:4",
+    {"compressed_decode_dtype": "bfloat16", "compressed_prefill_dtype": "float32", "zeros_kernel": "cuSPARSELt"},
+    **{"weight_bytes": 130e6, "linears_bytes": 90e6, "nonzero_parameters": 60e6, "resident_weight_bytes": 130e6},
+    **TIMES,
+)
 FOUR = made("quantize:rtn,bits=4", {"compressed_decode_dtype": "bfloat16"}, **PACKED, **TIMES)
 
 
@@ -69,6 +75,14 @@ def test_a_width_without_a_kernel_runs_as_a_copy() -> None:
     found = running(three, DENSE, None)
     assert found is not None
     assert found.read_bytes == pytest.approx(200e6)
+
+
+def test_a_kernel_for_2_4_reads_and_multiplies_half_in_16_bits_only() -> None:
+    found = {dtype: running(SKIPPED, DENSE, dtype) for dtype in ("bfloat16", "float32")}
+    assert found["bfloat16"] is not None
+    assert found["float32"] is not None
+    assert (found["bfloat16"].read_bytes, found["bfloat16"].body_weights) == (90e6 + 40e6, 40e6)
+    assert (found["float32"].read_bytes, found["float32"].body_weights) == (2 * 200e6, 80e6)
 
 
 def test_an_untied_embedding_is_not_read() -> None:

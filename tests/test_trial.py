@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from engine import assets, perplexity_text, references, sources, tasks, trial
+from engine import assets, models, perplexity_text, references, sources, tasks, trial
 from engine.errors import InputError
 from engine.events import Events
-from engine.measure import machine_load
+from engine.measure import machine_load, size
 from engine.metrics import METRICS, metric
 from engine.paths import cache_dir
 from engine.results import COMPARED
@@ -258,6 +258,19 @@ def test_masked_zeros_are_timed_and_flagged_simulated(make_job: Callable[..., di
     told = run(make_job("prune:magnitude,sparsity=0.5", "latency"))
     assert told.of("simulated")[-1]["value"] is True
     assert told.metrics()["decode_ms_per_token"] is not None
+
+
+def test_on_a_gpu_what_left_zeros_out_is_told(
+    make_job: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = size.Size({"weight_bytes": 1.0}, False, "", "CUTLASS")
+    monkeypatch.setattr(size, "measure", lambda model, folder: counted)
+    job = trial.Job.from_dict(make_job("prune:magnitude,pattern=2:4", protocol={**asdict(PROTOCOL), "device": "cuda"}))
+    stream = io.StringIO()
+    trial.measure_size(job, models.load(trial.find_source(job.trial)), Events(stream))
+    told = read(stream.getvalue())
+    assert told.of("simulated")[-1]["value"] is False
+    assert told.of("environment")[-1]["environment"] == {"zeros_kernel": "CUTLASS"}
 
 
 # ---- what goes wrong

@@ -8,7 +8,7 @@ from engine import why
 from engine.recorded import recorded
 from engine.why import case, sentences, unrewarded
 from tests.made_rows import row
-from tests.test_passes import DENSE, FOUR, LIMITS, PACKED, TIMES, made
+from tests.test_passes import DENSE, FOUR, LIMITS, PACKED, SKIPPED, TIMES, made
 
 SLICED = {
     "weight_bytes": 160e6, "parameters": 80e6, "nonzero_parameters": 80e6, "linears_bytes": 127e6,
@@ -31,6 +31,17 @@ def test_zeros_are_stored_and_multiplied() -> None:
     assert why.zeros_multiplied(of(left_out)) == why.zeros_multiplied(of(half))
     assert why.bytes_moved(of(left_out)) == ""  # as many as the original's: zeros are read while it runs
     assert why.zeros(of(FOUR)) == why.zeros_multiplied(of(FOUR)) == ""
+
+
+def test_zeros_that_a_kernel_leaves_out_are_neither_read_nor_multiplied() -> None:
+    assert why.zeros(of(SKIPPED)).endswith("in bf16, cuSPARSELt leaves them out of memory and of the arithmetic too.")
+    assert why.zeros_multiplied(of(SKIPPED)) == why.no_kernel(of(SKIPPED)) == ""
+    assert why.zeros_skipped(of(SKIPPED)) == (
+        "cuSPARSELt multiplies without the zeros, two of every four: a word takes 120 MFLOP instead of 200 MFLOP."
+    )
+    assert why.bytes_moved(of(SKIPPED)).startswith("A word moves 130 MB, the original's 200 MB")
+    in_fp32 = replace(SKIPPED, environment={**SKIPPED.environment, "compressed_decode_dtype": "float32"})
+    assert why.zeros_skipped(of(in_fp32)) == why.zeros_skipped(of(FOUR)) == ""
 
 
 def test_zeros_in_fewer_layers_are_not_as_many_operations() -> None:

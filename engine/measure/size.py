@@ -23,15 +23,17 @@ class Size(NamedTuple):
     metrics: dict[str, float]
     simulated: bool
     reason: str  # why it is simulated; empty when it is not
+    zeros_kernel: str  # what leaves out zeros as it runs; empty where nothing does
 
 
 def measure(model: LanguageModel, folder: Path) -> Size:
     """The size of a compressed model whose packed checkpoint lies in `folder`.
 
-    Loads the running model from there once, to count what it holds; `model` itself only gives its unpacked numbers.
-    Ratios are to the dense model's parameters, in bf16 and in fp32. Raises InputError where the checkpoint is damaged.
+    Loads the running model from there once, onto the device it is for, to count what it holds; `model` itself only
+    gives its unpacked numbers. Ratios are to the dense model's parameters, in bf16 and in fp32. Raises InputError where
+    the checkpoint is damaged.
     """
-    running = checkpoint.load(folder)
+    running = checkpoint.load(folder, device=str(model.device))
     stored = component_bytes(model)
     weight_bytes = sum(stored.values())
     resident = resident_bytes(running.network)
@@ -49,8 +51,8 @@ def measure(model: LanguageModel, folder: Path) -> Size:
         "nonzero_parameters": nonzero,
         "kv_cache_bytes_per_token": bytes_per_token(model),
     }
-    reason = _why_simulated(model, resident, weight_bytes)
-    return Size(metrics, bool(reason), reason)
+    reason = _why_simulated(running, model, resident, weight_bytes)
+    return Size(metrics, bool(reason), reason, running.skipped_zeros.kernel)
 
 
 def component_bytes(model: LanguageModel) -> dict[str, int]:
@@ -101,7 +103,7 @@ def _part(network: nn.Module, name: str, tables: dict[str, str]) -> str:
     return "linears" if attribute in ("weight", "codes", "values", "mask") and not learned else "other"
 
 
-def _why_simulated(model: LanguageModel, resident: int, weight_bytes: int) -> str:
+def _why_simulated(running: LanguageModel, model: LanguageModel, resident: int, weight_bytes: int) -> str:
     larger, reasons = resident > SIMULATED_ABOVE * weight_bytes, []
     packed = [m.matrix for m in model.network.modules() if isinstance(m, PackedLinear | PackedEmbedding)]
     if larger and not all(map(has_kernel, packed)):
@@ -109,8 +111,10 @@ def _why_simulated(model: LanguageModel, resident: int, weight_bytes: int) -> st
         reasons.append(
             f"no kernel runs all of these weights packed ({bits} bits): they are stored packed and run dequantized"
         )
-    if model.masked_zeros:
-        reasons.append("pruned weights are held and multiplied as zeros: dense kernels gain nothing from them")
+    skipped = running.skipped_zeros
+    if model.masked_zeros and not skipped.kernel:
+        absent = f" ({skipped.why_not})" if skipped.why_not and model.device.type != "cpu" else ""
+        reasons.append(f"pruned weights are held and multiplied as zeros: dense kernels gain nothing from them{absent}")
     if model.kv_cache is not None:
         reasons.append(
             f"no kernel reads a KV cache of {model.kv_cache.bits} bits: it is held in 16 while the model runs"

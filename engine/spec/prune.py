@@ -65,7 +65,10 @@ class Zeros(Settings):
     """What the pruners share that zero single weights: how many, scattered or in an N:M pattern."""
 
     family: ClassVar[str] = "prune"
-    real: ClassVar[str] = "the file, which leaves zeros out; dense kernels hold and multiply them: time and memory stay"
+    real: ClassVar[str] = (
+        "the file, which leaves zeros out; dense kernels hold and multiply them: time and memory stay, but for 2:4 on "
+        "GPUs with kernels for it"
+    )
     version: ClassVar[int] = 2  # 1 stored zeros like any number
     by: ClassVar[str]  # "by magnitude"
 

@@ -21,7 +21,7 @@ def _measured(model: LanguageModel, folder: Path, recipe: str, windows: Tensor |
 
 
 def test_dense_by_hand(tiny_llama: LanguageModel, tmp_path: Path) -> None:
-    metrics, simulated, _ = _measured(tiny_llama, tmp_path, "dense")
+    metrics, simulated, *_ = _measured(tiny_llama, tmp_path, "dense")
     assert not simulated
     assert metrics["embedding_bytes"] == VOCABULARY * WIDTH * 2
     assert metrics["head_bytes"] == 0  # tied
@@ -37,7 +37,7 @@ def test_dense_by_hand(tiny_llama: LanguageModel, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_every_width_is_stored_in_its_bits(tiny_llama: LanguageModel, tmp_path: Path, bits: int) -> None:
-    metrics, simulated, reason = _measured(tiny_llama, tmp_path, f"quantize:rtn,bits={bits},group_size=32")
+    metrics, simulated, reason, _ = _measured(tiny_llama, tmp_path, f"quantize:rtn,bits={bits},group_size=32")
     assert metrics["linears_bytes"] == 4 * LINEAR * bits // 8
     assert metrics["scales_zeros_bytes"] == 4 * LINEAR // 32 * 2
     assert metrics["parameters"] == tiny_llama.source.parameters
@@ -72,7 +72,7 @@ def test_zero_points_with_a_fraction_count_a_byte(tiny_llama: LanguageModel, tmp
 def test_what_bitsandbytes_packs_is_counted_and_runs_as_it_is(
     tiny_llama: LanguageModel, tmp_path: Path, settings: str, bits: int, scales: int
 ) -> None:
-    metrics, simulated, _ = _measured(tiny_llama, tmp_path, f"quantize:bnb,{settings}")
+    metrics, simulated, *_ = _measured(tiny_llama, tmp_path, f"quantize:bnb,{settings}")
     assert metrics["linears_bytes"] == 4 * LINEAR * bits // 8
     assert metrics["scales_zeros_bytes"] == scales
     assert metrics["parameters"] == tiny_llama.source.parameters
@@ -81,7 +81,7 @@ def test_what_bitsandbytes_packs_is_counted_and_runs_as_it_is(
 
 
 def test_a_tied_table_is_counted_once(tiny_llama: LanguageModel, tmp_path: Path) -> None:
-    metrics, simulated, _ = _measured(tiny_llama, tmp_path, "quantize:rtn,bits=8,targets=embedding+head")
+    metrics, simulated, *_ = _measured(tiny_llama, tmp_path, "quantize:rtn,bits=8,targets=embedding+head")
     assert metrics["embedding_bytes"] == VOCABULARY * WIDTH
     assert metrics["head_bytes"] == 0
     assert metrics["scales_zeros_bytes"] == VOCABULARY * 2
@@ -91,7 +91,7 @@ def test_a_tied_table_is_counted_once(tiny_llama: LanguageModel, tmp_path: Path)
 def test_the_small_matrix_of_a_tied_slice_is_counted(
     tiny_llama: LanguageModel, windows: Tensor, tmp_path: Path
 ) -> None:
-    metrics, simulated, _ = _measured(tiny_llama, tmp_path, "slice:slicegpt,fraction=0.25", windows)
+    metrics, simulated, *_ = _measured(tiny_llama, tmp_path, "slice:slicegpt,fraction=0.25", windows)
     assert metrics["embedding_bytes"] == VOCABULARY * 48 * 2
     assert metrics["head_bytes"] == 48 * 48 * 2
     assert not simulated
@@ -110,7 +110,7 @@ def test_the_small_matrix_of_a_tied_slice_is_counted(
 def test_zeros_are_left_out_of_the_file_and_held_while_it_runs(
     tiny_llama: LanguageModel, tmp_path: Path, recipe: str, zeros: float, bits: float
 ) -> None:
-    metrics, simulated, reason = _measured(tiny_llama, tmp_path, recipe)
+    metrics, simulated, reason, _ = _measured(tiny_llama, tmp_path, recipe)
     assert metrics["linears_bytes"] == pytest.approx(4 * LINEAR * bits / 8, abs=4 * 7)
     assert (
         1 - metrics["nonzero_parameters"] / metrics["parameters"] >= 0.99 * zeros * 4 * LINEAR / metrics["parameters"]
@@ -127,7 +127,7 @@ def test_zeros_are_left_out_of_the_file_and_held_while_it_runs(
 def test_a_kv_cache_is_counted_packed_and_is_simulated(
     tiny_llama: LanguageModel, tmp_path: Path, settings: str, group: float
 ) -> None:
-    metrics, simulated, reason = _measured(tiny_llama, tmp_path, f"quantize:kv_cache,{settings}")
+    metrics, simulated, reason, _ = _measured(tiny_llama, tmp_path, f"quantize:kv_cache,{settings}")
     assert metrics["kv_cache_bytes_per_token"] == 2 * 4 * 4 * group  # of eight numbers, their scale and zero point
     assert metrics["weight_bytes"] == 2 * metrics["parameters"]
     assert simulated
@@ -137,7 +137,7 @@ def test_a_kv_cache_is_counted_packed_and_is_simulated(
 def test_zeros_that_no_step_made_are_stored(tiny_llama: LanguageModel, tmp_path: Path) -> None:
     for _, layer in tiny_llama.anatomy.linears():
         layer.weight.data[::2] = 0
-    metrics, simulated, _ = _measured(tiny_llama, tmp_path, "dense")
+    metrics, simulated, *_ = _measured(tiny_llama, tmp_path, "dense")
     assert metrics["weight_bytes"] == 2 * metrics["parameters"]
     assert not simulated
 
