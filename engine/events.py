@@ -1,8 +1,8 @@
 """What a trial tells the process that started it: one JSON object a line, as soon as it happens.
 
 stage {stage, total?} · progress {done, total} · metrics {metrics, reasons} · items {task, items} · texts {texts}
-profile {name, content} · note {text} · simulated {value} · environment {environment} · failed {reason, traceback}
-done {}
+profile {name, content} · note {text} · notes {measure, texts} · simulated {value} · environment {environment}
+failed {reason, traceback} · done {}
 """
 
 import json
@@ -80,6 +80,10 @@ class Events:
 
     def note(self, text: str) -> None:
         self._emit("note", text=text)
+
+    def notes(self, measure: str, texts: Iterable[str]) -> None:
+        """All that a measure has to say of its results, if only nothing: it replaces what was said before."""
+        self._emit("notes", measure=measure, texts=list(texts))
 
     def simulated(self, value: bool) -> None:
         self._emit("simulated", value=value)

@@ -242,8 +242,7 @@ def measure_perplexity(job: Job, network: nn.Module, words: NextWords, events: E
 def measure_accuracy(job: Job, network: nn.Module, tokenizer: PreTrainedTokenizerBase, events: Events) -> None:
     """Answer the protocol's tasks; each task's answers go out as soon as they are there."""
     evaluator = Evaluator(network, tokenizer)
-    if evaluator.note:
-        events.note(evaluator.note)
+    events.notes("accuracy", [evaluator.note] if evaluator.note else [])
     answered: dict[str, tuple[Sequence[Item], Sequence[Answer]]] = {}
     for task, items in questions(job).items():
         known = {answer["id"]: answer for answer in job.answered.get(task, ())}
@@ -284,25 +283,26 @@ def measure_latency(job: Job, source: Source, sized: Sized, events: Events) -> N
     """Prefill and decoding times against the dense model's, with the machine to ourselves."""
     if sized.no_kernel:
         events.missing(LATENCY_METRICS, sized.no_kernel)
+        events.notes("latency", [])
         return
     with timing_lock(on_wait=lambda: events.stage(WAITING)):
         events.stage("latency")
         timing = latency.measure(*sides(job, source), job.trial.protocol, events.progress)
     events.environment(timing.facts)
-    for note in timing.notes:
-        events.note(note)
     events.metrics(timing.metrics)
+    events.notes("latency", timing.notes)
 
 
 def measure_latency_grid(job: Job, source: Source, sized: Sized, events: Events) -> None:
     """The same times over batches and prompts, as a profile; nothing for what is simulated."""
     if sized.simulated or sized.no_kernel:
-        events.note("Not timed by batch and prompt: a simulated result has no time of its own.")
+        events.notes("latency_grid", ["Not timed by batch and prompt: a simulated result has no time of its own."])
         return
     with timing_lock(on_wait=lambda: events.stage(WAITING)):
         events.stage("latency by batch and prompt")
         grid = latency_grid.measure(*sides(job, source), job.trial.protocol, events.progress)
     events.profile(latency_cells.NAME, grid.to_dict())
+    events.notes("latency_grid", [])
 
 
 def sides(job: Job, source: Source) -> tuple[latency.Load, latency.Load | None]:

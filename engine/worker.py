@@ -234,6 +234,8 @@ class _Report:
                 self._keep(lambda: queue.keep_profile(trial_id, str(event["name"]), event["content"]))
             case "note":
                 self._keep(lambda: queue.keep_facts(trial_id, note=str(event["text"])))
+            case "notes":
+                self._keep(lambda: queue.keep_notes(trial_id, str(event["measure"]), event["texts"]))
             case "simulated":
                 self._keep(lambda: queue.keep_facts(trial_id, simulated=bool(event["value"])))
             case "environment":

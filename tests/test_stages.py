@@ -111,10 +111,12 @@ def test_a_later_sweep_without_a_tolerance_extends_what_was_stopped(store: Store
     first, _ = run(store, queue)
     assert store.missing([BAD], ["size", "accuracy"], anytime=True) == {}
     assert store.missing([BAD], ["size", "accuracy"]) == {BAD.id: ("accuracy",)}
+    assert store.row(BAD.id).notes[0].startswith("Stopped early")
     assert store.submit([BAD], ["size", "accuracy"]).queued == (BAD.id,)
     more, _ = run(store, queue)
     assert more == {BAD.id: ITEMS - first[BAD.id]}
     assert (store.row(BAD.id).stopped_at, store.row(BAD.id).left_out_by) == (None, None)
+    assert store.row(BAD.id).notes == ()
 
 
 def test_a_trial_between_two_shares_keeps_its_place_on_the_page(store: Store, queue: Queue) -> None:

@@ -250,7 +250,7 @@ def test_what_has_no_kernel_is_simulated_and_never_timed(
     assert set(trial.LATENCY_METRICS) == set(told.reasons())
     assert said in told.reasons()["prefill_ms"]
     assert not any("latency" in stage for stage in told.stages())
-    assert "Not timed by batch and prompt" in told.of("note")[-1]["text"]
+    assert "Not timed by batch and prompt" in told.of("notes")[-1]["texts"][0]
     assert not told.of("profile")
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from engine.kept import Profile
 from engine.row import Progress
 from engine.spec import KNOWN_MEASURES, Trial
-from engine.store import schema, texts
+from engine.store import notes, schema, texts
 from engine.store.items import ItemResult, pack
 from engine.store.rows import split
 from engine.store.schema import trials
@@ -123,7 +123,7 @@ class Queue:
                 return None
             values = {"owner": self.id, "attempts": found.attempts + 1, "started_at": self.clock(), "finished_at": None}
             if not found.measured:  # what an earlier attempt noted is noted again where it still holds
-                values["notes"] = "[]"
+                values["notes"] = "{}"
             move(connection, found.id, "running", **values)
             connection.execute(delete(schema.failures).where(schema.failures.c.trial_id == found.id))
         missing = _missing(found.asked, found.measured)
@@ -186,11 +186,17 @@ class Queue:
             found = self._own(connection, trial_id)
             values: dict[str, Any] = {} if simulated is None else {"simulated": simulated}
             if note is not None:
-                values["notes"] = json.dumps([*dict.fromkeys([*json.loads(found.notes), note])])
+                notes.add(connection, trial_id, note)
             if environment is not None:
                 values["environment"] = json.dumps({**json.loads(found.environment), **environment}, sort_keys=True)
             if values:
                 connection.execute(update(trials).where(trials.c.id == trial_id).values(**values))
+
+    def keep_notes(self, trial_id: str, measure: str, said: Sequence[str]) -> None:
+        """Keep what a measure says of its results, in place of what it said when it was taken before."""
+        with self.store.database.write() as connection:
+            self._own(connection, trial_id)
+            notes.replace(connection, trial_id, measure, said)
 
     def finish(self, job: Job) -> None:
         """The job's measures are complete; where more were asked meanwhile, the trial is queued for them."""
@@ -238,9 +244,8 @@ class Queue:
     def leave_out(self, trial_id: str, by: str, note: str) -> None:
         """Another trial leaves this one out of the front, as the note says, so it answers no more."""
         with self.store.database.write() as connection:
-            notes = json.loads(connection.scalar(select(trials.c.notes).where(trials.c.id == trial_id)) or "[]")
-            values = {"left_out_by": by, "notes": json.dumps([*notes, note])}
-            connection.execute(update(trials).where(trials.c.id == trial_id).values(**values))
+            connection.execute(update(trials).where(trials.c.id == trial_id).values(left_out_by=by))
+            notes.replace(connection, trial_id, notes.LEFT_OUT, [note])
 
     def settle(self, sweep_id: int) -> None:
         """Nothing is left to be decided in an anytime sweep."""

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from engine.row import Progress, Row, State
-from engine.store import schema
+from engine.store import notes, schema
 from engine.store.schema import trials
 
 BATCH = 500  # ids in one IN (...); databases limit a statement's parameters
@@ -139,7 +139,7 @@ def _row(r: Any, sweep_ids: tuple[int, ...]) -> Row:
         metrics=orjson.loads(r.metrics),
         reasons=_shared(r.reasons),
         simulated=r.simulated,
-        notes=tuple(orjson.loads(r.notes)),
+        notes=notes.texts(r.notes),
         environment=_shared(r.environment),
         sweep_ids=sweep_ids,
         reason=r.reason,

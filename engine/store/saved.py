@@ -24,7 +24,7 @@ from sqlalchemy import Connection, ForeignKey, Table, select
 
 from engine.errors import InputError
 from engine.spec import Protocol, Trial, parse
-from engine.store import items, schema, texts
+from engine.store import items, notes, schema, texts
 from engine.store.database import Database, StoreError
 from engine.store.rows import batches
 from engine.store.store import Store
@@ -169,7 +169,7 @@ def _check_trial(row: Mapping[str, Any]) -> None:
     for value in json.loads(row["metrics"]).values():
         if value is not None and (isinstance(value, bool) or not math.isfinite(value)):
             raise ValueError(f"a metric is {value!r}")
-    said = [row["model"], row["comparison_id"], row["id"], row["reason"], *json.loads(row["notes"])]
+    said = [row["model"], row["comparison_id"], row["id"], row["reason"], *notes.texts(row["notes"])]
     said += json.loads(row["reasons"]).values()
     if not all(isinstance(text, str) for text in said):
         raise ValueError("its notes are no texts")

@@ -31,7 +31,7 @@ from sqlalchemy.schema import CreateColumn
 
 from engine.errors import InputError
 
-VERSION = 4
+VERSION = 5
 
 metadata = MetaData()
 
@@ -64,7 +64,7 @@ trials = Table(
     Column("attempts", Integer, nullable=False, default=0),  # claims since it was queued by a person
     Column("metrics", Text, nullable=False, default="{}"),  # JSON
     Column("reasons", Text, nullable=False, default="{}"),  # JSON: why a metric is null
-    Column("notes", Text, nullable=False, default="[]"),  # JSON
+    Column("notes", Text, nullable=False, default="{}"),  # JSON by what said them, see engine.store.notes
     Column("environment", Text, nullable=False, default="{}"),  # JSON
     Column("simulated", Boolean, nullable=False, default=False),
     Column("reason", Text, nullable=False, default=""),  # of a failure
@@ -240,8 +240,13 @@ def _from_3(connection: Connection) -> None:
     metadata.create_all(connection, tables=[exports])
 
 
+def _from_4(connection: Connection) -> None:
+    """Version 5 keeps notes by what said them; of those that are there it is not known."""
+    connection.execute(update(trials).values(notes='{"": ' + trials.c.notes + "}"))
+
+
 Migration = Callable[[Connection], None]
-MIGRATIONS: dict[int, Migration] = {1: _from_1, 2: _from_2, 3: _from_3}  # version -> the step from it to the next
+MIGRATIONS: dict[int, Migration] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}  # version -> the step to the next
 
 
 def prepare(

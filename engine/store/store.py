@@ -17,7 +17,7 @@ from engine.errors import InputError
 from engine.kept import Kept, Profile
 from engine.row import Progress, Row, State
 from engine.spec import KNOWN_MEASURES, MEASURES, Trial
-from engine.store import schema, texts
+from engine.store import notes, schema, texts
 from engine.store.database import Database
 from engine.store.items import ItemResult, unpack
 from engine.store.rows import (
@@ -307,6 +307,7 @@ def _ask(
     asked = ",".join(m for m in KNOWN_MEASURES if m in before or m in want.measures)
     if "accuracy" in lacking and not anytime:
         connection.execute(update(trials).where(trials.c.id == trial_id).values(share=None, left_out_by=None))
+        notes.replace(connection, trial_id, notes.LEFT_OUT, [])
     if known.state in ("queued", "running"):
         if asked != known.asked:
             connection.execute(update(trials).where(trials.c.id == trial_id).values(asked=asked))

@@ -1,5 +1,6 @@
 """Opening a store: versions, what is refused, a full disk."""
 
+import json
 import math
 import shutil
 import sqlite3
@@ -36,10 +37,12 @@ def test_an_older_store_is_migrated_step_by_step(tmp_path: Path) -> None:
 def test_a_store_of_version_1_keeps_its_results_and_counts_texts_as_missing(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "old.db") as old:
         old.executescript((Path(__file__).parent / "version_1.sql").read_text())
+        old.execute("UPDATE trials SET notes = ? WHERE number = 1", (json.dumps(["first", "second"]),))
     store = Store(f"sqlite:///{tmp_path / 'old.db'}")
     dense, eight, four = store.rows()
     assert [row.state for row in (dense, eight, four)] == ["done", "done", "failed"]
     assert eight.metrics == {"weight_bytes": 8.0, "perplexity": 20.5}
+    assert [row.notes for row in (dense, eight, four)] == [(), ("first", "second"), ()]
     assert store.items(eight.trial_id) == {"piqa": [ItemResult(0, (-1.0, -2.0), 0, 0, True)]}
     assert store.detail(four.trial_id).log == "log"
     assert store.texts(eight.trial_id) == []

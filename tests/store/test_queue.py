@@ -79,6 +79,24 @@ def test_a_trial_that_starts_anew_drops_its_notes_and_one_that_goes_on_keeps_the
     assert store.row(EIGHT.id).notes == ("of the second",)
 
 
+def test_a_measure_that_runs_again_says_anew_what_there_is_to_say_of_it(store: Store, queue: Queue) -> None:
+    store.submit([EIGHT], ["size"])
+    queue.finish(claimed(queue))
+    store.submit([EIGHT], ["latency"])
+    job = claimed(queue)
+    queue.keep_facts(EIGHT.id, note="of the recipe")
+    queue.keep_notes(EIGHT.id, "latency", ["Disturbed: prefill", "Disturbed: decode"])
+    queue.keep_notes(EIGHT.id, "accuracy", ["of the answers"])
+    queue.fail(job, "no reason")
+    store.retry(EIGHT.id)
+    claimed(queue)
+    assert len(store.row(EIGHT.id).notes) == 4  # as long as its numbers are there
+    queue.keep_notes(EIGHT.id, "latency", ["Disturbed: decode"])
+    assert store.row(EIGHT.id).notes == ("of the recipe", "of the answers", "Disturbed: decode")
+    queue.keep_notes(EIGHT.id, "latency", [])
+    assert store.row(EIGHT.id).notes == ("of the recipe", "of the answers")
+
+
 def test_a_trial_that_takes_every_worker_down_fails_at_last(store: Store, queue: Queue) -> None:
     store.submit([EIGHT], ["size"])
     for _ in range(3):

@@ -101,6 +101,8 @@ DAMAGE = [
     ("UPDATE trials SET recipe = 'quantize:nothing'", (), "can't be read"),
     (METRICS, (json.dumps({"accuracy": "<b>"}),), "can't be read"),
     (METRICS, ("[" * 100_000,), "can't be read"),
+    ("UPDATE trials SET notes = ?", (json.dumps(["of an older version"]),), "can't be read"),
+    ("UPDATE trials SET notes = ?", (json.dumps({"latency": [1]}),), "no texts"),
     ("UPDATE trials SET environment = ?", (json.dumps({"date": "yesterday"}),), "can't be read"),
     ("UPDATE profiles SET content = '{\"errors\": [NaN]}'", (), "can't be read"),
     ("UPDATE profiles SET content = '[0.5]'", (), "can't be read"),
