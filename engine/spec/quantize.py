@@ -54,7 +54,9 @@ def statistics() -> Any:
     return setting(
         "sequential",
         "What a layer's inputs are taken from: sequential, the blocks before it as they have become; dense, the model "
-        "before this step, run once and kept for other settings.",
+        "before this step, run once and kept for other settings. On the default model dense costs held-out perplexity: "
+        "27.0 instead of 26.3 for GPTQ at 4 bits, 45.0 instead of 40.2 at 3, 44.8 instead of 42.9 for SparseGPT, half "
+        "zeros.",
         kind=str,
         range=Range(choices=("sequential", "dense")),
         later=True,

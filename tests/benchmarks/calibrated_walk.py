@@ -1,10 +1,14 @@
 """What the calibrated walk costs beside one dense forward of the same tokens, and what perplexity its methods leave.
 
     python -m tests.benchmarks.calibrated_walk [RECIPE ...] [--windows N] [--rounds N] [--blocks N] [--perplexity FILE]
+    python -m tests.benchmarks.calibrated_walk --shared [--windows N] [--rounds N] [--blocks N]
 
 A round runs every side once, the sides taking turns: the dense network without its head, one window at a time, then
 each recipe on a fresh copy. Printed are the ratios of wall time and of processor time, their medians over rounds; on a
 busy machine only the second means much. Wall time at most: Wanda 1.3, GPTQ 2.2, SparseGPT 2.5.
+
+With --shared instead: six settings of GPTQ on statistics of the dense model, gathered anew in every round, beside one
+setting of the sequential walk; at most 2.5 times as much.
 
 FILE holds token windows {"calibration": [[…], …], "held_out": […]}: they replace the protocol's own, and the perplexity
 of every recipe on the held-out ones is printed, which is how other tools' results are held against these.
@@ -13,10 +17,13 @@ of every recipe on the held-out ones is printed, which is how other tools' resul
 import argparse
 import copy
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -28,6 +35,8 @@ from engine.methods import compress
 from engine.models import LanguageModel
 from engine.spec import DEFAULT_MODEL, Protocol, parse
 
+ONE = "quantize:gptq,bits=4"
+SIX = tuple(f"quantize:gptq,bits={bits},statistics=dense" for bits in (8, 6, 5, 4, 3, 2))
 RECIPES = ("prune:wanda,sparsity=0.5", "quantize:gptq,bits=4", "quantize:awq,bits=4", "prune:sparsegpt,sparsity=0.5")
 
 
@@ -38,6 +47,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--blocks", type=int, help="only the first N blocks, for a quick look at the ratios")
     parser.add_argument("--perplexity", type=Path, metavar="FILE")
+    parser.add_argument("--shared", action="store_true", help="six settings on statistics that are gathered once")
     arguments = parser.parse_args()
     model = models.load(sources.resolve(DEFAULT_MODEL))
     if arguments.blocks:
@@ -45,6 +55,9 @@ def main() -> None:
     calibration, held_out = windows(model, arguments.perplexity)
     calibration = calibration[: arguments.windows]
     print(f"{len(calibration)} x {calibration.shape[1]} tokens, {torch.get_num_threads()} threads")
+    if arguments.shared:
+        compare_shared(model, calibration, arguments.rounds)
+        return
     ratios: dict[str, list[tuple[float, float]]] = {recipe: [] for recipe in arguments.recipes}
     for number in range(arguments.rounds):
         dense = timed(lambda: forward(model, calibration))
@@ -60,6 +73,25 @@ def main() -> None:
     for recipe, rounds in ratios.items():
         wall, processors = (statistics.median(column) for column in zip(*rounds, strict=True))
         print(f"{recipe}: {wall:.2f} dense forwards, {processors:.2f} in processor time")
+
+
+def compare_shared(model: LanguageModel, tokens: Tensor, rounds: int) -> None:
+    """Print what six settings on shared statistics cost beside one of the sequential walk, the medians over rounds."""
+    ratios = []
+    for _ in range(rounds):
+        one = timed(lambda: apply(copy.deepcopy(model), ONE, tokens))
+        six = timed(lambda: apply_shared(model, tokens))
+        ratios.append((six[0] / one[0], six[1] / one[1]))
+        print(f"one: {one[0]:.1f} s, {one[1]:.1f} s of processors; six: {six[0]:.1f} s, {six[1]:.1f} s", flush=True)
+    wall, processors = (statistics.median(column) for column in zip(*ratios, strict=True))
+    print(f"six settings: {wall:.2f} times one, {processors:.2f} in processor time")
+
+
+def apply_shared(model: LanguageModel, tokens: Tensor) -> None:
+    """Compress copies of a model in six ways, with a cache that knows nothing of it."""
+    with TemporaryDirectory() as folder, patch.dict(os.environ, KNEEPOINT_CACHE=folder):
+        for recipe in SIX:
+            apply(copy.deepcopy(model), recipe, tokens)
 
 
 def windows(model: LanguageModel, file: Path | None) -> tuple[Tensor, Tensor]:
