@@ -6,5 +6,5 @@ from pages.shared import frame
 
 page = st.navigation(frame.sections())
 st.set_page_config(page_title=f"{page.title} · Kneepoint", page_icon=frame.ICON, layout="wide")
-frame.dress()
+frame.dress(page)
 page.run()

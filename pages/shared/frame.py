@@ -17,6 +17,7 @@ from streamlit.navigation.page import Page
 _HERE = Path(__file__).parent
 _FRAMED = "frame:drawn"
 _WINDOW = "frame:window"
+_UNWATCHED = ("runs", "new_sweep")  # the one draws itself again, the other shows no results
 ICON = str(_HERE / "icon.svg")
 
 
@@ -48,8 +49,8 @@ def sections() -> dict[str, list[Page]]:
     }
 
 
-def dress() -> None:
-    """Put the style and the name on the page, and note that this session has its frame; trials left waiting go on."""
+def dress(page: Page) -> None:
+    """Put the style and the name on a page, and note that this session has its frame; trials left waiting go on."""
     st.session_state[_FRAMED] = True
     st.html(_HERE / "style.css")
     _window(
@@ -62,9 +63,11 @@ def dress() -> None:
     ink = "#f2f3f5" if theme() == "dark" else "#1a1c23"
     st.logo((_HERE / "logo.svg").read_text().replace("currentColor", ink), size="large")
 
-    from pages.shared import stored  # a second's imports, while the browser draws all this
+    from pages.shared import stale, stored  # a second's imports, while the browser draws all this
 
     stored.resume()
+    if page.url_path not in _UNWATCHED:
+        stale.watch()
 
 
 def guard() -> None:

@@ -58,6 +58,12 @@ def store() -> Store:
         st.stop()
 
 
+def last_ended() -> float:
+    """When the last of the user's own results came in, 0 without any; raises InputError where the store can't open."""
+    opened = _open(paths.store_url())
+    return _last_ended(opened.url, opened.revision())
+
+
 def resume() -> None:
     """Start the worker where trials wait, once in a server's life. What is wrong with a store, pages say."""
     with suppress(InputError, OSError):
@@ -216,6 +222,11 @@ def _open(url: str) -> Store:
 def _resume(url: str) -> None:
     if any(sweep.unfinished for sweep in _open(url).sweeps()):
         worker.ensure_running(url)
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _last_ended(url: str, revision: int) -> float:
+    return max((row.finished_at or 0.0 for row in _open(url).rows(states=("done", "failed"))), default=0.0)
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
