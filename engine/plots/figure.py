@@ -179,9 +179,12 @@ def _draw_references(figure: go.Figure, data: FrontData, canvas: Canvas, colours
 
 
 def _draw_name(figure: go.Figure, name: LineLabel, data: FrontData, colours: Theme) -> None:
-    at = {"xref": "paper", "x": float(name.right), "y": _at(data, 1.0, name.height)["y"]}
-    anchors = {"xanchor": "right" if name.right else "left", "yanchor": "bottom" if name.above else "top"}
-    font = {"size": LABEL, "color": colours.quiet}
+    at = {"xref": "paper", "x": name.x, "y": _at(data, 1.0, name.height)["y"]}
+    end = {0.0: "left", 1.0: "right"}.get(name.x, "center")
+    anchors = {"xanchor": end, "yanchor": "bottom" if name.above else "top"}
+    # A halo, where no place is free over the whiskers of a narrow front.
+    halo = ", ".join([f"0 0 3px {colours.background}"] * 4)
+    font = {"size": LABEL, "color": colours.quiet, "shadow": halo}
     figure.add_annotation(text=name.text, showarrow=False, font=font, **at, **anchors)
 
 

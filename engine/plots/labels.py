@@ -1,8 +1,10 @@
 """Which points of a front get a direct label, what it says, and where it stands."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import NamedTuple
+
+import numpy as np
 
 from engine import words
 from engine.front import Front
@@ -12,15 +14,17 @@ from engine.plots.placement import LINE_HEIGHT, Box, Placed, Wanted, covered, ma
 from engine.plots.published_marks import SIZE, PaperMark, paper_label, series
 
 MOST_LABELS, MOST_LABELS_COMPACT = 7, 4
+_STRIDE = 16.0  # pixels between the places that are tried for a line's name
+_INWARDS = 0.2  # square pixels that a line's name may cover rather than stand a pixel further from the line's end
 BETTER = {(False, True): "better ↖", (False, False): "better ↙", (True, True): "better ↗", (True, False): "better ↘"}
 
 
 class LineLabel(NamedTuple):
-    """The name of a reference line, at its left or right end, above or below it."""
+    """The name of a reference line, at one of its ends or along it, above or below it."""
 
     text: str
     height: float  # in the y axis's unit
-    right: bool
+    x: float  # 0 where it starts at the left end, 1 where it ends at the right one, between: its middle, of the width
     above: bool
     box: Box
 
@@ -105,18 +109,22 @@ def _gap(mark: Mark, data: FrontData, canvas: Canvas) -> float:
 def _name_line(
     name: str, height: float, data: FrontData, canvas: Canvas, marks: Sequence[Box], taken: Sequence[Box]
 ) -> LineLabel:
-    """The end and side of a reference line where its name covers least."""
+    """Where along a reference line its name covers least; better at an end, at the left, above."""
     text = f"{name} {words.format_value(data.front.y.name, height / unit(data.front.y))}"
     wide, high = text_width(text, LABEL) + 4, LABEL * LINE_HEIGHT
     line = canvas.pixel(data.x_range[0], height)[1]
     obstacles = matrix(marks)
     places: list[tuple[float, LineLabel]] = []
-    for right, above in ((False, True), (True, True), (False, False), (True, False)):
-        left, bottom = (canvas.area.right - wide if right else 0.0), (line + 1 if above else line - 1 - high)
+    room = canvas.area.right - wide
+    lefts = np.linspace(0.0, room, max(2, round(room / _STRIDE)))
+    for left, above in product(lefts.tolist(), (True, False)):
+        bottom = line + 1 if above else line - 1 - high
         box = Box(left, bottom, left + wide, bottom + high)
         cost = covered(box, obstacles) + 10 * sum(box.overlap(text_box) for text_box in taken)
         outside = 0.0 if box.inside(canvas.area) else 1e6
-        places.append((cost + outside + len(places), LineLabel(text, height, right, above, box)))
+        liked_less = (left > room / 2) + 2 * (not above) + _INWARDS * min(left, room - left)
+        x = left / room if left in (0.0, room) else (left + wide / 2) / canvas.area.right
+        places.append((cost + outside + liked_less, LineLabel(text, height, x, above, box)))
     return min(places, key=lambda place: place[0])[1]
 
 

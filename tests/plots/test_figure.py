@@ -180,6 +180,18 @@ def test_labels_are_few_and_cover_neither_each_other_nor_the_line_names(x: str, 
     assert all(box.inside(canvas.area) for box in boxes)
 
 
+def test_the_name_of_a_line_moves_along_it_where_marks_stand_at_both_ends() -> None:
+    data = front_data(find_front(ROWS))
+    canvas = Canvas(720, 480, False, data)
+    first = min((mark for mark in data.marks if mark.low is not None), key=lambda mark: mark.x)
+    ten_pixels = 10 * (data.y_range[1] - data.y_range[0]) / canvas.area.top
+    last = tuple(replace(first, x=data.x_range[1], y=first.y + way * ten_pixels, low=None) for way in (1, -1))
+    (name, _), _ = place_labels(replace(data, original=first.y, marks=(*data.marks, *last)), canvas, frozenset())
+    assert name.text.startswith("original")
+    assert canvas.pixel(first.x, first.y)[0] + 3 <= name.box.left
+    assert name.box.right < canvas.area.right - first.size / 2
+
+
 @pytest.mark.parametrize("rows", [[], [FAILED], ROWS[:1], [replace(r, state="queued") for r in ROWS]])
 def test_sweeps_that_have_hardly_begun_are_drawn_too(rows: list[Row]) -> None:
     for theme in ("light", "dark"):
