@@ -1,4 +1,4 @@
-"""How long each page takes with 5,000 trials in the store: as the first page of a fresh server, and when it runs again.
+"""How long pages take with 5,000 trials in the store: as a server's first page, after Start, and when they run again.
 
     python -m tests.benchmarks.page_rerun [TRIALS]
 
@@ -15,6 +15,10 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
 
 REPEATS = 10
 APP = Path(__file__).parents[2] / "app.py"
@@ -36,6 +40,8 @@ def main(count: int) -> None:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
             for page, (first, times) in zip(PAGES, fresh.map(runs, PAGES), strict=True):
                 print(f"{page:10} cold {first:6.0f} ms, again {median(times):6.0f} ms, slowest {max(times):6.0f} ms")
+            for page, first in zip(PAGES, fresh.submit(first_visits).result(), strict=True):
+                print(f"{page:10} {'cold' if page == PAGES[0] else 'after Start'} {first:6.0f} ms")
 
 
 def fill(url: str, count: int) -> None:
@@ -54,18 +60,29 @@ def fill(url: str, count: int) -> None:
 
 def runs(page: str) -> tuple[float, list[float]]:
     """Milliseconds of the first run of a page in this process, and of reruns."""
+    app = opened(page)
+    first, *times = (timed(app) for _ in range(REPEATS + 1))
+    return first, times
+
+
+def first_visits() -> list[float]:
+    """Milliseconds of the first run of each page, one after the other in this process."""
+    return [timed(opened(page)) for page in PAGES]
+
+
+def opened(page: str) -> "AppTest":
     from streamlit.testing.v1 import AppTest  # imported by a server before its first visitor
 
     app = AppTest.from_file(APP, default_timeout=300)
-    if page != "start":
-        app.switch_page(f"pages/{page}.py")
-    times = []
-    for _ in range(REPEATS + 1):
-        began = time.perf_counter()
-        app.run()
-        times.append(1e3 * (time.perf_counter() - began))
+    return app if page == "start" else app.switch_page(f"pages/{page}.py")
+
+
+def timed(app: "AppTest") -> float:
+    began = time.perf_counter()
+    app.run()
+    took = 1e3 * (time.perf_counter() - began)
     assert not app.exception, app.exception
-    return times[0], times[1:]
+    return took
 
 
 if __name__ == "__main__":
