@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 
+from engine import sensitivity
 from engine.errors import InputError
 from engine.kept import Kept
 from engine.recorded import FOLDER, entries, pack_answers, provenance, read, recorded
 from engine.results import front_json
+from engine.spec import DEFAULT_MODEL
 from engine.store import ItemResult
 from engine.texts import Text
+from engine.trials import make_sensitivity
 from tests.made_rows import sweep
 
 ROWS = sweep()[0]
@@ -60,6 +63,11 @@ def test_what_ships_with_the_package_is_sound() -> None:
     rows = recorded(FOLDER)
     assert all(r.recorded for r in rows)
     assert bool(provenance(rows)) == bool(rows)
+
+
+@pytest.mark.fetched
+def test_what_each_layer_of_the_default_model_minds_is_recorded_as_the_trial_that_would_measure_it() -> None:
+    assert sensitivity.NAME in entries()[make_sensitivity(DEFAULT_MODEL).id].kept.profiles
 
 
 def broken(**changes: Any) -> list[dict[str, Any]]:

@@ -266,7 +266,7 @@ def test_nothing_is_said_where_nothing_is_known() -> None:
 
 
 def test_every_recorded_result_has_two_to_five_sentences() -> None:
-    rows = recorded()
+    rows = [row for row in recorded() if row.metrics]
     dense = next(found for found in rows if found.recipe == "dense")
     limits = replace(LIMITS, cpu=str(dense.environment["cpu"]), threads=int(dense.environment["threads"]))
     for found in rows:

@@ -10,7 +10,7 @@ import streamlit as st
 from engine import paths, shelf, worker
 from engine.errors import InputError
 from engine.front import Comparison, Front, comparisons, find_front
-from engine.kept import Kept, Profile
+from engine.kept import Kept
 from engine.recorded import Entry, entries, provenance
 from engine.results import analyse
 from engine.row import Row, State
@@ -175,13 +175,6 @@ def measurable(row: Row) -> bool:
     return not row.recorded and store().trial(row.trial_id).id == row.trial_id
 
 
-def profile(trial_id: str, name: str, finished: float | None) -> Profile | None:
-    """A profile of the user's own trial, which last finished then, or else of a recorded one."""
-    mine = _profile(paths.store_url(), trial_id, name, finished)
-    recorded = _recorded().get(trial_id)
-    return recorded.kept.profiles.get(name) if mine is None and recorded else mine
-
-
 def address(row: Row) -> dict[str, str]:
     """What a link to the Result page carries to find this very row."""
     return {"trial": row.trial_id, **({"from": "recorded"} if row.recorded else {})}
@@ -269,11 +262,6 @@ def _recorded_items(trial: str) -> Mapping[str, Sequence[ItemResult]]:
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _kept(url: str, trial: str, state: State, finished: float | None) -> Kept:
     return _open(url).kept(trial)
-
-
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _profile(url: str, trial: str, name: str, finished: float | None) -> Profile | None:
-    return _open(url).profile(trial, name)
 
 
 @st.cache_resource(show_spinner=False, max_entries=12)

@@ -5,6 +5,7 @@ import streamlit as st
 from engine import estimates, sensitivity, trials
 from engine.errors import InputError
 from engine.plots.layer_heat import heat_figure
+from engine.recorded import provenance
 from engine.row import Row
 from engine.sensitivity import Sensitivity
 from engine.spec import Trial
@@ -36,21 +37,22 @@ def draw(model: str | None) -> None:
     except InputError as error:
         st.error(markup.plain(str(error)), icon=":material/error:")
         return
-    row = next(iter(stored.store().rows([trial.id])), None)
-    found = measured(trial.id, row)
-    if found is not None:
-        draw_measured(trial, found)
-    elif row is None:
+    row = stored.find(trial.id)
+    found = measured(row) if row else None
+    if row is None:
         draw_absent(trial)
+    elif found is not None:
+        markup.chips([(provenance([row]) if row.recorded else "Measured here", "")])
+        draw_measured(trial, found)
     elif row.state in ("queued", "running"):
         draw_going(trial.id)
     else:
         draw_ended(row)
 
 
-def measured(trial_id: str, row: Row | None) -> Sensitivity | None:
-    """What was found here, or else recorded, of the model; None where neither was."""
-    content = stored.profile(trial_id, sensitivity.NAME, row.finished_at if row else None)
+def measured(row: Row) -> Sensitivity | None:
+    """What was found of the model; None where it was not."""
+    content = stored.kept(row).profiles.get(sensitivity.NAME)
     return None if content is None else Sensitivity.from_dict(content)
 
 

@@ -3,8 +3,13 @@
 import pytest
 
 from engine.__main__ import main
-from engine.spec import parse
+from engine.kept import Kept
+from engine.recorded import Entry, recorded
+from engine.sensitivity import NAME
+from engine.spec import DEFAULT_MODEL, parse
+from engine.trials import make_sensitivity
 from tests.cli.conftest import recipe
+from tests.made_sensitivity import made
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -21,6 +26,16 @@ def test_a_mixture_is_printed_from_sensitivities_that_were_measured(capsys) -> N
     first, *rest = capsys.readouterr().out.splitlines()
     assert {block for step in parse(first).steps for block in step.blocks} == {0, 2, 3}
     assert any(line.startswith("all 4 bits") for line in rest)
+
+
+def test_without_a_measurement_of_ones_own_the_recorded_one_serves_and_says_so(capsys, monkeypatch) -> None:
+    id, row = make_sensitivity(DEFAULT_MODEL).id, recorded()[0]
+    kept = Kept(profiles={NAME: made(group_size=64, unit=64_000).to_dict()})
+    monkeypatch.setattr("engine.cli.mixing.entries", lambda: {id: Entry(row, kept)})
+    assert main(["mixed", "--bits", "4"]) == 0
+    said = capsys.readouterr()
+    assert parse(said.out.splitlines()[0]).steps
+    assert said.err.startswith("sensitivity: Recorded on ")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 """New sweep, by layer: what it says and offers before, during and after the measurement."""
 
+from dataclasses import replace
+
 import pytest
 
+from engine.kept import Kept
+from engine.recorded import Entry
 from engine.row import Progress
 from engine.sensitivity import NAME
 from engine.spec import DEFAULT_MODEL, Protocol, Recipe, Trial
@@ -35,6 +39,16 @@ def measure(store) -> None:
         assert job is not None
         queue.keep_profile(TRIAL.id, NAME, made(group_size=64, unit=64_000).to_dict())
         queue.finish(job)
+
+
+def test_what_ships_with_the_package_is_shown_with_where_it_was_measured(open_tab, store, record, monkeypatch):
+    filling.fill(store, filling.make_trials(["dense"]))
+    (row,) = record()
+    shipped = Entry(replace(row, trial_id=TRIAL.id), Kept(profiles={NAME: made(group_size=64, unit=64_000).to_dict()}))
+    monkeypatch.setattr("pages.shared.stored.entries", lambda: {TRIAL.id: shipped})
+    app = open_tab()
+    assert "Recorded on" in said(app)
+    assert "What each layer minds" in said(app)
 
 
 def test_what_is_not_measured_can_be_asked_for_and_cancelled(open_tab, store):
