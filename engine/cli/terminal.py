@@ -52,11 +52,11 @@ def _sensitivities(found: Sensitivity) -> str:
 
 
 def _errors(found: LayerErrors) -> str:
-    known = {place + 1: error for place, error in enumerate(found.blocks) if error is not None}
+    known = {place: error for place, error in enumerate(found.blocks) if error is not None}
     if not known:
         return "Error of the hidden state: its numbers overflow."
     worst = max(known, key=known.__getitem__)
-    said = [f"{100 * known[block]:.2g}% after block {block}" for block in (min(known), max(known), worst)]
+    said = [f"{100 * known[layer]:.2g}% after layer {layer}" for layer in (min(known), max(known), worst)]
     return f"Error of the hidden state: {said[0]}, {said[1]}; at most {said[2]}."
 
 

@@ -13,6 +13,7 @@ from engine.models import LanguageModel
 from engine.rounds import steps_down
 from engine.spec.fit import refuse_count
 from engine.spec.prune import Layers
+from engine.spec.recipe import in_ranges
 
 
 def compress(model: LanguageModel, settings: Layers, windows: Tensor | None, report: Report) -> None:
@@ -34,9 +35,9 @@ def compress(model: LanguageModel, settings: Layers, windows: Tensor | None, rep
         kept = largest(influence, left).tolist()
         keep_blocks(model, kept)
         stayed = [stayed[i] for i in kept]
-    names = ", ".join(str(i + 1) for i in range(len(blocks)) if i not in stayed)
+    gone = in_ranges(tuple(i for i in range(len(blocks)) if i not in stayed))
     model.notes.append(
-        f"Removed blocks {names} of {len(blocks)}, whose outputs differ least in angle from their inputs."
+        f"Removed layers {gone} of 0 to {len(blocks) - 1}, whose outputs differ least in angle from their inputs."
     )
 
 

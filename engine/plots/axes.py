@@ -12,6 +12,7 @@ from engine.plots.palette import Theme
 from engine.plots.placement import LINE_HEIGHT, Box
 
 TICK, AXIS_TITLE, LABEL, SMALL = 13, 14, 13, 12  # font sizes in pixels
+LAYERS = "Layer of the original, from 0"  # as recipes and the names of tensors count them
 
 
 class Canvas:

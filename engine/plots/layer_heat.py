@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from engine.plots import palette
-from engine.plots.axes import AXIS_TITLE, SMALL, TICK, frame
+from engine.plots.axes import AXIS_TITLE, LAYERS, SMALL, TICK, frame
 from engine.plots.palette import FAMILIES, THEMES, Theme, ThemeName
 from engine.sensitivity import Kind, Sensitivity, Way
 from engine.words import nats
@@ -52,7 +52,7 @@ def heat_figure(
     lines, colours = heat_data(found), THEMES[theme]
     places = _places(lines)
     ways = {"tickvals": places, "ticktext": [line.name for line in lines], "tickfont": {"size": TICK}}
-    layers = {"title": {"text": "Layer", "font": {"size": AXIS_TITLE}}, "tickfont": {"size": TICK}}
+    layers = {"title": {"text": LAYERS, "font": {"size": AXIS_TITLE}}, "tickfont": {"size": TICK}}
     ends = [-0.5, found.blocks - 0.5]
     if compact:
         height = found.blocks * _CELL + 130

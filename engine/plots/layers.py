@@ -1,4 +1,4 @@
-"""Errors by layer of results side by side: a line over the blocks, and the linears in a table. Data first, then plotly.
+"""Errors by layer of results side by side: a line over the layers, and the linears in a table. Data first, then plotly.
 
 A line has its family's hue and mark, a second result of a family another dash, and every line its letter at its end.
 """
@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from engine.layer_errors import LayerErrors, LinearErrors, Shape
 from engine.plots import palette
-from engine.plots.axes import AXIS_TITLE, TICK, frame, log_ticks
+from engine.plots.axes import AXIS_TITLE, LAYERS, TICK, frame, log_ticks
 from engine.plots.marks import safe
 from engine.plots.palette import THEMES, Theme, ThemeName
 from engine.row import Row
@@ -35,17 +35,17 @@ Found = Mapping[str, tuple[Row, LayerErrors]]  # by letter
 
 
 class Point(NamedTuple):
-    """The error of the state after one block, from 1, in percent."""
+    """The error of the state after one layer, counted from 0, in percent."""
 
-    block: int
+    layer: int
     percent: float
     removed: bool
 
 
-def block_data(errors: LayerErrors) -> list[Point]:
-    """The blocks whose error is known, in order."""
+def point_data(errors: LayerErrors) -> list[Point]:
+    """The layers whose error is known, in order."""
     known = ((place, error) for place, error in enumerate(errors.blocks) if error is not None)
-    return [Point(place + 1, 100 * error, place in errors.removed) for place, error in known]
+    return [Point(place, 100 * error, place in errors.removed) for place, error in known]
 
 
 def linear_data(found: Found) -> list[tuple[str, list[Cell]]]:
@@ -61,8 +61,8 @@ def linear_data(found: Found) -> list[tuple[str, list[Cell]]]:
 
 
 def layer_figure(found: Found, theme: ThemeName = "light", *, compact: bool = False) -> go.Figure:
-    """A line a result over the dense model's blocks, on a logarithmic axis. compact: for about 390 px."""
-    colours, lines = THEMES[theme], {letter: block_data(errors) for letter, (_, errors) in found.items()}
+    """A line a result over the dense model's layers, on a logarithmic axis. compact: for about 390 px."""
+    colours, lines = THEMES[theme], {letter: point_data(errors) for letter, (_, errors) in found.items()}
     count = max((len(errors.blocks) for _, errors in found.values()), default=1)
     shown = [max(point.percent, _LEAST) for points in lines.values() for point in points]
     low, high = min(shown, default=1.0) / 1.3, max(shown, default=100.0) * 1.3
@@ -75,19 +75,19 @@ def layer_figure(found: Found, theme: ThemeName = "light", *, compact: bool = Fa
 
 
 def csv_data(found: Found) -> tuple[list[str], list[list[str | int | float]]]:
-    """Heads and rows of everything that was found: a line a result and block, or a result, block and linear."""
-    heads = ["result", "trial", "recipe", "block", "linear", "relative_error", "rows", "columns", "removed"]
+    """Heads and rows of everything that was found: a line a result and layer, or a result, layer and linear."""
+    heads = ["result", "trial", "recipe", "layer", "linear", "relative_error", "rows", "columns", "removed"]
     rows: list[list[str | int | float]] = []
     for letter, (row, errors) in found.items():
         name: list[str | int | float] = [letter, row.trial_id, row.recipe]
         for place, error in enumerate(errors.blocks):
-            rows.append([*name, place + 1, "", "" if error is None else error, "", "", int(place in errors.removed)])
+            rows.append([*name, place, "", "" if error is None else error, "", "", int(place in errors.removed)])
             for linear in errors.linears:
                 value, shape = linear.errors[place], linear.shapes[place] or ("", "")
                 rows.append(
                     [
                         *name,
-                        place + 1,
+                        place,
                         linear.name,
                         "" if value is None else value,
                         *shape,
@@ -111,7 +111,7 @@ def _cell(linear: LinearErrors | None, errors: LayerErrors) -> Cell:
         return "not compared", f"No weights are compared: {why}."
     least, most = _percent(min(known)), _percent(max(known))
     span = "" if least == most else f" ({least} to {most})"
-    return f"{_percent(fmean(known))}{span}", f"Mean of {len(known)} blocks, and from the least to the largest."
+    return f"{_percent(fmean(known))}{span}", f"Mean of {len(known)} layers, and from the least to the largest."
 
 
 def _change(before: Shape, after: Shape) -> str:
@@ -132,7 +132,7 @@ def _percent(value: float) -> str:
     return f"{value:.{0 if value >= 10 else 1 if value >= 1 else 2}f}%" if value else "0%"
 
 
-def _layout(blocks: int, low: float, high: float, colours: Theme, compact: bool) -> dict[str, object]:
+def _layout(layers: int, low: float, high: float, colours: Theme, compact: bool) -> dict[str, object]:
     ticks = log_ticks(low, high, 6)
     axis = {"tickfont": {"size": TICK, "color": colours.text}, "zeroline": False, "fixedrange": True}
     axis |= {"gridcolor": colours.grid, "showgrid": True}
@@ -140,8 +140,8 @@ def _layout(blocks: int, low: float, high: float, colours: Theme, compact: bool)
     return {
         **frame(330 if compact else 380, {"l": 8, "r": 26, "t": 34, "b": 52}, colours),
         "xaxis": {
-            **axis, "range": [0.4, blocks + 1], "showgrid": False, "nticks": 6 if compact else 12,
-            "title": {"text": "Block of the original model", "font": font},
+            **axis, "range": [-0.6, layers - 0.4], "showgrid": False, "nticks": 6 if compact else 12,
+            "title": {"text": LAYERS, "font": font},
         },
         "yaxis": {
             **axis, "type": "log", "automargin": True, "autorange": False, "range": [log10(low), log10(high)],
@@ -149,7 +149,7 @@ def _layout(blocks: int, low: float, high: float, colours: Theme, compact: bool)
         },
         "annotations": [
             {
-                "text": "Error of the hidden state after each block", "x": 0, "xref": "paper", "xanchor": "left",
+                "text": "Error of the hidden state after each layer", "x": 0, "xref": "paper", "xanchor": "left",
                 "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 6, "showarrow": False, "font": font,
             }
         ],
@@ -160,7 +160,7 @@ def _line(letter: str, row: Row, points: Sequence[Point], dash: str, colours: Th
     look, hue = palette.family(row.family), palette.colour(row.family, colours)
     symbols = [f"{look.symbol}-open" if point.removed else look.symbol for point in points]
     return go.Scatter(
-        x=[point.block for point in points],
+        x=[point.layer for point in points],
         y=[max(point.percent, _LEAST) for point in points],
         mode="lines+markers+text",
         name=letter,
@@ -172,8 +172,8 @@ def _line(letter: str, row: Row, points: Sequence[Point], dash: str, colours: Th
         cliponaxis=False,
         customdata=[row.trial_id] * len(points),
         hovertext=[
-            f"<b>{letter}: {safe(row.label)}</b><br>after block {point.block}: {_percent(point.percent)}"
-            + ("<br>this block was removed" if point.removed else "")
+            f"<b>{letter}: {safe(row.label)}</b><br>after layer {point.layer}: {_percent(point.percent)}"
+            + ("<br>this layer was removed" if point.removed else "")
             for point in points
         ],
         hoverinfo="text",

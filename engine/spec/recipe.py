@@ -82,7 +82,7 @@ class Recipe:
     def _where(self, place: int) -> str:
         """Which blocks a step works on, in words: " in layers 0 and 3 to 6", " in the other layers"; empty for all."""
         if named := named_blocks(self.steps[place]):
-            return f" in {'layer' if len(named) == 1 else 'layers'} {_in_ranges(named)}"
+            return f" in {'layer' if len(named) == 1 else 'layers'} {in_ranges(named)}"
         return " in the other layers" if self._taken(place) else ""
 
     def canonical(self) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ def named_blocks(step: Settings) -> tuple[int, ...]:
     return getattr(step, "blocks", None) or ()
 
 
-def _in_ranges(numbers: tuple[int, ...]) -> str:
+def in_ranges(numbers: tuple[int, ...]) -> str:
     """Ascending numbers in words: "0, 3 to 6 and 9"."""
     runs: list[list[int]] = []
     for number in numbers:

@@ -1,4 +1,4 @@
-"""Compare's section "Where the damage is": errors after every block, and of the linears."""
+"""Compare's section "Where the damage is": errors after every layer, and of the linears."""
 
 from collections.abc import Sequence
 
@@ -33,18 +33,18 @@ def draw(rows: Sequence[Row]) -> None:
 
 def _draw_found(found: dict[str, tuple[Row, LayerErrors]]) -> None:
     figure = layer_figure(found, frame.theme(), compact=frame.narrow())
-    chart.draw(figure, key="compare:layers", alt="Error of the hidden state after each block", name="layers")
+    chart.draw(figure, key="compare:layers", alt="Error of the hidden state after each layer", name="layers")
     tokens = max(errors.tokens for _, errors in found.values())
     remarks = [_STATE.format(tokens=tokens)]
     if any(errors.removed for _, errors in found.values()):
-        remarks.append("Open marks: the block was removed, so what came into it goes on.")
+        remarks.append("Open marks: the layer was removed, so what came into it goes on.")
     if any(errors.turned for _, errors in found.values()):
         remarks.append("Slicing turns the hidden state onto other axes; it is turned back before it is compared.")
     markup.soft(" ".join(remarks))
     markup.sub("Weights that changed")
-    heads = ("Linear of every block", *found)
+    heads = ("Linear of every layer", *found)
     markup.table(heads, [[(name, _WEIGHT), *cells] for name, cells in linear_data(found)])
-    markup.soft("Mean over the blocks, with the least and the largest. Where a cut changed the shape, what is left.")
+    markup.soft("Mean over the layers, with the least and the largest. Where a cut changed the shape, what is left.")
     st.download_button(
         "Errors by layer as CSV", lambda: take_along.csv_of(*csv_data(found)), "kneepoint-layers.csv", "text/csv",
         key="compare:layers:csv", on_click="ignore",

@@ -14,7 +14,7 @@ PROFILES = {
 
 def test_profiles_are_told_where_their_measure_was_asked_for() -> None:
     (said,) = profile_lines(PROFILES, ["size", "layers"])
-    assert said == "Error of the hidden state: 1% after block 1, 25% after block 4; at most 50% after block 2."
+    assert said == "Error of the hidden state: 1% after layer 0, 25% after layer 3; at most 50% after layer 1."
     (table,) = profile_lines(PROFILES, ["latency_grid"])
     assert table.splitlines()[-1].split() == ["decode", "4", "128", "20.0", "10.0", "0.50x", "0.40", "to", "0.60"]
     assert profile_lines({}, ["layers", "latency_grid"]) == []

@@ -46,7 +46,7 @@ def test_influence_is_measured_once_on_the_model_as_it_comes(tiny_llama: Languag
     influence = block_influence(tiny_llama, windows, _silent)
     lowest = sorted(sorted(range(4), key=lambda i: influence[i])[:2])
     compress(tiny_llama, Layers(count=2), windows, _silent)
-    assert f"Removed blocks {lowest[0] + 1}, {lowest[1] + 1} of 4" in tiny_llama.notes[0]
+    assert f"Removed layers {lowest[0]} and {lowest[1]} of 0 to 3," in tiny_llama.notes[0]
 
 
 def test_a_round_measures_what_the_one_before_it_left(tiny_llama: LanguageModel, windows: Tensor) -> None:
@@ -58,7 +58,7 @@ def test_a_round_measures_what_the_one_before_it_left(tiny_llama: LanguageModel,
     second = [i for i in range(4) if i != first][min(range(3), key=lambda i: (again[i], -i))]
     compress(tiny_llama, Layers(count=2, rounds=2), windows, _silent)
     lowest = sorted((first, second))
-    assert f"Removed blocks {lowest[0] + 1}, {lowest[1] + 1} of 4" in tiny_llama.notes[0]
+    assert f"Removed layers {lowest[0]} and {lowest[1]} of 0 to 3," in tiny_llama.notes[0]
 
 
 def test_a_round_removes_at_least_one_block() -> None:

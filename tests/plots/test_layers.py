@@ -26,7 +26,8 @@ def test_a_line_a_result_in_its_family_s_hue_with_removed_blocks_open(theme) -> 
     one, two, three = layer_figure(FOUND, theme).data
     assert one.line.color == two.line.color != three.line.color
     assert (one.line.dash, two.line.dash, three.line.dash) == ("solid", "dash", "solid")
-    assert list(two.x) == [1, 2]
+    assert list(two.x) == [0, 1]  # as recipes count
+    assert "after layer 1:" in two.hovertext[1]
     assert list(two.y) == pytest.approx([1, 50])
     assert list(two.marker.symbol) == ["circle", "circle-open"]
     assert [trace.text[-1] for trace in (one, two, three)] == ["A", "B", "C"]
@@ -43,8 +44,8 @@ def test_linears_are_told_by_their_error_or_by_what_a_cut_left() -> None:
 def test_the_csv_has_every_block_and_linear() -> None:
     heads, rows = csv_data(FOUND)
     assert {len(line) for line in rows} == {len(heads)}
-    assert rows[2] == ["A", "a", "quantize:rtn,bits=8", 2, "", 0.02, "", "", 0]
-    assert [line[3:] for line in rows if line[0] == "B"][3] == [2, Q, "", "", "", 1]
+    assert rows[2] == ["A", "a", "quantize:rtn,bits=8", 1, "", 0.02, "", "", 0]
+    assert [line[3:] for line in rows if line[0] == "B"][3] == [1, Q, "", "", "", 1]
     assert sum(line[4] == K for line in rows) == 3
 
 

@@ -12,7 +12,7 @@ function maskPicture(host, data, setting) {
   const kind = choice(host, "kind", "What goes", KINDS.map((one) => [one, one]));
   const amount = slider(host, "amount", "Amount", { min: 0, max: 0.8, step: 0.05, say: percent });
   const rule = choice(host, "score", "Chosen by", RULES);
-  const block = choice(host, "tile", "Layer", tiles.map((tile) => [String(tile.block), String(tile.block + 1)]));
+  const block = choice(host, "tile", "Layer, from 0", tiles.map((tile) => [String(tile.block), String(tile.block)]));
   const title = element("p", { class: "kp-caption" });
   const norms = shape("svg", { height: 26, preserveAspectRatio: "none", "aria-hidden": "true" });
   const map = element("canvas", { role: "img" }), flash = element("canvas", { "aria-hidden": "true" });
