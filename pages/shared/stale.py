@@ -19,8 +19,12 @@ def watch() -> None:
 
 def _look(drawn: float) -> None:
     """Only this small part of the page runs again; the reader decides when the page does."""
-    if stored.last_ended() <= drawn:
-        return
+    with suppress(InputError):
+        if stored.last_ended() > drawn:
+            _say()
+
+
+def _say() -> None:
     with st.container(key=_KEY, horizontal=True, vertical_alignment="center"):
         st.html('<p class="kp-soft" role="status">New results since this page was drawn</p>', width="content")
         if st.button("Show them", key=f"{_KEY}:show"):

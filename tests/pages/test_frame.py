@@ -10,6 +10,7 @@ import streamlit
 from streamlit.testing.v1 import AppTest
 
 from engine.spec import KNOWN_MEASURES
+from engine.store import StoreError
 from pages.shared import frame, stored
 from tests.pages import filling
 from tests.pages.conftest import APP
@@ -38,6 +39,19 @@ def test_an_open_page_says_where_results_have_come_in(store, monkeypatch: pytest
     app = AppTest.from_file(APP, default_timeout=PATIENCE_S)
     app.switch_page(f"pages/{page}.py").run()  # AppTest's later runs leave out the frame
     assert ("stale:show" in [button.key for button in app.button]) == watched
+
+
+def test_a_look_at_a_store_that_can_not_be_read_meanwhile_is_no_error_on_the_page(store, monkeypatch):
+    def last_ended() -> float:
+        if next(looks):
+            raise StoreError("the database is locked")
+        return 0.0
+
+    looks = count()
+    monkeypatch.setattr("pages.shared.stored.last_ended", last_ended)
+    app = AppTest.from_file(APP, default_timeout=PATIENCE_S).run()
+    assert next(looks) == 2
+    assert not app.exception
 
 
 def test_results_come_in_where_a_trial_ends_and_not_where_it_is_asked_for_again(store):
