@@ -1,11 +1,12 @@
 """Quantize: 64 real weights on a grid, what an outlier does to it, and training through the rounding."""
 
 import math
+from dataclasses import asdict
 
 import streamlit as st
 
 from engine.spec import DEFAULT_MODEL, Recipe, Settings
-from engine.teaching.pack import Histogram, Pack, WeightRow, floats
+from engine.teaching.pack import EVERY, STEPS, Histogram, Pack, Trained, WeightRow, floats
 from pages.pictures import picture
 from pages.shared import frame, markup, measured, teaching, view
 from pages.shared.view import Value
@@ -13,7 +14,6 @@ from pages.shared.view import Value
 PAGE = "quantize"
 GRID = picture.component("quantize_grid", "quantize/numbers.js", "quantize/grid.js")
 TRAINING = picture.component("quantize_training", "quantize/numbers.js", "quantize/straight_through.js")
-TRAINED_BITS = 4
 ROWS = {"outlier": "the largest outlier", "typical": "typical, same layer", "middle": "typical, middle layer"}
 CONTROLS = {
     "bits": Value(4.0, low=2, high=8),
@@ -22,11 +22,11 @@ CONTROLS = {
     "row": Value("outlier", allowed=tuple(ROWS)),
     "apart": Value(0.0, low=0, high=4),
 }
-STEP = {"step": Value(0.0, low=0, high=60)}
+TRAINED = {"trained": Value("3", allowed=("2", "3", "4")), "step": Value(0.0, low=0, high=STEPS)}
 
 
 def main() -> None:
-    values = {"model": teaching.models(), **CONTROLS, **STEP}
+    values = {"model": teaching.models(), **CONTROLS, **TRAINED}
     view.restore(PAGE, values)
     markup.title("Quantize: fewer bits for each weight")
     markup.lead(
@@ -109,21 +109,49 @@ def show_own_grid() -> None:
 
 
 def draw_training(pack: Pack, values: dict[str, Value]) -> None:
-    """Post-training against quantization-aware, on one weight and its gradient."""
+    """Post-training against quantization-aware, on a matrix that was trained through the rounding."""
     markup.head("Rounding after training, or training through the rounding")
     markup.text(
-        "Post-training quantization rounds once, to the dashed ring, and leaves it there. Quantization-aware training "
-        "keeps a real weight beside the point in use. The loss is computed with the point; its gradient is passed "
-        "straight through the rounding and moves the real weight a little. For many steps nothing changes. Then it "
-        "crosses the middle between two points, and the model computes with the next one."
+        "Post-training quantization rounds once and leaves each weight there. Quantization-aware training keeps a "
+        "real weight beside the point in use. The error is computed with the point; its gradient is passed straight "
+        "through the rounding and moves the real weight a little. For many steps nothing changes. Then it crosses the "
+        "middle between two points, and the next one is used."
     )
-    row = next(one for one in pack.rows if one.kind == "middle")
-    data = {"row": {"title": row.tensor, "values": row.values, "gradient": row.gradient}, "bits": TRAINED_BITS}
-    picture.draw(TRAINING, PAGE, "training", STEP, data)
+    training = pack.training
+    data = {
+        "tensor": training.tensor, "every": EVERY, "frames": STEPS // EVERY + 1,
+        "widths": [asdict(one) for one in training.widths],
+    }  # fmt: skip
+    picture.draw(TRAINING, PAGE, "training", TRAINED, data)
     view.keep(PAGE, values)
-    markup.soft(
-        f"A weight of {row.tensor}, row {row.row}, on a {TRAINED_BITS}-bit grid. Its gradient was taken once, on a "
-        "calibration text, and is repeated; the step size is chosen so that the move can be seen."
+    trained = next(one for one in training.widths if str(one.bits) == st.session_state[view.key(PAGE, "trained")])
+    markup.text(gained(trained))
+    markup.soft(settings_used(pack, trained))
+
+
+def gained(trained: Trained) -> str:
+    """What training through the rounding was worth at one width, in words."""
+    learnt, heldout = (
+        [f"{100 * floats(text)[place]:.1f}%" for place in (0, -1)] for text in (trained.learnt, trained.heldout)
+    )
+    return (
+        f"At {trained.bits} bits, {STEPS} steps took the error from {heldout[0]} to {heldout[1]} of the outputs' size "
+        f"on text that it was not trained on, and from {learnt[0]} to {learnt[1]} on the text it learnt from. "
+        f"{100 * trained.moved:.0f}% of the weights ended on another point. GPTQ, which works out its rounding and "
+        f"trains nothing, gets {100 * trained.gptq:.1f}% on the same grids."
+    )
+
+
+def settings_used(pack: Pack, trained: Trained) -> str:
+    """What was trained, on what and how."""
+    training = pack.training
+    grids = "each with one grid" if training.group_size < 0 else f"{training.group_size} neighbours to a grid"
+    return (
+        f"Really trained: rows 0 to {training.rows - 1} of {training.tensor}, all {training.inputs:,} inputs, {grids}, "
+        f"which stays as it is. Learnt from {pack.calibration}; the error is of {pack.heldout}. Adam without momentum, "
+        f"{STEPS} steps, each over all tokens; learning rate {trained.learning_rate:g}, falling to zero, and a growing "
+        "pull towards the points, so that weights settle. This is one matrix by itself; training a whole model could "
+        "let its layers make up for each other too."
     )
 
 

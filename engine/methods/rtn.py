@@ -73,8 +73,14 @@ def round_symmetric(weight: Tensor, bits: int, group_size: int) -> Codes:
     groups = weight.view(len(weight), -1, group_size)  # [rows, groups, group_size]
     largest = groups.gather(-1, groups.abs().argmax(-1, keepdim=True)).squeeze(-1)
     scales = stored_scales(-largest / middle)
-    steps = (groups / divisors(scales)).round().clamp(-middle, middle - 1)
+    steps = symmetric_steps(groups, scales, bits)
     return Codes((steps + middle).to(torch.uint8).view_as(weight), scales, None)
+
+
+def symmetric_steps(groups: Tensor, scales: Tensor, bits: int) -> Tensor:
+    """Steps from zero to the nearest points, for weights [rows, groups, group_size] and scales [rows, groups]."""
+    middle = 2 ** (bits - 1)
+    return (groups / divisors(scales)).round().clamp(-middle, middle - 1)
 
 
 def round_asymmetric(weight: Tensor, bits: int, group_size: int) -> Codes:

@@ -4,5 +4,6 @@
     packs.prepare(name, report)          take it from the model, in a process of its own
 
 Nothing in a pack is drawn from random numbers, and each part names the tensor it comes from. Everything here but
-`extract` and the modules it calls (`shown_weights`, `stream`, `next_words`, `students`) is torch-free.
+`extract` and the modules it calls (`shown_weights`, `straight_through`, `stream`, `next_words`, `students`) is
+torch-free.
 """

@@ -19,7 +19,7 @@ from engine.layers.weight import outputs_of
 from engine.methods import Report
 from engine.methods.slicegpt import pooled_covariance
 from engine.models import LanguageModel
-from engine.teaching import next_words, pack, shown_weights, stream, students
+from engine.teaching import next_words, pack, shown_weights, straight_through, stream, students
 from engine.teaching.pack import Pack, Shape
 
 WINDOWS, HELDOUT_WINDOWS, TOKENS, SEED = 8, 4, 256, 0
@@ -46,7 +46,7 @@ def extract(model: LanguageModel, windows: Tensor, heldout: Tensor, report: Repo
     outputs = {f"{block.name}.{(name := block.layout.attention_out)}": block.linears[name] for block in anatomy.blocks}
     norms = input_norms(anatomy, {**shown_weights.tile_layers(anatomy), **outputs}, windows, report)
     covariance = pooled_covariance(anatomy, windows, report)
-    rows, tiles = shown_weights.rows(anatomy, windows[0]), shown_weights.tiles(anatomy, norms)
+    rows, tiles = shown_weights.rows(anatomy), shown_weights.tiles(anatomy, norms)
     return Pack(
         model=source.name,
         weights_sha256=source.weights_sha256,
@@ -56,6 +56,7 @@ def extract(model: LanguageModel, windows: Tensor, heldout: Tensor, report: Repo
         rows=rows,
         tiles=tiles,
         histograms=shown_weights.histograms(anatomy, [*(row.tensor for row in rows), *(tile.tensor for tile in tiles)]),
+        training=straight_through.training(anatomy, windows, heldout, report),
         spectrum=stream.spectrum(covariance, sum(len(block.readers) for block in anatomy.blocks) + 1),
         cloud=stream.cloud(anatomy, windows[:2], report),
         scores=stream.scores(model, norms, windows, report),

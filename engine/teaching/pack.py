@@ -15,9 +15,10 @@ from typing import Any
 from engine import weights
 from engine.errors import InputError
 
-VERSION = 2
+VERSION = 3
 MOST_BYTES = 5_000_000
-SIDE = 64  # weights in a row that is shown, and rows and columns of a tile
+SIDE = 64  # weights in a row that is shown, rows and columns of a tile, rows that are trained
+STEPS, EVERY = 300, 3  # of training through the rounding, and from one frame that is kept to the next
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,6 @@ class WeightRow:
     column: int  # of the first of them
     outlier_ratio: float  # largest magnitude over the root mean square
     values: str  # float32 [64]
-    gradient: str  # float32 [64]: of the loss on one calibration window
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,36 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """A matrix at one bit width while it is trained through the rounding: a frame before the first step, then others.
+
+    The first frame is rounding to nearest. Errors are those of the outputs, as shares of the outputs' size.
+    """
+
+    bits: int
+    learning_rate: float  # at the first step; it falls to zero
+    row: int  # of the weights that are followed
+    columns: tuple[int, ...]  # theirs: all of one group, so that one grid serves them
+    scale: float  # of that grid, whose points are its multiples
+    paths: str  # float32 [weights * frames]: the real weight behind each point, weight by weight
+    learnt: str  # float32 [frames]: errors on the text that it learns from
+    heldout: str  # float32 [frames]: errors on held-out text
+    gptq: float  # GPTQ's error on the held-out text, on the same grids
+    moved: float  # share of all weights that end on another point
+
+
+@dataclass(frozen=True)
+class Training:
+    """The first rows of a linear, trained through the rounding so that their outputs stay what they were."""
+
+    tensor: str
+    rows: int
+    inputs: int
+    group_size: int  # -1: a group is a row
+    widths: tuple[Trained, ...]
+
+
+@dataclass(frozen=True)
 class Pack:
     """Everything that the teaching pages know of a model."""
 
@@ -161,6 +191,7 @@ class Pack:
     rows: tuple[WeightRow, ...]
     tiles: tuple[Tile, ...]
     histograms: tuple[Histogram, ...]
+    training: Training
     spectrum: Spectrum
     cloud: Cloud
     scores: Scores
@@ -215,6 +246,7 @@ def _pack(content: dict[str, Any]) -> Pack:
         rows=tuple(WeightRow(**row) for row in content["rows"]),
         tiles=tuple(Tile(**tile) for tile in content["tiles"]),
         histograms=tuple(Histogram(**_frozen(one)) for one in content["histograms"]),
+        training=_training(content["training"]),
         spectrum=Spectrum(**_frozen(content["spectrum"])),
         cloud=Cloud(**_frozen(content["cloud"])),
         scores=Scores(**_frozen(content["scores"])),
@@ -225,6 +257,10 @@ def _pack(content: dict[str, Any]) -> Pack:
             tuple(Speaker(**_frozen(one)) for one in content["lesson"]["speakers"]),
         ),
     )
+
+
+def _training(content: dict[str, Any]) -> Training:
+    return Training(**{**content, "widths": tuple(Trained(**_frozen(one)) for one in content["widths"])})
 
 
 def _frozen(values: dict[str, Any]) -> dict[str, Any]:

@@ -4,21 +4,16 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from engine.layers.weight import weight_of
 from engine.models import Anatomy
 from engine.teaching.pack import SIDE, Histogram, Tile, WeightRow, numbers
 
 BINS = 512
-_GRADIENT_TOKENS = 64
 
 
-def rows(anatomy: Anatomy, window: Tensor) -> tuple[WeightRow, ...]:
-    """Three rows of 64 weights: the largest outlier of all linears, a typical one beside it, one from the middle.
-
-    window: calibration tokens [tokens], whose loss gives the gradients.
-    """
+def rows(anatomy: Anatomy) -> tuple[WeightRow, ...]:
+    """Three rows of 64 weights: the largest outlier of all linears, a typical one beside it, one from the middle."""
     name, layer, place = _largest_outlier(anatomy)
     block = anatomy.blocks[len(anatomy.blocks) // 2]
     middle, inner = block.layout.mlp_in[0], block.linears[block.layout.mlp_in[0]]
@@ -27,7 +22,7 @@ def rows(anatomy: Anatomy, window: Tensor) -> tuple[WeightRow, ...]:
         ("typical", name, layer, _median(outlier_ratios(weight_of(layer)))),
         ("middle", f"{block.name}.{middle}", inner, _median(outlier_ratios(weight_of(inner)))),
     ]
-    return tuple(_row(anatomy, window, *one) for one in chosen)
+    return tuple(_row(*one) for one in chosen)
 
 
 def outlier_ratios(weight: Tensor) -> Tensor:
@@ -93,30 +88,13 @@ def _segments(weight: Tensor) -> Tensor:
     return weight[:, : count * side].reshape(len(weight), count, side)
 
 
-def _row(anatomy: Anatomy, window: Tensor, kind: str, name: str, layer: nn.Module, place: tuple[int, int]) -> WeightRow:
+def _row(kind: str, name: str, layer: nn.Module, place: tuple[int, int]) -> WeightRow:
     row, segment = place
     weight = weight_of(layer)
     values = _segments(weight)[row, segment]
     ratio = float(outlier_ratios(weight)[row, segment])
-    gradient = _segments(_gradient(anatomy, layer, window))[row, segment]
     column = segment * len(values)
-    return WeightRow(
-        kind, name, row, column, float(f"{ratio:.4g}"), numbers(values.tolist()), numbers(gradient.tolist())
-    )
-
-
-def _gradient(anatomy: Anatomy, layer: nn.Module, window: Tensor) -> Tensor:
-    """The gradient of the mean loss of a window's next tokens by one linear's weight."""
-    weight = layer.get_parameter("weight")
-    tokens = window[:_GRADIENT_TOKENS].unsqueeze(0)
-    weight.requires_grad_(True)
-    try:
-        with torch.enable_grad():
-            logits = anatomy.network(input_ids=tokens, use_cache=False).logits[0, :-1]
-            loss = functional.cross_entropy(logits.float(), tokens[0, 1:])
-            return torch.autograd.grad(loss, weight)[0].detach()
-    finally:
-        weight.requires_grad_(False)
+    return WeightRow(kind, name, row, column, float(f"{ratio:.4g}"), numbers(values.tolist()))
 
 
 def _tile(anatomy: Anatomy, place: int, input_norms: Mapping[str, Tensor]) -> Tile:

@@ -194,6 +194,27 @@ def test_a_picture_moves_while_dragging_and_settles_at_rest_and_on_release(
         expect(page.get_by_text("64 weights on 128 points").first).to_be_visible()
 
 
+def test_a_training_plays_pauses_and_stands_still_for_readers_who_want_no_motion(
+    page: Page, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KNEEPOINT_STORE", url)
+    with serving() as address:
+        page.goto(f"{address}/quantize")
+        steps = page.get_by_role("slider", name="Training steps")
+        page.get_by_role("button", name="Play").press("Enter")
+        expect(steps).not_to_have_value("0")
+        page.get_by_role("button", name="Pause").press("Enter")
+        page.wait_for_url("**step=**")
+        stood = int(steps.input_value())
+        assert 0 < stood < 300
+        steps.press("ArrowRight")
+        page.wait_for_url(f"**step={stood + 3}")
+        page.emulate_media(reduced_motion="reduce")
+        page.goto(f"{address}/quantize?trained=2")
+        page.get_by_role("button", name="Show the end").press("Enter")
+        page.wait_for_url("**step=300**")
+
+
 def test_measured_results_answer_while_dragging_too_and_move_nothing(
     page: Page, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from engine.errors import InputError
 from engine.spec import DEFAULT_MODEL
 from engine.teaching import packs
+from engine.teaching.pack import STEPS, floats
 from tests.pages import filling
 from tests.pages.conftest import Open, pictures, said
 
@@ -59,6 +60,23 @@ def test_the_models_own_grid_is_explained_and_shown(open_page: Open) -> None:
     app.button(key="quantize:own_grid").click().run()
     assert drawn(app)["setting"] == {"bits": 4, "group": "32", "symmetric": False, "row": "typical", "apart": 0}
     assert app.query_params["group"] == "32"
+
+
+def test_training_through_the_rounding_is_what_the_pack_holds_at_the_width_chosen(open_page: Open) -> None:
+    made = packs.shipped(DEFAULT_MODEL)
+    assert made is not None
+    app = open_page("quantize", trained="4", step="150")
+    sent = drawn(app, 1)
+    assert sent["setting"] == {"trained": "4", "step": 150}
+    assert sent["tensor"] == made.training.tensor
+    assert [one["bits"] for one in sent["widths"]] == [2, 3, 4]
+    assert all(len(floats(one["heldout"])) == sent["frames"] for one in sent["widths"])
+    errors = floats(made.training.widths[2].heldout)
+    assert f"At 4 bits, {STEPS} steps took the error from {100 * errors[0]:.1f}% to {100 * errors[-1]:.1f}%" in said(
+        app
+    )
+    assert f"rows 0 to 63 of {made.training.tensor}, all 576 inputs" in said(app)
+    assert "At 3 bits" in said(open_page("quantize", trained="16", step="-1"))
 
 
 def test_measured_times_reach_the_bars(open_page: Open, store) -> None:

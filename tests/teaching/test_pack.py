@@ -11,7 +11,7 @@ import pytest
 from engine.errors import InputError
 from engine.spec import DEFAULT_MODEL
 from engine.teaching import pack, packs
-from engine.teaching.pack import SIDE, Pack, floats, numbers
+from engine.teaching.pack import EVERY, SIDE, STEPS, Pack, floats, numbers
 
 SHIPPED = packs.FOLDER / f"{DEFAULT_MODEL}.json"
 
@@ -28,7 +28,11 @@ def test_the_shipped_pack_is_small_and_holds_what_the_pages_draw(shipped: Pack) 
     assert shipped.model == DEFAULT_MODEL
     assert {row.kind for row in shipped.rows} == {"outlier", "typical", "middle"}
     for row in shipped.rows:
-        assert len(floats(row.values)) == len(floats(row.gradient)) == SIDE
+        assert len(floats(row.values)) == SIDE
+    for one in shipped.training.widths:
+        assert len(floats(one.learnt)) == len(floats(one.heldout)) == STEPS // EVERY + 1
+        assert len(floats(one.paths)) == len(one.columns) * (STEPS // EVERY + 1)
+        assert one.gptq < floats(one.heldout)[0] > floats(one.heldout)[-1]
     for tile in shipped.tiles:
         assert len(floats(tile.values)) == tile.rows * tile.columns == SIDE**2
         assert len(floats(tile.input_norms)) == tile.columns

@@ -141,19 +141,23 @@ function stack(pieces) {
 }
 
 // Move a number from one value to another while `draw` is called with it; at once for readers who want no motion.
+// Gives what stops it on the way, null where there is no way.
 function glide(from, to, seconds, draw, done = () => {}) {
   if (calm()) {
     draw(to);
-    return done();
+    done();
+    return null;
   }
   const start = performance.now();
+  let next;
   const frame = (now) => {
     const t = Math.min(1, Math.max(0, (now - start) / (1000 * seconds)));
     draw(from + (to - from) * t);
-    if (t < 1) requestAnimationFrame(frame);
+    if (t < 1) next = requestAnimationFrame(frame);
     else done();
   };
-  requestAnimationFrame(frame);
+  next = requestAnimationFrame(frame);
+  return () => cancelAnimationFrame(next);
 }
 
 function calm() {
