@@ -1,18 +1,20 @@
 """Trade-offs: what a Pareto front is, why size, memory and time don't fall together, why small isn't always fast."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 
-from engine import roofline, words
+from engine import latency_cells, roofline, words
 from engine.front import Front, flattered, is_dense, telling_quality
+from engine.latency_cells import LatencyGrid
 from engine.machine import Limits
 from engine.metrics import SCORES
 from engine.plots.front_lesson import front_lesson
-from engine.plots.roofline_lesson import formats, roofline_lesson
+from engine.plots.roofline_lesson import cells_of, formats, roofline_lesson
 from engine.plots.shares import shares_figure
-from engine.roofline import BATCHES, PHASES
+from engine.roofline import BATCHES, PHASES, Phase
 from engine.row import Row
 from engine.spec import parse
 from pages.pictures import picture
@@ -181,9 +183,11 @@ def draw_roofline(group: Group, dense: Row, values: Mapping[str, Value]) -> None
         draw_bytes_and_flop(chosen, dense)
         return
     names = {name: values[name] for name in ("phase", "batch")}
-    content = roofline_lesson(chosen, dense, limits)
+    grids = read_grids(chosen)
+    content = roofline_lesson(chosen, dense, limits, grids)
     picture.draw(ROOFLINE, PAGE, f"roofline-{group.key}-{limits.date}", names, content)
     draw_expected(chosen, dense, limits)
+    draw_batches(chosen, dense, limits, grids)
 
 
 def draw_machine(group: Group) -> Limits | None:
@@ -240,6 +244,47 @@ def draw_expected(chosen: Mapping[str, Row], dense: Row, limits: Limits) -> None
     markup.soft(verdict(chosen, dense, limits))
     if len(chosen) == 1:
         markup.soft("No 8-bit or 4-bit result with a kernel of its own is among these: measure them to see them here.")
+
+
+def read_grids(chosen: Mapping[str, Row]) -> dict[str, LatencyGrid]:
+    """The times over batches of the formats that have them; what can't be read counts as missing."""
+    found = {}
+    for name, row in chosen.items():
+        with suppress(KeyError, TypeError, ValueError):
+            found[name] = LatencyGrid.from_dict(stored.kept(row).profiles[latency_cells.NAME])
+    return found
+
+
+def draw_batches(chosen: Mapping[str, Row], dense: Row, limits: Limits, grids: Mapping[str, LatencyGrid]) -> None:
+    """What the roof promises at every batch that was measured and what came of it, in the phase of the picture."""
+    phase: Phase = "prefill" if st.session_state[view.key(PAGE, "phase")] == "prefill" else "decode"
+    lines: list[list[str | tuple[str, str]]] = []
+    for name, grid in grids.items():
+        row = chosen[name]
+        for cell in cells_of(grid, row, phase) if limits.fits(row) and row is not dense else ():
+            least, whole = (roofline.expected(one, dense, phase, limits, cell.batch) for one in (row, dense))
+            assert least is not None
+            assert whole is not None
+            lines.append([
+                f"{name}, {cell.batch} at once", words.format_value("prefill_ms", least.ms),
+                words.format_value("prefill_ms", cell.ms), f"{whole.ms / least.ms:.2f}x",
+                f"{cell.speedup:.2f}x ({cell.low:.2f} to {cell.high:.2f})" + (" *" if cell.disturbed else ""),
+            ])  # fmt: skip
+    markup.head(f"More than one at once: {PHASE_NAMES[phase]}")
+    if lines:
+        markup.table(("", "At least", "Measured", "Speed-up, at most", "Measured speed-up"), lines)
+        beside = " * timed beside other load." if any("*" in line[-1] for line in lines) else ""
+        markup.soft(
+            "Speed-ups are against the original with as many at once, both timed in turns in one run; in brackets 95% "
+            f"intervals.{beside}"
+        )
+    missing = {name: row.recipe for name, row in chosen.items() if name not in grids}
+    if missing:
+        markup.soft(
+            f"Measured for one batch only: {', '.join(missing)}. For others tick “Speed by batch and prompt” in New "
+            f'sweep, or run python -m engine run "{list(missing.values())[-1]}" --only latency_grid. It takes some '
+            "minutes a result."
+        )
 
 
 def verdict(chosen: Mapping[str, Row], dense: Row, limits: Limits) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine import roofline, words
 from engine.front import is_dense, may_be_picked
+from engine.latency_cells import Cell, LatencyGrid
 from engine.machine import Limits
 from engine.plots import palette
 from engine.roofline import BATCHES, PHASES, Phase
@@ -34,44 +35,68 @@ def formats(rows: Sequence[Row], dense: Row) -> dict[str, Row]:
     return found
 
 
-def roofline_lesson(chosen: Mapping[str, Row], dense: Row, limits: Limits) -> dict[str, Any]:
+def roofline_lesson(
+    chosen: Mapping[str, Row], dense: Row, limits: Limits, grids: Mapping[str, LatencyGrid]
+) -> dict[str, Any]:
     """The lesson's content as JSON holds it.
 
-    chosen: what each format is called -> its result. Measured times are given only where the limits are those of the
-    machine that took them.
+    chosen: what each format is called -> its result; grids: of the formats that were timed over batches. Measured times
+    are given only where the limits are those of the machine that took them.
     """
-    asked = dense.protocol
     return {
         "batches": list(BATCHES),
-        "measured_at": int(asked.get("batch_size", 1)),
-        "prompt": int(asked.get("prompt_tokens", 128)),
+        "prompt": prompt_of(dense),
         "machine": {
             "gigabytes": f"{limits.read_bytes_per_s / 1e9:.3g}",
             "gigaflop": f"{limits.most_flop_per_s / 1e9:,.0f}",
         },
-        "formats": [_format(n, name, row, dense, limits) for n, (name, row) in enumerate(chosen.items())],
+        "formats": [
+            _format(n, name, row, dense, limits, grids.get(name)) for n, (name, row) in enumerate(chosen.items())
+        ],
     }
 
 
-def _format(n: int, name: str, row: Row, dense: Row, limits: Limits) -> dict[str, Any]:
+def prompt_of(row: Row) -> int:
+    """Tokens of the prompts that a result's protocol reads."""
+    return int(row.protocol.get("prompt_tokens", 128))
+
+
+def cells_of(grid: LatencyGrid, row: Row, phase: Phase) -> list[Cell]:
+    """The cells of a phase whose prompts are as long as those of a result's protocol; words may follow any prompt."""
+    return [cell for cell in grid.cells if cell.phase == phase and (phase == "decode" or cell.prompt == prompt_of(row))]
+
+
+def _format(n: int, name: str, row: Row, dense: Row, limits: Limits, grid: LatencyGrid | None) -> dict[str, Any]:
     return {
         "name": name,
         "about": f"{words.short_label(row)}, {words.format_value('weight_bytes', row.value('weight_bytes'))}",
         "colour": palette.family(row.family).colour or palette.INK,
         "dash": DASHES[n % len(DASHES)],
-        **{phase: _phase(phase, row, dense, limits) for phase in PHASES},
+        **{phase: _phase(phase, row, dense, limits, grid) for phase in PHASES},
     }
 
 
-def _phase(phase: Phase, row: Row, dense: Row, limits: Limits) -> dict[str, Any]:
+def _phase(phase: Phase, row: Row, dense: Row, limits: Limits, grid: LatencyGrid | None) -> dict[str, Any]:
     """Milliseconds of a pass at every batch, by what needs them, and the measured ones."""
     least = [roofline.expected(row, dense, phase, limits, batch) for batch in BATCHES]
-    measured = roofline.measured_ms(row, phase) if limits.fits(row) else None
     return {
         "memory": [time.memory_ms for time in least if time],
         "arithmetic": [time.arithmetic_ms for time in least if time],
-        "measured": measured,
+        "measured": _measured(phase, row, grid) if limits.fits(row) else [],
     }
+
+
+def _measured(phase: Phase, row: Row, grid: LatencyGrid | None) -> list[dict[str, Any]]:
+    """What a phase took: at the batch of the protocol, and at the others that were timed over batches."""
+    found = {cell.batch: (cell.ms, cell.disturbed) for cell in (cells_of(grid, row, phase) if grid else ())}
+    usual = roofline.measured_ms(row, phase)
+    if usual is not None:
+        found[int(row.protocol.get("batch_size", 1))] = (usual, False)
+    return [
+        {"place": BATCHES.index(batch), "ms": ms, "disturbed": disturbed}
+        for batch, (ms, disturbed) in sorted(found.items())
+        if batch in BATCHES
+    ]
 
 
 def _bits(row: Row) -> int | None:

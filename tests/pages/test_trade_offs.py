@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from engine import machine
 from engine.errors import InputError
+from engine.latency_cells import Cell, LatencyGrid
+from engine.store import Queue
 from tests.pages import filling
 from tests.pages.conftest import downloads, pictures, said
 from tests.test_machine import LIMITS
@@ -39,6 +41,32 @@ def test_with_limits_expected_and_measured_times_stand_side_by_side(open_page, s
     assert "int4 could write a word in" in words
     assert "Expected and measured" in words
     assert "Download CSV" in downloads(app)
+
+
+def test_times_over_batches_stand_beside_the_roof_and_what_lacks_them_says_how_to_get_them(open_page, store):
+    filling.fill(store, filling.make_trials())
+    machine.write(LIMITS, machine.kept_path())
+    assert "Measured for one batch only: bf16, int8, int4." in said(open_page("trade_offs"))
+    recipe = "quantize:rtn,bits=4"
+    timed = next(row for row in store.rows() if row.recipe.startswith(recipe) and row.state == "done")
+    cells = [
+        Cell(phase, 8, 128, 90.0, 1.0, 120.0, 1.0, 1.33, 1.25, 1.41, "bfloat16", "bfloat16", True)
+        for phase in ("prefill", "decode")
+    ]
+    store.submit([store.trial(timed.trial_id)], ["latency_grid"])
+    with Queue(store) as queue:
+        job = queue.claim()
+        queue.keep_profile(job.trial.id, "latency_grid", LatencyGrid(tuple(cells)).to_dict())
+        queue.finish(job)
+    app = open_page("trade_offs", phase="prefill")
+    words = said(app)
+    assert "More than one at once: the prompt" in words
+    assert "int4, 8 at once" in words
+    assert "1.33x (1.25 to 1.41) *" in words
+    assert "* timed beside other load." in words
+    assert "Measured for one batch only: bf16, int8." in words
+    (drawn,) = (one for one in pictures(app)["roofline"]["formats"] if one["name"] == "int4")
+    assert drawn["decode"]["measured"][-1] == {"place": 3, "ms": 90.0, "disturbed": True}
 
 
 def test_times_of_another_machine_are_not_set_beside(open_page, store):

@@ -14,7 +14,7 @@ function listed(names) {
 }
 
 function rooflinePicture(host, data, setting) {
-  const last = data.batches.length - 1, measuredAt = data.batches.indexOf(data.measured_at);
+  const last = data.batches.length - 1;
   const phase = choice(host, "phase", "While", PHASES);
   const batch = slider(host, "batch", "Sequences at once (batch)", { min: 0, max: last, step: 1, say: (n) => data.batches[n].toLocaleString("en") });
   const said = spoken();
@@ -27,7 +27,8 @@ function rooflinePicture(host, data, setting) {
   const least = (format, n) => Math.max(pass(format).memory[n], pass(format).arithmetic[n]);
   const tokens = (n) => data.batches[n] * (setting.phase === "prefill" ? data.prompt : 1);
   const rate = (format, n) => (1000 * tokens(n)) / least(format, n);
-  const reached = (format) => pass(format).measured && (1000 * tokens(measuredAt)) / pass(format).measured;
+  const reached = ({ place, ms }) => (1000 * tokens(place)) / ms;
+  const took = (format, n) => pass(format).measured.find(({ place }) => place === n)?.ms;
 
   function draw() {
     const width = Math.max(host.clientWidth, 280), tall = width < 520 ? 300 : 340;
@@ -48,7 +49,7 @@ function rooflinePicture(host, data, setting) {
   }
 
   function ends() {
-    const values = data.formats.flatMap((format) => [rate(format, 0), reached(format)]).filter(Boolean);
+    const values = data.formats.flatMap((format) => [rate(format, 0), ...pass(format).measured.map(reached)]);
     return [Math.min(...values) / 1.6, 1.7 * Math.max(roof(), ...values)];
   }
 
@@ -84,21 +85,24 @@ function rooflinePicture(host, data, setting) {
     return found.filter((tick) => tick >= low && tick <= high);
   }
 
-  // A format's line, where the slider stands on it, and a cross where it was measured with the way it fell short.
+  // A format's line, where the slider stands on it, and a cross wherever it was measured with the way it fell short.
   function curve(format, at) {
     const path = data.batches.map((_, n) => at(n, rate(format, n)).join(",")).join("L");
-    const [x, y] = at(setting.batch, rate(format, setting.batch));
-    const made = [
-      shape("path", { class: "kp-curve", d: `M${path}`, stroke: format.colour, "stroke-dasharray": format.dash }),
-      shape("circle", { cx: x, cy: y, r: 5, fill: format.colour }),
+    const [x, y] = at(setting.batch, rate(format, setting.batch)), stroke = format.colour;
+    return [
+      shape("path", { class: "kp-curve", d: `M${path}`, stroke, "stroke-dasharray": format.dash }),
+      shape("circle", { cx: x, cy: y, r: 5, fill: stroke }),
+      ...pass(format).measured.flatMap((one) => cross(one, format, at)),
     ];
-    if (!reached(format)) return made;
-    const [place, found] = at(measuredAt, reached(format)), possible = at(measuredAt, rate(format, measuredAt))[1];
-    const cross = `M${place - 5},${found - 5}l10,10M${place - 5},${found + 5}l10,-10`;
-    const stroke = format.colour;
-    made.push(shape("line", { class: "kp-lost", x1: place, x2: place, y1: possible, y2: found, stroke }));
-    made.push(shape("path", { class: "kp-cross", d: cross, stroke }));
-    return made;
+  }
+
+  function cross(one, format, at) {
+    const [x, y] = at(one.place, reached(one)), possible = at(one.place, rate(format, one.place))[1];
+    const stroke = format.colour, style = one.disturbed ? "kp-cross kp-beside" : "kp-cross";
+    return [
+      shape("line", { class: "kp-lost", x1: x, x2: x, y1: possible, y2: y, stroke }),
+      shape("path", { class: style, d: `M${x - 5},${y - 5}l10,10M${x - 5},${y + 5}l10,-10`, stroke }),
+    ];
   }
 
   // The formats' names at the lines' right ends, below each other where the lines meet.
@@ -115,18 +119,18 @@ function rooflinePicture(host, data, setting) {
 
   function bars(format) {
     const n = setting.batch;
-    const took = n === measuredAt ? pass(format).measured : null;
-    const known = data.formats.flatMap((one) => [least(one, n), n === measuredAt ? pass(one).measured ?? 0 : 0]);
+    const measured = took(format, n);
+    const known = data.formats.flatMap((one) => [least(one, n), took(one, n) ?? 0]);
     const bar = (kind, ms, text, decides) => [
       element("span", { class: "kp-track" }, element("i", { class: kind, style: `width:${(100 * ms) / Math.max(...known)}%` })),
       element("span", { class: decides ? "kp-ms kp-decides" : "kp-ms" }, `${digits(ms)} ms ${text}`),
     ];
     const memory = pass(format).memory[n], arithmetic = pass(format).arithmetic[n];
-    const name = element("b", { style: `grid-row: span ${took ? 3 : 2}` }, format.name, element("small", {}, format.about));
+    const name = element("b", { style: `grid-row: span ${measured ? 3 : 2}` }, format.name, element("small", {}, format.about));
     return [
       name, ...bar("kp-memory", memory, "to read", memory >= arithmetic),
       ...bar("kp-arithmetic", arithmetic, "to multiply", arithmetic > memory),
-      ...(took ? bar("kp-took", took, "measured", false) : []),
+      ...(measured ? bar("kp-took", measured, "measured", false) : []),
       element("span", { class: "kp-between" }),
     ];
   }
@@ -141,8 +145,16 @@ function rooflinePicture(host, data, setting) {
     said.say(!working.length ? `Memory decides: every weight is read once and multiplied ${times}. Fewer bytes could be less time.`
       : !waiting.length ? `Arithmetic decides: every weight is read once and multiplied ${times}. Fewer bytes change nothing.`
       : `${wait(waiting)} for the memory; ${wait(working)} for the arithmetic already, where fewer bytes change nothing.`);
-    const crosses = data.formats.some(reached) ? ` Crosses: measured, ${data.measured_at} at once; down to them is overhead.` : "";
-    hint.textContent = `The machine reads ${data.machine.gigabytes} GB and does ${data.machine.gigaflop} GFLOP a second at most.${crosses}`;
+    hint.textContent = `The machine reads ${data.machine.gigabytes} GB and does ${data.machine.gigaflop} GFLOP a second at most.${crosses()}`;
+  }
+
+  // What the crosses are, and at which batches there are any.
+  function crosses() {
+    const every = data.formats.flatMap((format) => pass(format).measured);
+    if (!every.length) return "";
+    const places = [...new Set(every.map(({ place }) => place))].sort((a, b) => a - b);
+    const beside = every.some(({ disturbed }) => disturbed) ? " Pale ones were timed beside other load." : "";
+    return ` Crosses: measured, at ${listed(places.map((n) => data.batches[n].toLocaleString("en")))} at once; down to them is overhead.${beside}`;
   }
 
   return { draw };
