@@ -2,10 +2,17 @@
 
 Every trial answers the items in one seeded order, in rounds: a round asks each task for its share of items, drawn at
 random from those that are left. After any round a bettor who holds that one trial is as good as another *on all items*
-stakes on the next round at odds that would be fair if it were not; wealth beyond 1 / error is evidence, whenever one
-looks (Ville's inequality), so looking again costs nothing. As items are drawn without replacement, the odds follow what
-is left.
-Source: Waudby-Smith and Ramdas 2024, J. R. Stat. Soc. B 86 (betting, also without replacement).
+stakes on every item of the next round at odds that would be fair if it were not; wealth beyond 1 / error is evidence,
+whenever one looks (Ville's inequality), so looking again costs nothing. As items are drawn without replacement, the
+odds follow what is left.
+
+Why the wins of a round's items may be multiplied, though the odds only hold for the round's sum: stakes are known
+before the round, tasks are drawn apart, and the items of a task, drawn without replacement, are negatively associated.
+So the expected product is at most the product of what is expected, and as 1 + x <= e^x that is at most e to the
+expected sum, which is not above 0 where the bettor is wrong. Betting on single items is what lets the stakes be large:
+an item can lose a bettor far less than a round in which every task goes against him.
+Source: Waudby-Smith and Ramdas 2024, J. R. Stat. Soc. B 86 (betting, also without replacement); Joag-Dev and Proschan
+1983, Ann. Stat. 11 (negative association).
 
 Differences within a tolerance don't decide a choice, and waiting for them would cost most of the questions. A trial is
 
@@ -30,7 +37,10 @@ TOLERANCE = 0.02  # of accuracy, in [0, 1]
 Floats = NDArray[np.float64]
 State = Literal["open", "on the front", "left out"]
 
-_STAKES = np.linspace(0.05, 0.9, 12)[:, None]  # shares of the largest safe stake, all held at once in equal parts
+# What bettors take the advantage over the odds to be, in accuracy over all items; each has an equal part of the wealth.
+_ADVANTAGES = np.array([[0.02], [0.03], [0.045], [0.07], [0.1]])
+_BOLDEST = 0.6  # the most of his wealth that one item can cost a bettor
+_DIFFER, _EXPECTED = 0.1, 3  # before any is seen, this share of answers is taken to differ, as if in so many rounds
 _EDGE = 1e-9
 
 
@@ -65,31 +75,35 @@ class Schedule:
         return math.ceil(share * self.rounds)
 
     @property
-    def widest(self) -> float:
-        """The most that a round can add to an accuracy, times the rounds; 1 where all tasks have the same size."""
-        return sum(self._share(task) * self.rounds / size for task, size in self.items.items()) / len(self.items)
+    def weights(self) -> Floats:
+        """[items of a round]: what each right answer of a round adds to an accuracy, times the rounds."""
+        return np.concatenate(
+            [np.full(self._share(task), self.rounds / size / len(self.items)) for task, size in self.items.items()]
+        )
 
     def places(self, task: str) -> list[list[int]]:
         """The places of the items of a task that each round asks."""
-        share, size = self._share(task), self.items[task]
-        draw = np.random.default_rng([self.seed, *task.encode()])
-        dealt = draw.permutation(self.rounds * share).reshape(self.rounds, share)
-        return [[int(place) for place in one if place < size] for one in dealt]
+        size = self.items[task]
+        return [[int(place) for place in one if place < size] for one in self._dealt(task)]
 
     def scores(self, right: Mapping[str, Mapping[int, bool]]) -> Floats:
-        """[answered rounds]: what each adds to the accuracy, times the rounds, so that the mean of all is the accuracy.
+        """[answered rounds, items of a round]: what each adds to the accuracy, times the rounds; blanks add nothing.
 
         right: task -> (an item's place -> whether it was answered right). Ends before the first round that lacks one.
         """
-        places = {task: self.places(task) for task in self.items}
-        values: list[float] = []
-        for number in range(self.rounds):
-            asked = [(task, place) for task in self.items for place in places[task][number]]
-            if any(place not in right.get(task, {}) for task, place in asked):
-                break
-            won = sum(right[task][place] / self.items[task] for task, place in asked)
-            values.append(won * self.rounds / len(self.items))
-        return np.array(values)
+        columns = []
+        for task, size in self.items.items():
+            said = np.zeros(self.rounds * self._share(task))  # blanks last
+            said[:size] = [right.get(task, {}).get(place, math.nan) for place in range(size)]
+            columns.append(said[self._dealt(task)])
+        values = np.concatenate(columns, axis=1)
+        lacking = np.isnan(values).any(axis=1)
+        return (values * self.weights)[: lacking.argmax() if lacking.any() else None]
+
+    def _dealt(self, task: str) -> NDArray[np.int64]:
+        """[rounds, share]: the places that each round asks; those beyond the task's items are blanks."""
+        draw = np.random.default_rng([self.seed, *task.encode()])
+        return draw.permutation(self.rounds * self._share(task)).reshape(self.rounds, -1)
 
     def _share(self, task: str) -> int:
         return math.ceil(self.items[task] / self.rounds)
@@ -120,9 +134,12 @@ def standings(
         return evidence(ours, theirs, schedule, by)
 
     def replaces(rival: str, trial: str, by: float) -> float:
-        """The evidence that the rival, which is no larger, leaves the trial out; equals of one size leave neither."""
+        """The evidence that the rival, which is no larger, leaves the trial out; equals of one size leave neither.
+
+        Where nothing is tolerated the tolerant bettor must win too, so that a pair can mislead only through him.
+        """
         equals = size[rival] == size[trial] and held(trial, rival, 0.0) >= level
-        return -math.inf if equals else held(rival, trial, by)
+        return -math.inf if equals else min(held(rival, trial, slack) for slack in {by, tolerance})
 
     out = _left_out(rivals, replaces, level, tolerance, left_out)
     against = {i: [j for j in rivals[i] if j not in out and held(i, j, tolerance) < level] for i in rivals}
@@ -138,21 +155,31 @@ def standings(
 
 
 def evidence(ours: Floats, theirs: Floats, schedule: Schedule, tolerance: float) -> float:
-    """The most log-wealth reached by a bettor who holds that we are at most the tolerance less accurate than they.
+    """The most log-wealth reached by bettors who hold that we are at most the tolerance less accurate than they.
 
-    Reads the rounds that both answered. Infinite once the rounds that are left can't make it untrue.
+    Reads the rounds that both answered. Infinite once the rounds that are left can't make it untrue. A stake is the
+    advantage that is hoped for over the variance so far, near to what grows wealth fastest; as rounds run out, what
+    has been won weighs more in the odds, and the advantage with it.
     """
     both = min(len(ours), len(theirs))
     if not both:
         return 0.0
-    wins, widest = ours[:both] - theirs[:both], schedule.widest  # each in [-widest, widest]
-    before = np.concatenate([[0.0], np.cumsum(wins)[:-1]])
-    fair = (-tolerance * schedule.rounds - before) / (schedule.rounds - np.arange(both))  # the mean of what is left
-    certain = fair <= _EDGE - widest
-    safe = np.minimum(1.0, 1.0 / np.maximum(widest + fair, _EDGE)) / max(1.0, widest)
-    grown = np.where(certain, np.inf, np.log1p(_STAKES * safe * (wins - fair)))  # [stakes, rounds]
-    wealth = np.logaddexp.reduce(np.cumsum(grown, axis=1), axis=0) - math.log(len(_STAKES))
+    wins, weights = ours[:both] - theirs[:both], schedule.weights  # [rounds, items], each within its weight of 0
+    seen, left = np.arange(both), schedule.rounds - np.arange(both)
+    fair = (-tolerance * schedule.rounds - _before(wins)) / left / weights.sum()  # the mean of what is left, by weight
+    certain = fair <= _EDGE - 1
+    variance = (_before(wins**2) + _EXPECTED * _DIFFER * (weights**2).sum()) / (seen + _EXPECTED)
+    safe = _BOLDEST / (weights.max() * np.maximum(1 + fair, _EDGE))
+    stakes = np.minimum(_ADVANTAGES * schedule.rounds / left / variance, safe)  # [bettors, rounds]
+    won = wins - np.maximum(fair, -1)[:, None] * weights
+    grown = np.where(certain, np.inf, np.log1p(stakes[:, :, None] * won).sum(axis=2))
+    wealth = np.logaddexp.reduce(np.cumsum(grown, axis=1), axis=0) - math.log(len(_ADVANTAGES))
     return float(wealth.max(initial=0.0))
+
+
+def _before(values: Floats) -> Floats:
+    """[rounds]: the sum over all items of earlier rounds."""
+    return np.concatenate([[0.0], np.cumsum(values.sum(axis=1))[:-1]])
 
 
 def _left_out(

@@ -14,7 +14,7 @@ from engine.row import Row
 from engine.spec import Protocol
 from engine.store import FIRST_SHARE, ItemResult, Queue, Store, Undecided
 
-SHARES = (FIRST_SHARE, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)  # of the questions, between which it is decided
+SHARES = (FIRST_SHARE, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0)  # of the questions, between which it is decided
 
 Answers = Mapping[str, Mapping[str, Sequence[ItemResult]]]  # trial id -> task -> its answers
 
@@ -59,7 +59,7 @@ def _send_on(sweep: Undecided, rows: Sequence[Row], dense: Row, store: Store, qu
 
 
 def read_scores(answers: Answers, dense: str, schedule: Schedule, score: str) -> dict[str, Floats]:
-    """By trial, what each round that it answered adds to its score; the dense trial's items say which there are."""
+    """By trial, what each item that it answered adds to its score, by rounds; the dense trial says which there are."""
     places = {task: {item.id: place for place, item in enumerate(items)} for task, items in answers[dense].items()}
     return {
         trial_id: schedule.scores(

@@ -11,8 +11,15 @@ TWO = Schedule({"piqa": 400, "arc_easy": 400}, seed=0)
 
 
 def drawn(accuracy: float, seed: int, rounds: int = 400) -> np.ndarray:
-    """[rounds]: the mean of two answers, each right with that probability."""
-    return (np.random.default_rng(seed).random((rounds, 2)) < accuracy).mean(axis=1)
+    """[rounds, 2]: what two answers add, each right with that probability."""
+    return (np.random.default_rng(seed).random((rounds, 2)) < accuracy) / 2
+
+
+def improved(answered: np.ndarray, count: int) -> np.ndarray:
+    """As answered, but for so many wrong answers that are right."""
+    better = answered.copy()
+    better[tuple(np.argwhere(better == 0)[:count].T)] = 0.5
+    return better
 
 
 def test_every_item_is_asked_in_exactly_one_round() -> None:
@@ -38,9 +45,9 @@ def test_the_mean_of_all_scores_is_the_macro_mean_whatever_the_sizes() -> None:
     schedule = Schedule({"piqa": 10, "boolq": 4}, seed=0)
     right = {"piqa": {i: i < 7 for i in range(10)}, "boolq": {i: i < 1 for i in range(4)}}
     scores = schedule.scores(right)
-    assert len(scores) == 4
-    assert scores.mean() == pytest.approx((0.7 + 0.25) / 2)
-    assert scores.max() <= schedule.widest == pytest.approx((3 * 4 / 10 + 1) / 2)
+    assert scores.shape == (4, 4)
+    assert scores.sum(axis=1).mean() == pytest.approx((0.7 + 0.25) / 2)
+    assert schedule.weights == pytest.approx([0.2, 0.2, 0.2, 0.5])
 
 
 def test_scores_end_before_the_first_round_with_an_item_missing() -> None:
@@ -54,36 +61,60 @@ def test_scores_end_before_the_first_round_with_an_item_missing() -> None:
 def test_evidence_is_the_bettors_wealth_computed_by_hand() -> None:
     """Two rounds of four, both won: odds that no difference is left, then that the rest makes up for the first."""
     schedule = Schedule({"piqa": 4}, seed=0)
-    ours, theirs = np.array([1.0, 1.0]), np.array([0.0, 0.0])
     wealth = []
-    for stake in np.linspace(0.05, 0.9, 12):
-        first = 1 + stake * (1 - 0)
+    for advantage in (0.02, 0.03, 0.045, 0.07, 0.1):
+        first = 1 + min(advantage / 0.1, 0.6) * (1 - 0)
         fair = -1 / 3  # one win of four is gone, so the three left lose one in the mean
-        wealth.append(first * (1 + stake * (1 - fair)))
-    assert evidence(ours, theirs, schedule, 0.0) == pytest.approx(math.log(np.mean(wealth)))
+        variance = (3 * 0.1 + 1) / (3 + 1)
+        wealth.append(first * (1 + min(advantage * 4 / 3 / variance, 0.6 / (1 + fair)) * (1 - fair)))
+    assert evidence(np.ones((2, 1)), np.zeros((2, 1)), schedule, 0.0) == pytest.approx(math.log(np.mean(wealth)))
 
 
-def test_where_a_round_can_weigh_more_than_one_less_is_staked() -> None:
-    """Three items beside two: the round with two of the three adds up to 7/6 to the accuracy, times the rounds."""
+def test_every_item_of_a_round_is_bet_on_by_its_weight() -> None:
+    """Three items beside two: the first round asks two of the three, which weigh 1/3 each, and one that weighs 1/2."""
     schedule = Schedule({"piqa": 3, "boolq": 2}, seed=0)
-    stakes = np.linspace(0.05, 0.9, 12) / (7 / 6) ** 2
-    assert evidence(np.ones(1), np.zeros(1), schedule, 0.0) == pytest.approx(math.log(np.mean(1 + stakes)))
+    weights = np.array([1 / 3, 1 / 3, 1 / 2])
+    variance = 0.1 * (weights**2).sum()
+    stakes = np.minimum(np.array([0.02, 0.03, 0.045, 0.07, 0.1]) / variance, 0.6 / 0.5)
+    won = (1 + stakes / 3) * (1 - stakes / 3) * (1 + stakes / 2)
+    ours, theirs = np.array([[1, 0, 1]]) * weights, np.array([[0, 1, 0]]) * weights
+    assert evidence(ours, theirs, schedule, 0.0) == pytest.approx(max(0, math.log(won.mean())))
 
 
 def test_what_the_rest_can_no_longer_change_is_certain() -> None:
     schedule = Schedule({"piqa": 4}, seed=0)
-    assert evidence(np.ones(3), np.zeros(3), schedule, 0.0) == math.inf
-    assert evidence(np.zeros(3), np.ones(3), schedule, 0.0) < 1
+    assert evidence(np.ones((3, 1)), np.zeros((3, 1)), schedule, 0.0) == math.inf
+    assert evidence(np.zeros((3, 1)), np.ones((3, 1)), schedule, 0.0) < 1
 
 
-def test_an_untrue_claim_gathers_evidence_no_more_often_than_stated() -> None:
-    """Pairs of models of which the one claimed to be as good is worse on all items, looked at after every round."""
-    schedule, level = Schedule({"piqa": 200}, seed=0), math.log(1 / 0.2)
-    draw = np.random.default_rng(0)
-    wrong = 0
-    for _ in range(300):
-        ours, theirs = draw.permuted([[1.0] * 99 + [0.0] * 101, [1.0] * 100 + [0.0] * 100], axis=1)
-        wrong += evidence(ours[:190], theirs[:190], schedule, 0.0) >= level
+def few(ours: int, theirs: int, size: int) -> tuple[list[bool], list[bool]]:
+    """Answers of which only so many differ: those that we alone, and those that they alone, have right."""
+    return [i < ours for i in range(size)], [ours <= i < ours + theirs for i in range(size)]
+
+
+@pytest.mark.parametrize(
+    "untrue",  # by task, ours and theirs, so that ours are just more than 2 points less accurate on all items
+    [
+        {"piqa": few(60, 65, 200)},
+        {"piqa": few(0, 5, 200)},
+        {"piqa": few(0, 13, 200), "arc_easy": few(0, 0, 200), "boolq": few(0, 0, 200)},
+        {"piqa": few(40, 0, 200), "arc_easy": few(0, 27, 200), "boolq": few(0, 26, 200)},
+        {"piqa": few(15, 40, 330), "copa": few(4, 2, 60)},
+    ],
+    ids=["many differ", "few differ", "one task differs", "tasks against each other", "of unequal sizes"],
+)
+def test_an_untrue_claim_gathers_evidence_no_more_often_than_stated(
+    untrue: dict[str, tuple[list[bool], list[bool]]],
+) -> None:
+    """In many orders of the items, looked at after every round."""
+    level, wrong = math.log(1 / 0.2), 0
+    for seed in range(300):
+        schedule = Schedule({task: len(ours) for task, (ours, _) in untrue.items()}, seed)
+        ours, theirs = (
+            schedule.scores({task: dict(enumerate(sides[side])) for task, sides in untrue.items()}) for side in (0, 1)
+        )
+        assert (theirs - ours).sum() > 0.02 * schedule.rounds
+        wrong += evidence(ours, theirs, schedule, 0.02) >= level
     assert 0 < wrong / 300 <= 0.2
 
 
@@ -111,16 +142,14 @@ def test_what_can_not_be_told_apart_goes_on_and_so_does_what_it_is_held_against(
 
 def test_within_the_tolerance_the_larger_is_left_out() -> None:
     small = drawn(0.6, 1)
-    large = small.copy()
-    large[np.flatnonzero(large < 1)[:4]] += 0.5  # two answers of 400 more
+    large = improved(small, 4)
     found = standings({"small": small[:300], "large": large[:300]}, {"small": 1.0, "large": 2.0}, TWO, {})
     assert found["large"].by == "small"
 
 
 def test_with_all_items_the_plain_front_stands_and_ties_go_to_the_smaller() -> None:
     answered = {"a": drawn(0.60, 1), "b": drawn(0.601, 1), "c": drawn(0.60, 1), "d": drawn(0.60, 1)}
-    answered["b"] = answered["a"].copy()
-    answered["b"][np.flatnonzero(answered["b"] < 1)[0]] += 0.5  # one answer more than the others
+    answered["b"] = improved(answered["a"], 1)
     size = {"a": 1.0, "b": 2.0, "c": 2.0, "d": 1.0}
     found = standings(answered, size, TWO, {})
     assert {i: found[i].state for i in found} == {
@@ -135,8 +164,7 @@ def test_with_all_items_the_plain_front_stands_and_ties_go_to_the_smaller() -> N
 def test_one_that_leaves_another_out_is_not_left_out_by_the_tolerance() -> None:
     """Else a staircase of small steps would fall, each by the one below."""
     base = drawn(0.6, 1)[:300]
-    better = base.copy()
-    better[np.flatnonzero(better < 1)[:1]] += 0.5
+    better = improved(base, 1)
     answered = {"low": base, "middle": better, "high": better.copy()}
     size = {"low": 1.0, "middle": 2.0, "high": 3.0}
     assert standings(answered, size, TWO, {})["middle"].by == "low"

@@ -33,7 +33,7 @@ RECORDED = Path(__file__).parent / "anytime"
 
 @dataclass(frozen=True)
 class Answered:
-    """A sweep whose trials answered every question: scores [rounds] and bytes by recipe."""
+    """A sweep whose trials answered every question: scores [rounds, items] and bytes by recipe."""
 
     name: str
     schedule: Schedule
@@ -66,7 +66,7 @@ def replay(sweep: Answered, tolerance: float) -> Replayed:
 def report(sweep: Answered, tolerance: float) -> str:
     done = replay(sweep, tolerance)
     recipes = sorted(sweep.scores, key=lambda recipe: sweep.size[recipe])
-    accuracy = {recipe: float(sweep.scores[recipe].mean()) for recipe in recipes}
+    accuracy = {recipe: float(sweep.scores[recipe].sum(axis=1).mean()) for recipe in recipes}
     mask = pareto.on_front([sweep.size[r] for r in recipes], [accuracy[r] for r in recipes])
     front = [recipe for recipe, on in zip(recipes, mask, strict=True) if on]
     kept = [recipe for recipe in recipes if done.found[recipe].state != "left out"]
