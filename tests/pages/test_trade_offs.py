@@ -65,7 +65,7 @@ def test_times_over_batches_stand_beside_the_roof_and_what_lacks_them_says_how_t
     assert "1.33x (1.25 to 1.41) *" in words
     assert "* timed beside other load." in words
     assert "Measured for one batch only: bf16, int8." in words
-    (drawn,) = (one for one in pictures(app)["roofline"]["formats"] if one["name"] == "int4")
+    (drawn,) = (one for one in pictures(app)["trade_offs_roofline"]["formats"] if one["name"] == "int4")
     assert drawn["decode"]["measured"][-1] == {"place": 3, "ms": 90.0, "disturbed": True}
 
 

@@ -66,7 +66,7 @@ def test_training_through_the_rounding_is_what_the_pack_holds_at_the_width_chose
     made = packs.shipped(DEFAULT_MODEL)
     assert made is not None
     app = open_page("quantize", trained="4", step="150")
-    sent = drawn(app, 1)
+    sent = pictures(app)["quantize_training"]
     assert sent["setting"] == {"trained": "4", "step": 150}
     assert sent["tensor"] == made.training.tensor
     assert [one["bits"] for one in sent["widths"]] == [2, 3, 4]
