@@ -120,7 +120,7 @@ def proposals(goal: Goal, rows: Sequence[Row], dense: Row) -> list[Proposal]:
 
 
 def about_bytes(recipe: Recipe, dense: Row) -> float:
-    """About how many bytes the file of slices and quantizers takes, from the original's parts.
+    """About how many bytes the file of slices and quantizers of every layer takes, from the original's parts.
 
     Every matrix has the stream on one side, so a slice takes its share of each. Zero points, the scales of whole
     channels and what keeps a sliced head tied are left out: under a hundredth of the original.
