@@ -270,6 +270,9 @@ def draw_batches(chosen: Mapping[str, Row], dense: Row, limits: Limits, grids: M
                 words.format_value("prefill_ms", cell.ms), f"{whole.ms / least.ms:.2f}x",
                 f"{cell.speedup:.2f}x ({cell.low:.2f} to {cell.high:.2f})" + (" *" if cell.disturbed else ""),
             ])  # fmt: skip
+    missing = {name: row.recipe for name, row in chosen.items() if name not in grids}
+    if not lines and not missing:
+        return
     markup.head(f"More than one at once: {PHASE_NAMES[phase]}")
     if lines:
         markup.table(("", "At least", "Measured", "Speed-up, at most", "Measured speed-up"), lines)
@@ -278,7 +281,6 @@ def draw_batches(chosen: Mapping[str, Row], dense: Row, limits: Limits, grids: M
             "Speed-ups are against the original with as many at once, both timed in turns in one run; in brackets 95% "
             f"intervals.{beside}"
         )
-    missing = {name: row.recipe for name, row in chosen.items() if name not in grids}
     if missing:
         markup.soft(
             f"Measured for one batch only: {', '.join(missing)}. For others tick “Speed by batch and prompt” in New "
