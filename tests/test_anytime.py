@@ -74,11 +74,12 @@ def test_every_item_of_a_round_is_bet_on_by_its_weight() -> None:
     """Three items beside two: the first round asks two of the three, which weigh 1/3 each, and one that weighs 1/2."""
     schedule = Schedule({"piqa": 3, "boolq": 2}, seed=0)
     weights = np.array([1 / 3, 1 / 3, 1 / 2])
-    variance = 0.1 * (weights**2).sum()
-    stakes = np.minimum(np.array([0.02, 0.03, 0.045, 0.07, 0.1]) / variance, 0.6 / 0.5)
-    won = (1 + stakes / 3) * (1 - stakes / 3) * (1 + stakes / 2)
+    fair = -0.1 / weights.sum()  # of what a weight of 1 wins, where the rest loses a tenth
+    stakes = np.minimum(np.array([0.02, 0.03, 0.045, 0.07, 0.1]) / (0.1 * (weights**2).sum()), 0.6 / 0.5 / (1 + fair))
+    won = np.prod([1 + stakes * weight * (win - fair) for weight, win in zip(weights, (1, -1, 1), strict=True)], axis=0)
     ours, theirs = np.array([[1, 0, 1]]) * weights, np.array([[0, 1, 0]]) * weights
-    assert evidence(ours, theirs, schedule, 0.0) == pytest.approx(max(0, math.log(won.mean())))
+    assert won.mean() > 1
+    assert evidence(ours, theirs, schedule, 0.1) == pytest.approx(math.log(won.mean()))
 
 
 def test_what_the_rest_can_no_longer_change_is_certain() -> None:
