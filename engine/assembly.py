@@ -32,7 +32,8 @@ def assemble(
 ) -> PreTrainedModel:
     """A network of a known family from the tensors of a packed checkpoint.
 
-    layout: the content of kneepoint.json; dtype: of every tensor that is not packed; folder: named in errors.
+    layout: the content of kneepoint.json; tensors: emptied, so that what only a copy is made of leaves memory with it;
+    dtype: of every tensor that is not packed; folder: named in errors.
     Raises InputError where a tensor is missing, left over or of another shape than the layout and configuration give.
     """
     with torch.device("meta"):
@@ -40,6 +41,7 @@ def assemble(
     anatomy = Anatomy(network, layouts.find(config.to_dict()))
     make_plain(network, anatomy.layout)
     parts = _Tensors(as_the_family_stores(network, tensors), folder)
+    tensors.clear()
     if (heads := layout.get("heads")) is not None:
         if heads not in range(1, anatomy.blocks[0].heads):
             raise parts.misfit("heads")

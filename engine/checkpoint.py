@@ -13,7 +13,8 @@ and the same model gives the same bytes.
 
 import copy
 import json
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from transformers import (
 from engine import layouts
 from engine.assembly import MASK, VALUES, assemble, packing_of, retie, skip_zeros
 from engine.errors import InputError
+from engine.formats import KERNEL_BITS
 from engine.kv_cache import round_cache
 from engine.layers.bnb_matrix import BnbMatrix
 from engine.layers.nonzeros import nonzeros
@@ -104,7 +106,7 @@ def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu")
     Raises InputError where a file is missing, damaged, of another version, or does not match its layout.
     """
     layout = _read_layout(folder)
-    tensors = _read_tensors(folder / WEIGHTS)
+    tensors = _read_tensors(folder / WEIGHTS, _copied(layout))
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -290,9 +292,32 @@ def _read_layout(folder: Path) -> dict[str, Any]:
     return layout
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def _copied(layout: dict[str, Any]) -> set[str]:
+    """The layers of which a copy runs: those stored without zeros, and those packed at a width without a kernel."""
+    unrun = [
+        name for name, packing in layout["packed"].items() if packing.get("bits", KERNEL_BITS[0]) not in KERNEL_BITS
+    ]
+    return {*layout.get("masked", ()), *unrun}
+
+
+def _read_tensors(path: Path, copied: Collection[str]) -> dict[str, Tensor]:
+    """The tensors of a file by name, where the file is mapped into memory.
+
+    copied: layers that have a mapping of their own, because what was read of a file stays in memory as long as any
+    tensor of the same mapping.
+    """
+    tensors, later = {}, defaultdict(list)
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            for name in file.keys():  # noqa: SIM118 (not a mapping)
+                layer = name.removesuffix(VALUES).removesuffix(MASK).partition(".matrix.")[0]
+                if layer in copied:
+                    later[layer].append(name)
+                else:
+                    tensors[name] = file.get_tensor(name)
+        for names in later.values():
+            with safe_open(path, framework="pt") as file:
+                tensors |= {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise InputError(f"the weights {str(path)!r} are missing or damaged: {error}") from None
+    return tensors

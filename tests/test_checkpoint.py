@@ -6,11 +6,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 
-from engine import checkpoint
+from engine import assembly, checkpoint
 from engine.errors import InputError
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear
+from engine.layers.packed_matrix import PackedMatrix
 from engine.methods import compress
 from engine.models import LanguageModel
 from engine.spec import parse
@@ -189,10 +191,38 @@ def test_a_full_disk_is_one_sentence(
     assert not (tmp_path / checkpoint.LAYOUT).exists()  # so that a half-written folder is never read
 
 
-def test_a_mask_that_does_not_fit_its_values_is_refused(tiny_llama: LanguageModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "place", "copying"),
+    [
+        ("prune:magnitude,pattern=2:4", (assembly, "with_zeros"), lambda stored: stored.values),
+        ("quantize:rtn,bits=3,group_size=32", (PackedMatrix, "dequantize"), lambda matrix: matrix.codes),
+    ],
+)
+def test_what_a_layer_is_copied_from_leaves_memory_before_the_next_is_copied(
+    tiny_llama: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str, place, copying
+) -> None:
+    """Of all the mappings of a file that layers were copied from, only that of the present one is there."""
+    compress(tiny_llama, parse(recipe), None, lambda *_: None)
+    checkpoint.save(tiny_llama, tmp_path)
+    copy, mapped, there = getattr(*place), [], []
+
+    def counted(source, *given):
+        mapped.append(StorageWeakRef(copying(source).untyped_storage()))
+        there.append(sum(not mapping.expired() for mapping in mapped))
+        return copy(source, *given)
+
+    monkeypatch.setattr(*place, counted)
+    model = checkpoint.load(tmp_path)
+    assert there == [1] * 28
+    assert all(mapping.expired() for mapping in mapped)
+    assert not any(isinstance(layer, PackedLinear) for _, layer in model.anatomy.linears())
+
+
+@pytest.mark.parametrize("count", [3, 64 * 192])
+def test_a_mask_that_does_not_fit_its_values_is_refused(tiny_llama: LanguageModel, tmp_path: Path, count: int) -> None:
     compress(tiny_llama, parse("prune:magnitude,pattern=2:4"), None, lambda *_: None)
     checkpoint.save(tiny_llama, tmp_path)
     name = "model.layers.1.mlp.up_proj"
-    _edit_tensors(tmp_path, **{f"{name}.values": torch.zeros(3, dtype=torch.bfloat16)})
+    _edit_tensors(tmp_path, **{f"{name}.values": torch.zeros(count, dtype=torch.bfloat16)})
     with pytest.raises(InputError, match=f"damaged: '{name}' is not of the shape"):
         checkpoint.load(tmp_path)

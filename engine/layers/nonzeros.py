@@ -9,7 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engine.layers.packing import pack, unpack
+from engine.layers.packing import pack, packed_width, unpack
+
+_ROWS_AT_ONCE = 64  # of a mask that is unpacked: large pieces freed between matrices that stay would leave gaps
 
 
 class Nonzeros(NamedTuple):
@@ -33,9 +35,18 @@ def nonzeros(weight: Tensor) -> Nonzeros | None:
 def with_zeros(stored: Nonzeros, shape: torch.Size) -> Tensor:
     """The matrix [rows, columns]; raises ValueError where mask or values are not of that shape."""
     rows, columns = shape
-    there = unpack(stored.mask, 1, columns).bool()
-    if tuple(there.shape) != (rows, columns) or int(there.sum()) != stored.values.numel():
-        raise ValueError(f"{stored.values.numel()} values and a mask {tuple(stored.mask.shape)} are no {tuple(shape)}")
-    weight = torch.zeros(rows, columns, dtype=stored.values.dtype, device=stored.values.device)
-    weight[there] = stored.values
+    left, count = stored.values.flatten(), stored.values.numel()
+    misfit = ValueError(f"{count} values and a mask {tuple(stored.mask.shape)} are no {tuple(shape)}")
+    if stored.mask.shape != (rows, packed_width(columns, 1)):
+        raise misfit
+    weight = torch.zeros(rows, columns, dtype=left.dtype, device=left.device)
+    for filled, mask in zip(torch.split(weight, _ROWS_AT_ONCE), torch.split(stored.mask, _ROWS_AT_ONCE), strict=True):
+        there = unpack(mask, 1, columns).bool()
+        count = int(there.sum())
+        if count > len(left):
+            raise misfit
+        filled.masked_scatter_(there, left[:count])
+        left = left[count:]
+    if len(left):
+        raise misfit
     return weight
