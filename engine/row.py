@@ -18,6 +18,11 @@ class Progress:
     total: int = 0
     seconds_left: float | None = None
 
+    @property
+    def share(self) -> float:
+        """Of the stage that is done, in [0, 1]; 0 where its units are not known."""
+        return min(self.done / self.total, 1.0) if self.total else 0.0
+
 
 @dataclass(frozen=True)
 class Row:

@@ -81,8 +81,7 @@ def draw_waiting(trial_id: str, state: str) -> None:
     if row is None or row.state != state:
         st.rerun()
     now = stored.store().progress().get(trial_id, row.progress)
-    share = now.done / now.total if now.total else 0.0
-    st.progress(min(share, 1.0), text=describe(now) if state == "running" else STATES[state].capitalize())
+    st.progress(now.share, text=describe(now) if state == "running" else STATES[state].capitalize())
     st.page_link("pages/runs.py", label="See it in Runs")
 
 

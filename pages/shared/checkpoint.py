@@ -80,10 +80,8 @@ def _draw_writing(name: str, format: str) -> None:
         st.rerun()
     if not live.wake():
         return
-    done = now.progress
-    text = progress.describe(done) if now.state == "writing" else "Waiting for the process that writes"
-    share = min(done.done / done.total, 1.0) if done.total else 0.0
-    st.progress(share, text="Stopping" if now.stop_asked else text)
+    text = progress.describe(now.progress) if now.state == "writing" else "Waiting for the process that writes"
+    st.progress(now.progress.share, text="Stopping" if now.stop_asked else text)
     stop = partial(Exports(stored.store()).ask_to_stop, now.id)
     st.button("Cancel", key="result:checkpoint:stop", on_click=stop, disabled=now.stop_asked)
 

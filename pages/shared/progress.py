@@ -77,8 +77,7 @@ def draw_running(rows: Sequence[Row], progress: dict[str, Progress], stopping: C
         now = progress.get(row.trial_id, row.progress)
         with st.container(border=True, key=f"running:{row.trial_id}"):
             markup.head(row.label)
-            share = min(now.done / now.total, 1.0) if now.total else 0.0
-            st.progress(share, text="Stopping" if row.trial_id in stopping else describe(now))
+            st.progress(now.share, text="Stopping" if row.trial_id in stopping else describe(now))
             label = "Cancel this trial"
             if st.button(label, key=f"cancel:{row.trial_id}", disabled=row.trial_id in stopping):
                 pressed.append(row.trial_id)

@@ -61,7 +61,7 @@ def _prepared(source: Source) -> Pack | None:
     bar = st.progress(0.0, "Starting")
 
     def tell(progress: Progress) -> None:
-        bar.progress(progress.done / progress.total if progress.total else 0.0, progress.stage.capitalize())
+        bar.progress(progress.share, progress.stage.capitalize())
 
     try:
         return packs.prepare(source, tell)

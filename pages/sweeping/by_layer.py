@@ -86,7 +86,7 @@ def draw_going(trial_id: str) -> None:
         markup.soft("Waiting for its turn: other trials run before it.")
     else:
         now = store.progress().get(trial_id, row.progress)
-        st.progress(min(now.done / now.total, 1.0) if now.total else 0.0, text=progress.describe(now))
+        st.progress(now.share, text=progress.describe(now))
     stopping = trial_id in store.cancelling()
     if st.button("Stopping" if stopping else "Cancel", key=f"{KEY}:cancel", disabled=stopping):
         store.request_cancel([trial_id])

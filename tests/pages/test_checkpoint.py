@@ -66,7 +66,8 @@ def test_the_original_is_there_already(open_result, trial):
 def test_while_it_is_written_progress_is_shown_and_cancel_asks(open_page, store, trial):
     asked(store, trial, state="writing", stage="compress", done=3, total=12)
     app = open_page("result", trial=trial)
-    assert app.get("progress")[0].proto.text == "Compressing: 3 of 12"
+    drawn = app.get("progress")[0].proto
+    assert (drawn.text, drawn.value) == ("Compressing: 3 of 12", 25)
     app.button(key=STOP).click().run()
     assert newest(store, trial).stop_asked
     assert app.get("progress")[0].proto.text == "Stopping"
