@@ -118,20 +118,21 @@ def draw_front(rows: Sequence[Row]) -> None:
         markup.head("The front so far" if len(done) < len(rows) else "The front")
         query = {"of": f"mine-{rows[0].comparison_id}"}
         st.page_link("pages/explore.py", label="Open in Explore", icon=":material/arrow_forward:", query_params=query)
-    quality = telling_quality(rows)
-    chart.draw_front(rows, "weight_bytes", quality, key="runs:front", comparison=rows[0].comparison_id)
-    take_along.csv_button(rows, take_along.front_of(rows[0]), "runs:csv")
+    quality, comparison = telling_quality(rows), rows[0].comparison_id
+    chart.draw_front(rows, "weight_bytes", quality, key="runs:front", comparison=comparison)
+    take_along.csv_button(rows, stored.front_of(rows, "weight_bytes", quality, comparison), "runs:csv")
 
 
 def draw_trials(rows: Sequence[Row]) -> None:
     """Every trial of the sweep; rows that are chosen can be cancelled or retried."""
     markup.head("Trials")
+    score = telling_score(stored.dense_of(rows))
     table = pd.DataFrame(
         {
             "Trial": [row.label for row in rows],
             "State": [STATES[row.state] for row in rows],
             "Weights": [scaled(row, "weight_bytes", 1e-6) for row in rows],
-            "Accuracy": [scaled(row, telling_score(stored.dense_of(rows)), 100) for row in rows],
+            "Accuracy": [scaled(row, score, 100) for row in rows],
             "Took": [took(row) for row in rows],
             "Note": [outcome(row) for row in rows],
         }
