@@ -22,6 +22,7 @@ from pages.shared.result_words import (
     speed_figure,
     verdict_sentence,
 )
+from pages.shared.stored import Group
 from pages.shared.task_rows import draw_scores
 from pages.shared.why import draw_why
 
@@ -102,7 +103,7 @@ def draw_measured(row: Row) -> None:
         if sentence := words.speed(row):
             markup.text(sentence)
         markup.figures([size_figure(row, dense), quality_figure(row, dense), speed_figure(row)])
-        links(row, dense, front)
+        links(row, group, dense, front)
     draw_why(row, dense)
     draw_answers(row, dense)
     draw_bytes(row, dense)
@@ -113,8 +114,7 @@ def draw_measured(row: Row) -> None:
         checkpoint.draw(row, dense)
 
 
-def links(row: Row, dense: Row | None, front: Front) -> None:
-    group = stored.group_of(row)
+def links(row: Row, group: Group | None, dense: Row | None, front: Front) -> None:
     with st.container(horizontal=True):
         query = {"of": group.key if group else "", "trial": row.trial_id}
         st.page_link(
