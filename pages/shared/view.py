@@ -89,13 +89,13 @@ def restore(page: str, values: Mapping[str, Value]) -> dict[str, State]:
     state = {name: find(page, name, value) for name, value in values.items()}
     for name, value in values.items():
         st.session_state[_where(page, name, value)] = state[name]  # also when unchanged: the browser may have missed it
-    st.session_state[_written(page)] = _address()
+    st.session_state[_written(page)] = st.query_params.to_dict()
     return state
 
 
 def find(page: str, name: str, value: Value) -> State:
     """What `restore` makes of a value, for others whose defaults follow from it."""
-    address = _address()
+    address = st.query_params.to_dict()
     changed = bool(address) and address != st.session_state.get(_written(page))
     if changed and (name in address or not value.shared):
         return value.read(address[name]) if name in address else value.default
@@ -107,7 +107,7 @@ def keep(page: str, values: Mapping[str, Value]) -> dict[str, State]:
     """Write the state of the widgets to the address, defaults left out, and remember it; returns the state."""
     state = {name: st.session_state.get(_where(page, name, value), value.default) for name, value in values.items()}
     address = {name: value.write(state[name]) for name, value in values.items() if state[name] != value.default}
-    if address != _address():
+    if address != st.query_params.to_dict():
         st.query_params.from_dict(address)
     st.session_state[_written(page)] = address
     st.session_state[_last(page)] = state
@@ -122,10 +122,6 @@ def query(values: Mapping[str, Value], state: Mapping[str, State]) -> str:
 def key(page: str, name: str) -> str:
     """The session key, and so the widget key, of a value."""
     return f"{page}:{name}"
-
-
-def _address() -> dict[str, str]:
-    return {name: st.query_params[name] for name in st.query_params}
 
 
 def _where(page: str, name: str, value: Value) -> str:
