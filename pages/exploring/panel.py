@@ -24,7 +24,7 @@ def draw(groups: Sequence[Group], front: Front, trial: str, choose: Callable[[st
             tray.draw(row)
             return
         if trial:
-            markup.text("The chosen result is not among these: it belongs to others, or is not on this machine.")
+            markup.text("The chosen result is not among these: another model, other questions, or not on this machine.")
         markup.head("Where it breaks")
         markup.text(words.knee(front) or words.NO_KNEE)
         if front.knee is not None:
