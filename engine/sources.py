@@ -55,9 +55,10 @@ class Known:
     ready: bool = True
 
 
-def resolve(name: str, revision: str | None = None) -> Source:
-    """The source that a name means: the default's name, else a folder, else a hub id (downloaded where needed).
+def resolve(name: str, revision: str | None = None, *, fetch: bool = True) -> Source:
+    """The source that a name means: the default's name, else a folder, else a hub id.
 
+    fetch: whether a hub model may be downloaded; else only a commit that is in the cache is found.
     Raises InputError in one sentence: no such name, no network, no weights, pickled or quantized weights, a truncated
     file, no configuration or tokenizer, not a causal language model.
     """
@@ -70,7 +71,7 @@ def resolve(name: str, revision: str | None = None) -> Source:
         source = _checked(str(folder.resolve()), folder.resolve(), None)
         _remember(source.name)
         return source
-    return _from_hub(name, revision)
+    return _from_hub(name, revision, fetch)
 
 
 def known() -> list[Known]:
@@ -111,20 +112,20 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _from_hub(name: str, revision: str | None) -> Source:
+def _from_hub(name: str, revision: str | None, fetch: bool) -> Source:
     usable = [assets.MODEL_NAME, *(row.name for row in _known_hub())]
     looks_local = name.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(name)
     if looks_local:
         raise InputError(f"there is no model folder {name!r}; give a folder, a hub id (owner/name) or {usable[0]!r}")
     if "/" not in name and name not in usable and get_close_matches(name, usable, n=1):
         raise unknown("model", name, usable)
-    folder = _snapshot(name, revision)
+    folder = _snapshot(name, revision, fetch)
     commit = folder.name if _COMMIT.fullmatch(folder.name) else revision
     return _checked(name, folder, commit)
 
 
-def _snapshot(name: str, revision: str | None) -> Path:
-    """The folder of a hub model's files: from the cache for a commit that is there, else from the network."""
+def _snapshot(name: str, revision: str | None, fetch: bool) -> Path:
+    """The folder of a hub model's files: from the cache for a commit that is there, else, if at all, the network."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -134,6 +135,8 @@ def _snapshot(name: str, revision: str | None) -> Path:
             folder = Path(snapshot_download(name, local_files_only=True, **wanted))
             weights.tensors(weights.files(folder))
             return folder
+    if not fetch:
+        raise InputError(f"the model {name!r} is not on this machine")
     return _downloaded(name, wanted)
 
 

@@ -126,6 +126,9 @@ def test_a_commit_that_is_in_the_cache_needs_no_network(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="holds no weights"):
         sources.resolve("owner/model", COMMIT)
     assert calls == [True, True, False]
+    with pytest.raises(InputError, match="is not on this machine"):
+        sources.resolve("owner/model", COMMIT, fetch=False)
+    assert calls == [True, True, False, True]
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def _config(row: Row) -> Mapping[str, Any]:
     """The configuration of the result's model, never fetched for it; raises InputError where it is not here."""
     if not row.recorded:
         trial = stored.store().trial(row.trial_id)
-        return sources.resolve(trial.model, trial.revision).config
+        return sources.resolve(trial.model, trial.revision, fetch=False).config
     if row.model != DEFAULT_MODEL:
         raise InputError("the model of a saved sweep need not be here")
     return sources.resolve(row.model).config

@@ -107,12 +107,19 @@ def test_a_failed_one_shows_its_reason_and_can_be_asked_again(open_page, store, 
 
 def test_what_no_standard_configuration_expresses_is_offered_packed_only(open_page, store, trial, monkeypatch):
     config = {"model_type": "llama", "tie_word_embeddings": True}
-    monkeypatch.setattr("engine.sources.resolve", lambda *_: SimpleNamespace(config=config))
+    asked: list[dict[str, bool]] = []
+
+    def resolve(*_, **options):
+        asked.append(options)
+        return SimpleNamespace(config=config)
+
+    monkeypatch.setattr("engine.sources.resolve", resolve)
     sliced = next(row.trial_id for row in store.rows() if row.family == "slice")
     app = open_page("result", trial=sliced)
     assert "Packed only: a sliced head that shares its embedding" in said(app)
     app.button(key=ASK).click().run()
     assert newest(store, sliced).format == "packed"
+    assert asked[0] == {"fetch": False}  # a page downloads no model
 
 
 def test_a_recorded_result_is_asked_for_by_recipe_and_a_missing_model_is_said(
