@@ -107,7 +107,7 @@ class Layers:
         ours = _some_rows(weight_of(anatomy.embedding), len(dense)).double()
         turn = torch.linalg.lstsq(dense, ours).solution  # R: [width, kept]
         back: Tensor = torch.linalg.pinv(turn).float()
-        return back
+        return back.to(self.windows.device)  # where the blocks run
 
     def _linears(self, anatomy: Anatomy, places: Sequence[int]) -> tuple[LinearErrors, ...]:
         """Every linear of a block, with its error and shape at each place of the dense model."""
@@ -145,7 +145,7 @@ class _Comparison:
     def _compare(self, places: range, state: Tensor) -> None:
         if not places:
             return
-        ours = state.float() if self._back is None else state.float() @ self._back.to(state.device)
+        ours = state.float() if self._back is None else state.float() @ self._back
         for place in places:
             theirs = self._dense.get_tensor(str(place)).to(ours.device)
             errors = (ours - theirs).norm(dim=-1) / theirs.norm(dim=-1)  # [tokens]
