@@ -3,13 +3,10 @@
 One packed checkpoint a folder, named by its trial's id, made from its recipe. Importable without torch.
 """
 
-import os
-import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-from engine import exporter
+from engine import exporter, kept_files
 from engine.child import Event, Outcome
 from engine.paths import cache_dir
 from engine.spec import Trial
@@ -22,8 +19,7 @@ def find(trial: Trial) -> Path | None:
     folder = _folder(trial)
     if not (folder / "kneepoint.json").is_file():
         return None
-    with suppress(OSError):
-        os.utime(folder)
+    kept_files.use(folder)
     return folder
 
 
@@ -37,17 +33,8 @@ def make(trial: Trial, on_event: Callable[[Event], None], cancelled: Callable[[]
     if outcome.state == "failed" and find(trial):  # another store's lane was quicker
         outcome = Outcome("done")
     if outcome.state == "done":
-        _delete_old(folder)
+        kept_files.keep_within(folder, BUDGET_BYTES)
     return outcome
-
-
-def _delete_old(newest: Path) -> None:
-    left = BUDGET_BYTES
-    others = [path for path in newest.parent.iterdir() if path != newest and not path.name.startswith(".")]
-    for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True):
-        left -= sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        if left < 0:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _folder(trial: Trial) -> Path:
