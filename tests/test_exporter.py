@@ -11,7 +11,7 @@ from engine import exporter
 from engine.child import Outcome
 from engine.exporter import LOST, Exporter
 from engine.paths import cache_dir
-from engine.store import Export, Exports, Store
+from engine.store import Export, Exports, Store, StoreError
 from tests.fake_trial import made
 
 Child = Callable[[dict[str, Any], Callable[..., None], Callable[[], bool]], Outcome]
@@ -81,6 +81,17 @@ def test_a_failure_keeps_its_reason_and_a_mistake_costs_only_this_one(run) -> No
         raise ZeroDivisionError("a mistake")
 
     assert "a mistake" in run(mistake).reason
+
+
+def test_a_store_that_can_not_be_used_fails_no_checkpoint(exports: Exports, run) -> None:
+    def breaks(*_: object) -> Outcome:
+        raise StoreError("the database is locked")
+
+    with pytest.raises(StoreError):
+        run(breaks)
+    found = exports.newest("a")
+    assert found is not None
+    assert found.unfinished
 
 
 def test_a_stop_that_was_asked_ends_it(exports: Exports, run) -> None:
