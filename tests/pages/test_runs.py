@@ -45,12 +45,14 @@ def test_a_finished_sweep_shows_its_front(open_page, store):
 
 
 def test_the_address_names_the_sweep(open_page, store, monkeypatch):
-    taken = []
-    monkeypatch.setattr("pages.shared.take_along.csv_button", lambda rows, front, key: taken.append((rows, front)))
+    taken = {}
+    monkeypatch.setattr(
+        "pages.shared.take_along.csv_button", lambda rows, front, key: taken.update({key: (rows, front)})
+    )
     first = filling.fill(store, filling.make_trials(("dense", "prune:layers,count=3")), name="One")
     filling.fill(store, filling.make_trials(("dense", "quantize:rtn,bits=8")), name="Two")
     app = open_page("runs", sweep=str(first))
     assert app.selectbox(key="runs:sweep").value == str(first)
     assert any("3 layers removed" in name for name in app.dataframe[0].value["Trial"])
-    rows, front = taken[0]  # to take along: the front that is drawn, not that of all sweeps
+    rows, front = taken["runs:csv"]  # to take along: the front that is drawn, not that of all sweeps
     assert {point.trial_id for point in front.points} == {row.trial_id for row in rows}
