@@ -56,6 +56,14 @@ def serving() -> Iterator[str]:
         server.wait(PATIENCE_S)
 
 
+@pytest.fixture
+def address(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a fresh server whose store is empty."""
+    monkeypatch.setenv("KNEEPOINT_STORE", url)
+    with serving() as started:
+        yield started
+
+
 def addresses(original: str, chosen: str) -> dict[str, str]:
     """Where every page is, by its name; those that show single results show the trials of these ids."""
     asks = {

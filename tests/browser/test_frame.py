@@ -1,30 +1,23 @@
 """The frame and a front in it, in a real Chromium."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import place, serving
+from tests.browser.conftest import place
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
-def test_a_click_on_a_front_opens_the_result(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KNEEPOINT_STORE", f"sqlite:///{tmp_path / 'store.db'}")
-    with serving() as address:
-        page.goto(address)
-        box = place(page.locator(".js-plotly-plot .scatterlayer .points path.point").first)
-        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        page.wait_for_url(re.compile("/result\\?trial=[0-9a-f]{16}&from=recorded"))
+def test_a_click_on_a_front_opens_the_result(page: Page, address: str) -> None:
+    page.goto(address)
+    box = place(page.locator(".js-plotly-plot .scatterlayer .points path.point").first)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_url(re.compile("/result\\?trial=[0-9a-f]{16}&from=recorded"))
 
 
-def test_the_plot_script_is_read_before_there_is_a_chart(
-    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KNEEPOINT_STORE", f"sqlite:///{tmp_path / 'store.db'}")
-    with serving() as address:
-        page.goto(address + "/runs")
-        page.wait_for_function("performance.getEntriesByType('resource').some(read => /PlotlyChart/.test(read.name))")
-        expect(page.locator(".js-plotly-plot")).to_have_count(0)
+def test_the_plot_script_is_read_before_there_is_a_chart(page: Page, address: str) -> None:
+    page.goto(address + "/runs")
+    page.wait_for_function("performance.getEntriesByType('resource').some(read => /PlotlyChart/.test(read.name))")
+    expect(page.locator(".js-plotly-plot")).to_have_count(0)

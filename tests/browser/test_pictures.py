@@ -19,7 +19,7 @@ from engine.spec.slicing import SliceGpt
 from engine.teaching import packs
 from engine.teaching.pack import floats
 from pages.pictures.picture import script
-from tests.browser.conftest import place, serving
+from tests.browser.conftest import place
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -172,66 +172,55 @@ _TO_ITS_START = """(slider) => {
 }"""
 
 
-def test_a_picture_moves_while_dragging_and_settles_at_rest_and_on_release(
-    page: Page, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KNEEPOINT_STORE", url)
-    with serving() as address:
-        page.goto(f"{address}/quantize")
-        bits = page.get_by_role("slider", name="Bits a weight")
-        expect(bits).to_be_visible()
-        assert "64 weights on 4 points" in bits.evaluate(_TO_ITS_START)  # before anything can have been sent
-        expect(page.get_by_text("Try it: 2-bit")).to_be_visible()
-        page.wait_for_url("**/quantize?bits=2")
-        box = place(bits)
-        middle = box["y"] + box["height"] / 2
-        page.mouse.move(box["x"] + 2, middle)
-        page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] - 2, middle, steps=5)
-        page.mouse.up()
-        expect(page.get_by_text("Try it: 8-bit")).to_be_visible()
-        bits.press("ArrowLeft")
-        expect(page.get_by_text("64 weights on 128 points").first).to_be_visible()
+def test_a_picture_moves_while_dragging_and_settles_at_rest_and_on_release(page: Page, address: str) -> None:
+    page.goto(f"{address}/quantize")
+    bits = page.get_by_role("slider", name="Bits a weight")
+    expect(bits).to_be_visible()
+    assert "64 weights on 4 points" in bits.evaluate(_TO_ITS_START)  # before anything can have been sent
+    expect(page.get_by_text("Try it: 2-bit")).to_be_visible()
+    page.wait_for_url("**/quantize?bits=2")
+    box = place(bits)
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 2, middle, steps=5)
+    page.mouse.up()
+    expect(page.get_by_text("Try it: 8-bit")).to_be_visible()
+    bits.press("ArrowLeft")
+    expect(page.get_by_text("64 weights on 128 points").first).to_be_visible()
 
 
-def test_a_training_plays_pauses_and_stands_still_for_readers_who_want_no_motion(
-    page: Page, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KNEEPOINT_STORE", url)
-    with serving() as address:
-        page.goto(f"{address}/quantize")
-        steps = page.get_by_role("slider", name="Training steps")
-        page.get_by_role("button", name="Play").press("Enter")
-        expect(steps).not_to_have_value("0")
-        page.get_by_role("button", name="Pause").press("Enter")
-        page.wait_for_url("**step=**")
-        stood = int(steps.input_value())
-        assert 0 < stood < 300
-        steps.press("ArrowRight")
-        page.wait_for_url(f"**step={stood + 3}")
-        page.emulate_media(reduced_motion="reduce")
-        page.goto(f"{address}/quantize?trained=2")
-        page.get_by_role("button", name="Show the end").press("Enter")
-        page.wait_for_url("**step=300**")
+def test_a_training_plays_pauses_and_stands_still_for_readers_who_want_no_motion(page: Page, address: str) -> None:
+    page.goto(f"{address}/quantize")
+    steps = page.get_by_role("slider", name="Training steps")
+    page.get_by_role("button", name="Play").press("Enter")
+    expect(steps).not_to_have_value("0")
+    page.get_by_role("button", name="Pause").press("Enter")
+    page.wait_for_url("**step=**")
+    stood = int(steps.input_value())
+    assert 0 < stood < 300
+    steps.press("ArrowRight")
+    page.wait_for_url(f"**step={stood + 3}")
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(f"{address}/quantize?trained=2")
+    page.get_by_role("button", name="Show the end").press("Enter")
+    page.wait_for_url("**step=300**")
+    page.emulate_media(reduced_motion="no-preference")
 
 
-def test_measured_results_answer_while_dragging_too_and_move_nothing(
-    page: Page, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KNEEPOINT_STORE", url)
+def test_measured_results_answer_while_dragging_too_and_move_nothing(page: Page, address: str) -> None:
     answers = (
         ("", "My memory budget", "Nothing measured fits", "budget"),
         ("ten_times", "Go down the ladder", "what every step is compared with", "step"),
     )
-    with serving() as address:
-        for path, name, says, kept in answers:
-            page.goto(f"{address}/{path}")
-            slider, shown = page.get_by_role("slider", name=name), page.locator(".kp-stack > .kp-shown")
-            expect(shown.locator(".kp-figures")).to_be_visible()
-            lies = place(shown)
-            assert says in slider.evaluate(_TO_ITS_START)
-            assert place(shown) == lies
-            page.wait_for_url(f"**{kept}=**")
+    for path, name, says, kept in answers:
+        page.goto(f"{address}/{path}")
+        slider, shown = page.get_by_role("slider", name=name), page.locator(".kp-stack > .kp-shown")
+        expect(shown.locator(".kp-figures")).to_be_visible()
+        lies = place(shown)
+        assert says in slider.evaluate(_TO_ITS_START)
+        assert place(shown) == lies
+        page.wait_for_url(f"**{kept}=**")
 
 
 _COLOURS = """async (png) => {
@@ -245,21 +234,19 @@ _COLOURS = """async (png) => {
 }"""
 
 
-def test_a_picture_and_a_table_can_be_taken_along(page: Page, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KNEEPOINT_STORE", url)
-    with serving() as address:
-        page.goto(f"{address}/prune")
-        picture = page.locator(".kp-picture").first
-        expect(picture.locator("canvas").first).to_be_visible()
-        with page.expect_download() as taken:
-            picture.get_by_role("button", name="Save as picture").click()
-        assert taken.value.suggested_filename == "kneepoint-prune-mask.png"
-        width, colours = page.evaluate(_COLOURS, b64encode(taken.value.path().read_bytes()).decode())
-        assert width == 2 * (picture.evaluate("node => node.clientWidth") + 32)
-        assert colours > 200  # the tile's own shades are in it, beside the text's
-        page.goto(f"{address}/slice")
-        with page.expect_download() as taken:
-            page.get_by_role("button", name="Save the table as CSV").first.click()
-        lines = taken.value.path().read_text(encoding="utf-8-sig").splitlines()
-        assert lines[0] == '"Width cut","Perplexity","First","Second","Third"'
-        assert len(lines) == 1 + page.locator(".kp-table").first.locator("tbody tr").count()
+def test_a_picture_and_a_table_can_be_taken_along(page: Page, address: str) -> None:
+    page.goto(f"{address}/prune")
+    picture = page.locator(".kp-picture").first
+    expect(picture.locator("canvas").first).to_be_visible()
+    with page.expect_download() as taken:
+        picture.get_by_role("button", name="Save as picture").click()
+    assert taken.value.suggested_filename == "kneepoint-prune-mask.png"
+    width, colours = page.evaluate(_COLOURS, b64encode(taken.value.path().read_bytes()).decode())
+    assert width == 2 * (picture.evaluate("node => node.clientWidth") + 32)
+    assert colours > 200  # the tile's own shades are in it, beside the text's
+    page.goto(f"{address}/slice")
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Save the table as CSV").first.click()
+    lines = taken.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0] == '"Width cut","Perplexity","First","Second","Third"'
+    assert len(lines) == 1 + page.locator(".kp-table").first.locator("tbody tr").count()
