@@ -30,6 +30,7 @@ MAIN = {  # what a page is for, by role and name
     "compare": ("button", "Generate"),
     "present": ("button", "Download the report"),
 }
+PROPOSAL = "compare with nothing chosen"  # whose main button is not disabled
 MOST_TABS = 80
 LOOKS, BETWEEN_MS = 4, 1000  # a page changes its colours and draws late parts within that
 TIP = "(named) => getComputedStyle(named, '::after').content"
@@ -64,13 +65,14 @@ def fill(url: str) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, PROPOSAL])
 def test_no_serious_violation_is_ours(page: Page, address: str, name: str) -> None:
-    page.goto(address + addresses(*TRIALS)[name])
+    page.goto(address + {**addresses(*TRIALS), PROPOSAL: "/compare"}[name])
     settle(page)
     light = serious(page)
     page.emulate_media(color_scheme="dark")
     page.wait_for_function("getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme === 'dark'")
+    page.wait_for_timeout(BETWEEN_MS)  # colours glide into the other theme's
     found = light | serious(page)
     page.emulate_media(color_scheme="light")
     assert found.keys() == STREAMLITS.keys(), "\n\n".join(f"{rule}: {why}" for rule, why in found.items())
