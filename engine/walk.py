@@ -8,7 +8,8 @@ Memory beside the model: the residual stream of all calibration tokens (fp32 [to
 linears of one block unpacked, and its activations for the tokens that run at once. These are all calibration tokens
 where the widest linear's inputs have at most TOGETHER elements (about five such tensors are alive at a time), else as
 many windows as keep within it: then each statistic is gathered batch by batch, the block's beginning run again for it,
-with the same result up to the order of sums, in about two and a half passes.
+with the same result up to the order of sums, in about two and a half passes. Freed memory is kept while the walk goes
+on (see `engine.heap`): it saves a quarter of Wanda's time on a CPU, and takes up to a fifth more memory there.
 
 A model too large for a GPU stays in the computer's memory, and one block at a time goes there for its turn (see
 `engine.streaming`); `engine.walk_memory` counts what that takes.
@@ -23,6 +24,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from engine.heap import keep_freed_memory
 from engine.layers.weight import inputs_of, unpacked
 from engine.models import Anatomy, Block
 from engine.streaming import beside_blocks, on_device
@@ -34,6 +36,7 @@ Compress = Callable[[Mapping[str, nn.Module], Statistic], Mapping[str, nn.Module
 
 
 @torch.no_grad()
+@keep_freed_memory()
 def compress_blocks(
     anatomy: Anatomy,
     windows: Tensor,
