@@ -16,6 +16,11 @@ from engine.roofline import PHASES, LeastTime, Network, Phase, Work
 from engine.row import Row
 
 BITS = {"bfloat16": 16, "float32": 32}  # of a number, by the format it runs in
+SPEEDUPS = {  # the speed-up that was measured with a time, or with what follows from it
+    "prefill_ms": "prefill_speedup",
+    "decode_ms_per_token": "decode_speedup",
+    "decode_tokens_per_s": "decode_speedup",
+}
 
 
 class Pass(NamedTuple):
@@ -59,6 +64,17 @@ def passes(row: Row, dense: Row, limits: Limits | None) -> dict[Phase, Pair]:
     return {phase: pair for phase, pair in found.items() if pair is not None}
 
 
+def beside(row: Row, name: str) -> float | None:
+    """One of `SPEEDUPS` of the original, in the run that timed a result; None where that did not time both.
+
+    Times of two runs don't compare: the machine is not equally fast in both.
+    """
+    value, ratio = row.value(name), row.value(SPEEDUPS[name])
+    if value is None or not ratio:
+        return None
+    return value / ratio if name == "decode_tokens_per_s" else value * ratio
+
+
 def running(row: Row, dense: Row, dtype: str | None) -> Network | None:
     """The network of a result as it runs in a number format; None where its size was not measured."""
     stored = roofline.network(row, dense)
@@ -89,13 +105,12 @@ def _skipped(row: Row, formats: Formats) -> float:
 
 
 def _pair(row: Row, dense: Row, phase: Phase, limits: Limits | None) -> Pair | None:
-    took = row.value("prefill_ms" if phase == "prefill" else "decode_ms_per_token")
+    name = "prefill_ms" if phase == "prefill" else "decode_ms_per_token"
+    took = row.value(name)
     ours = _pass(row, dense, phase, "dense" if is_dense(row) else "compressed", limits, took, row)
     if ours is None or is_dense(row):
         return None if ours is None else Pair(ours, None)
-    ratio = row.value(f"{phase}_speedup")
-    before = took * ratio if took is not None and ratio is not None else None
-    return Pair(ours, _pass(dense, dense, phase, "dense", limits, before, row))
+    return Pair(ours, _pass(dense, dense, phase, "dense", limits, beside(row, name), row))
 
 
 def _pass(

@@ -242,8 +242,22 @@ def draw_expected(chosen: Mapping[str, Row], dense: Row, limits: Limits) -> None
     markup.head("Expected and measured")
     markup.table(("", "At least", "Measured", "Overhead"), lines)
     markup.soft(verdict(chosen, dense, limits))
+    if said := in_turns(chosen, limits):
+        markup.soft(said)
     if len(chosen) == 1:
         markup.soft("No 8-bit or 4-bit result with a kernel of its own is among these: measure them to see them here.")
+
+
+def in_turns(chosen: Mapping[str, Row], limits: Limits) -> str:
+    """How fast the formats are beside the original, where times of different runs could be taken for that."""
+    speeds = {name: row.value("decode_speedup") for name, row in chosen.items() if name != "bf16" and limits.fits(row)}
+    said = [f"{words.times(ratio)} ({name})" for name, ratio in speeds.items() if ratio]
+    if not said:
+        return ""
+    return (
+        "Each was timed in a run of its own, and a machine is not equally fast in every run. Timed in turns with the "
+        f"original, words come at {' and '.join(said)} of its speed."
+    )
 
 
 def read_grids(chosen: Mapping[str, Row]) -> dict[str, LatencyGrid]:

@@ -6,6 +6,7 @@ from typing import Any
 from engine import words
 from engine.front import flattered, guesses, own_value, telling_score
 from engine.metrics import metric
+from engine.passes import SPEEDUPS, beside
 from engine.plots import FAMILIES
 from engine.results import verdict
 from engine.row import Row
@@ -121,15 +122,22 @@ def speed_figure(row: Row) -> Figure:
     if row.recipe == "dense" or row.value("decode_speedup") is None:
         return Figure("Time per word", shown, "", markup.definition("decode_ms_per_token"))
     value = words.format_value("decode_speedup", row.value("decode_speedup"))
-    return Figure("Words per second", value, f"of the original's; {shown} a word", markup.definition("decode_speedup"))
+    before = words.format_value("decode_ms_per_token", beside(row, "decode_ms_per_token"))
+    under = f"of the original's; {shown} a word, was {before}"
+    return Figure("Words per second", value, under, markup.definition("decode_speedup"))
 
 
 def line(row: Row, dense: Row | None, name: str) -> list[str | tuple[str, str]]:
-    """A metric's line in a table: its name, defined on hover, the value with its interval, the original's."""
+    """A metric's line in a table: its name, defined on hover, the value with its interval, the original's.
+
+    The original's times are those of the run that timed the result.
+    """
     found = metric(name)
     shown = words.unknown(row, name) if own_value(row, name) is None else _measured(row, name, found.unit)
-    before = words.format_value(name, dense.value(name) if dense else None)
-    return [(found.label, found.definition), shown, before]
+    before = beside(row, name) if name in SPEEDUPS else None
+    if before is None and dense is not None:
+        before = dense.value(name)
+    return [(found.label, found.definition), shown, words.format_value(name, before)]
 
 
 def group_name(group: Group) -> str:

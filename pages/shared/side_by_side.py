@@ -9,6 +9,7 @@ from engine import words
 from engine.compare import Against, letters, same
 from engine.front import is_dense, own_value
 from engine.metrics import SCORES, metric
+from engine.passes import SPEEDUPS, beside
 from engine.plots.palette import family
 from engine.row import Row
 from engine.stats import Verdict
@@ -20,7 +21,6 @@ GROUPS = {
     "Next words": ("perplexity", "top1_agreement", "kl_to_dense"),
     "Answers": ("accuracy", "accuracy_norm", "flips"),
 }
-_SPEEDUPS = {"prefill_ms": "prefill_speedup", "decode_ms_per_token": "decode_speedup"}
 _STANDING = {"better": "better than", "worse": "worse than", "not distinguishable": "not distinguishable from"}
 
 
@@ -43,6 +43,11 @@ def draw_table(rows: Sequence[Row], pairs: Sequence[Against], base: str) -> None
     body = "".join(_group(group, names, pairs, base) for group, names in GROUPS.items())
     table = f'<table class="kp-table kp-side"><thead><tr><th style="width:21%"></th>{heads}</tr></thead>{body}</table>'
     markup.framed(table, "The results side by side")
+    if any(row.value(SPEEDUPS[name]) for row in rows for name in GROUPS["Speed"] if not is_dense(row)):
+        markup.soft(
+            "Each result was timed in turns with the original, in a run of its own. A machine is not equally fast in "
+            "every run, so compare the speeds, not the milliseconds."
+        )
 
 
 def sentence(letter: str, pair: Against, base: str) -> str:
@@ -99,8 +104,8 @@ def _under(name: str, pair: Against, base: str) -> str:
     """What stands below a value: how it differs from the base, or its own interval."""
     if name in ("weight_bytes", "peak_memory_bytes"):
         return _ratio(pair, name, base)
-    if name in _SPEEDUPS:
-        return _speed(pair.row, _SPEEDUPS[name])
+    if name in SPEEDUPS:
+        return _speed(pair.row, name)
     if name in SCORES:
         return _change(pair, name, base)
     if name == "flips":
@@ -122,12 +127,12 @@ def _ratio(pair: Against, name: str, base: str) -> str:
 
 
 def _speed(row: Row, name: str) -> str:
-    """The speed-up against the original, timed beside it in one run."""
-    ratio, low, high = (row.value(f"{name}{end}") for end in ("", "_low", "_high"))
+    """The speed-up against the original, which was timed beside it in one run, and what that took there."""
+    ratio, low, high = (row.value(f"{SPEEDUPS[name]}{end}") for end in ("", "_low", "_high"))
     if is_dense(row) or ratio is None:
         return ""
     span = f" ({words.times(low)} to {words.times(high)})" if low is not None and high is not None else ""
-    return f"{words.times(ratio)} the original's speed{span}"
+    return f"{words.times(ratio)} the speed of the original, {words.format_value(name, beside(row, name))} then{span}"
 
 
 def _change(pair: Against, name: str, base: str) -> str:

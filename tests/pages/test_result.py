@@ -114,6 +114,27 @@ def test_a_simulated_result_has_no_speed_or_memory_on_any_page(open_page, open_r
     assert sorted(memory.isna()) == [False, True]
 
 
+def test_the_originals_time_beside_a_result_is_that_of_the_same_run_on_every_page(open_page, store, monkeypatch):
+    measured = filling.invent
+
+    def invent_a_slower_run(trial):
+        metrics, items = measured(trial)
+        slower = {"decode_ms_per_token": 40.0, "decode_speedup": 1.3, "decode_tokens_per_s": 25.0}
+        return metrics | (slower if trial.recipe.steps else {"decode_tokens_per_s": 38.5}), items
+
+    monkeypatch.setattr(filling, "invent", invent_a_slower_run)
+    filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=4"]))
+    dense, four = (filling.trial_of(store, recipe) for recipe in ("dense", "quantize:rtn,bits=4"))
+    result = said(open_page("result", trial=four))
+    assert "of the original&#x27;s; 40.0 ms a word, was 52.0 ms" in result
+    assert '40.0 ms</td><td class="kp-num">52.0 ms</td>' in result
+    assert '25.0 tokens/s</td><td class="kp-num">19.2 tokens/s</td>' in result
+    compared = said(open_page("compare", trials=f"{dense},{four}"))
+    assert "25.3 ms" in compared
+    assert "1.3x the speed of the original, 52.0 ms then" in compared
+    assert "not equally fast in every run" in compared
+
+
 def test_every_task_has_its_score_by_both_metrics_with_the_original_beside(open_result, store):
     filling.fill(store, filling.make_trials())
     words = said(open_result(LAYERS))

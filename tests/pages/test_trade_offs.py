@@ -39,6 +39,7 @@ def test_with_limits_expected_and_measured_times_stand_side_by_side(open_page, s
     assert "reads 32.0 GB/s" in words
     assert "8.41 ms, by memory" in words
     assert "int4 could write a word in" in words
+    assert "words come at 1.2x (int8) and 1.4x (int4) of its speed" in words
     assert "Expected and measured" in words
     assert "Download CSV" in downloads(app)
 
