@@ -46,8 +46,8 @@ def draw(drawn: Component, page: str, name: str, values: Mapping[str, Value], da
     """Draw a picture whose controls are a page's values, which `view.restore` has filled.
 
     While a control moves, nothing is sent. Once it rests, or the reader lets go, the values are in the session and the
-    page, or the fragment that this is called in, runs again. The picture starts anew only where its values came from
-    elsewhere, or it is sent other data.
+    page, or the fragment that this is called in, runs again; the address waits until the reader lets go. The picture
+    starts anew only where its values came from elsewhere, or it is sent other data.
     """
     now = {one: st.session_state[view.key(page, one)] for one in values}
     kept = st.session_state.setdefault(f"{page}|picture:{name}", {"turn": 0, "start": now, "seen": now, "data": data})
@@ -58,6 +58,8 @@ def draw(drawn: Component, page: str, name: str, values: Mapping[str, Value], da
 
     def moved() -> None:
         told = st.session_state[key].get("setting") or {}
+        if told.get("resting"):
+            view.hold(page)
         now = {one: _settled(value, told.get(one)) for one, value in values.items()}
         kept["seen"] = now
         st.session_state.update({view.key(page, one): state for one, state in now.items()})

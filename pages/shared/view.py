@@ -107,11 +107,18 @@ def keep(page: str, values: Mapping[str, Value]) -> dict[str, State]:
     """Write the state of the widgets to the address, defaults left out, and remember it; returns the state."""
     state = {name: st.session_state.get(_where(page, name, value), value.default) for name, value in values.items()}
     address = {name: value.write(state[name]) for name, value in values.items() if state[name] != value.default}
+    st.session_state[_last(page)] = state
+    if st.session_state.pop(_held(page), False):
+        return state
     if address != st.query_params.to_dict():
         st.query_params.from_dict(address)
     st.session_state[_written(page)] = address
-    st.session_state[_last(page)] = state
     return state
+
+
+def hold(page: str) -> None:
+    """Leave the address as it is in the next run: every change of it is a step of the browser's history."""
+    st.session_state[_held(page)] = True
 
 
 def query(values: Mapping[str, Value], state: Mapping[str, State]) -> str:
@@ -130,6 +137,10 @@ def _where(page: str, name: str, value: Value) -> str:
 
 def _written(page: str) -> str:
     return f"{page}|address"
+
+
+def _held(page: str) -> str:
+    return f"{page}|held"
 
 
 def _last(page: str) -> str:

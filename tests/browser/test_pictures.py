@@ -184,8 +184,12 @@ def test_a_picture_moves_while_dragging_and_settles_at_rest_and_on_release(page:
     page.mouse.move(box["x"] + 2, middle)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] - 2, middle, steps=5)
-    page.mouse.up()
+    steps = page.evaluate("history.length")
     expect(page.get_by_text("Try it: 8-bit")).to_be_visible()
+    assert page.url.endswith("?bits=2"), "the address waits until the reader lets go"
+    page.mouse.up()
+    page.wait_for_url("**/quantize?bits=8")
+    assert page.evaluate("history.length") == steps + 1
     bits.press("ArrowLeft")
     expect(page.get_by_text("64 weights on 128 points").first).to_be_visible()
 

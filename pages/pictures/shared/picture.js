@@ -8,13 +8,14 @@ function open({ parentElement, data: [content], setStateValue }, make) {
   const isNew = !host.picture;
   if (isNew) {
     host.setting = { ...content.setting };
-    host.told = JSON.stringify(host.setting);
+    host.told = JSON.stringify({ ...host.setting, resting: false });
     host.picture = make(host, content, host.setting);
     new ResizeObserver(() => host.picture.draw()).observe(host);
   }
-  host.settle = () => {
-    const now = JSON.stringify(host.setting);
-    if (now !== host.told) setStateValue("setting", { ...host.setting });
+  // resting: the reader still holds the slider, so the address, and with it the browser's history, waits.
+  host.settle = (resting = false) => {
+    const setting = { ...host.setting, resting }, now = JSON.stringify(setting);
+    if (now !== host.told) setStateValue("setting", setting);
     host.told = now;
   };
   host.picture.draw();
@@ -52,19 +53,21 @@ function slider(host, name, label, { min, max, step, say }) {
     input.setAttribute("aria-valuetext", words);
   };
   const tell = () => says(say(host.setting[name]));
-  let rest;
-  const settle = () => {
-    clearTimeout(rest);
-    host.settle();
-  };
+  let rest, held = false; // by a pointer, which lets go; keys have settled once they rest
+  input.onpointerdown = () => { held = true; };
+  input.onkeydown = () => { held = false; };
   input.oninput = () => {
     host.setting[name] = Number(input.value);
     tell();
     host.picture.draw();
     clearTimeout(rest);
-    rest = setTimeout(settle, REST_MS);
+    rest = setTimeout(() => host.settle(held), REST_MS);
   };
-  input.onchange = settle;
+  input.onchange = () => {
+    if (!held) return;
+    clearTimeout(rest);
+    host.settle();
+  };
   tell();
   const box = element("label", { class: "kp-slider" }, element("span", {}, label), input, shown);
   box.says = says;
