@@ -4,11 +4,12 @@ Methods ask the anatomy and never a name of their own. Any causal LM loads and c
 known family, whose own kinds of layers become plain linears and embeddings when a model is loaded.
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -24,6 +25,12 @@ from engine.layouts import Layout
 from engine.own_layers import make_plain
 from engine.sources import Source
 from engine.spec.quantize import KvCache
+
+# what transformers raises on configurations, tokenizers and weights that it can't make a model of
+_UNREADABLE = (
+    *(OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError),
+    SafetensorError,
+)
 
 
 @dataclass(frozen=True)
@@ -311,22 +318,53 @@ class LanguageModel:
 def load(source: Source, dtype: torch.dtype = torch.float32, device: str = "cpu") -> LanguageModel:
     """Load a dense model from safetensors for evaluation.
 
-    Raises InputError where transformers can't read the folder or does not know the family.
+    Raises InputError where transformers can't read the folder or does not know the family, and where the weights are
+    not those of the network that the configuration describes: transformers would draw the others at random.
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
-        network: Any = AutoModelForCausalLM.from_pretrained(
-            source.folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
+        network: Any
+        network, read = AutoModelForCausalLM.from_pretrained(
+            source.folder,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # so that they are told
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except _UNREADABLE as error:
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise
         raise InputError(f"can't load the model {source.name!r}: {' '.join(str(error).split())}") from error
+    _refuse_unread(source.name, read)
+    model = LanguageModel(network, tokenizer, source)
+    if left := read["unexpected_keys"]:
+        model.source = replace(source, parameters=sum(parameter.numel() for parameter in network.parameters()))
+        model.notes.append(f"Left out of the model's files: tensors that its network has no place for ({min(left)!r}).")
     config = network.config.to_dict()
     if layouts.known(config):
         make_plain(network, layouts.find(config))
     network.requires_grad_(False)
-    return LanguageModel(network.to(device).eval(), tokenizer, source)
+    network.to(device).eval()
+    return model
+
+
+def _refuse_unread(name: str, read: Mapping[str, Any]) -> None:
+    """Raise InputError where a network has tensors of which the files gave none, or one of another shape.
+
+    read: what transformers tells of loading it.
+    """
+    if mismatched := read["mismatched_keys"]:
+        key, stored, wanted = min(mismatched)
+        raise InputError(
+            f"the model {name!r} does not fit its config.json: {key!r} is {list(stored)} in its files, and "
+            f"{list(wanted)} by the configuration"
+        )
+    if missing := read["missing_keys"]:
+        raise InputError(
+            f"the files of the model {name!r} lack {len(missing)} of the tensors that its config.json asks for, such "
+            f"as {min(missing)!r}"
+        )
 
 
 def load_to_run(source: Source, device: str) -> LanguageModel:

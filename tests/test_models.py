@@ -1,7 +1,10 @@
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import BloomConfig, BloomForCausalLM, PreTrainedTokenizerFast
 
@@ -12,6 +15,7 @@ from engine.methods import compress
 from engine.models import LanguageModel
 from engine.sources import Source
 from engine.spec import parse
+from tests.conftest import source_of
 
 
 def test_anatomy_names_every_weight_of_each_family(each_family: LanguageModel) -> None:
@@ -58,6 +62,43 @@ def test_another_family_loads_and_is_measured_dense(bloom: LanguageModel, window
     assert not measured.simulated
     running = checkpoint.load(tmp_path / "saved", torch.float32)
     torch.testing.assert_close(running.network(windows).logits, bloom.network(windows).logits, rtol=0, atol=0.05)
+
+
+DOWN, HEAD = "model.layers.1.mlp.down_proj.weight", "lm_head.weight"
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda tensors: tensors.pop(DOWN), f"lack 1 of the tensors that its config.json asks for, such as '{DOWN}'"),
+        (lambda tensors: tensors.update({HEAD: torch.ones(9, 64)}), rf"'{HEAD}' is \[9, 64\] in its files, and \[264,"),
+    ],
+)
+def test_weights_that_are_not_the_network_s_are_refused_instead_of_drawn_at_random(
+    tiny_folder: Callable[[str], Path], tmp_path: Path, harm: Callable[[dict[str, Tensor]], None], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        models.load(harmed(tiny_folder("mistral"), tmp_path / "mine", harm))
+
+
+def test_tensors_that_no_part_of_the_network_holds_are_left_out_and_not_counted(
+    tiny_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = tiny_folder("mistral")
+    whole = models.load(source_of(folder, "mistral"))
+    model = models.load(harmed(folder, tmp_path / "mine", lambda tensors: tensors.update(more=torch.ones(7, 7))))
+    assert model.source.parameters == whole.source.parameters
+    assert "no place for ('more')" in model.notes[0]
+    assert not whole.notes
+
+
+def harmed(folder: Path, copy: Path, harm: Callable[[dict[str, Tensor]], None]) -> Source:
+    """A copy of a model's folder whose tensors were changed."""
+    shutil.copytree(folder, copy)
+    tensors = load_file(folder / "model.safetensors")
+    harm(tensors)
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    return source_of(copy, "mistral")
 
 
 def test_a_folder_that_transformers_can_t_read_is_one_sentence(tmp_path: Path) -> None:
