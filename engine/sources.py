@@ -100,14 +100,16 @@ def _config(folder: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{folder} holds no config.json; a model folder needs one in Hugging Face format") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} can't be read as JSON ({error})") from None
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise InputError(f"{path} names no model_type")
     if config.get("quantization_config"):
         raise InputError(f"{folder} holds weights that are quantized already; give the model they were made from")
-    names = [str(one) for one in config.get("architectures") or ()]
-    if names and not any(one.endswith(("ForCausalLM", "LMHeadModel")) for one in names):
+    names = config.get("architectures") or []
+    if not isinstance(names, list):
+        raise InputError(f"{path} must list its architectures, got {names!r}")
+    if names and not any(str(one).endswith(("ForCausalLM", "LMHeadModel")) for one in names):
         raise InputError(f"{folder} holds a {names[0]}, which is no causal language model")
     return config
 

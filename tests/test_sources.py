@@ -52,6 +52,7 @@ def test_a_relative_folder_gets_the_name_that_any_process_resolves(tmp_path, mon
     [
         (lambda f: (f / "config.json").unlink(), "holds no config.json"),
         (lambda f: (f / "config.json").write_text("{"), "can't be read as JSON"),
+        (lambda f: (f / "config.json").write_text("[" * 100_000), "can't be read as JSON"),
         (lambda f: (f / "config.json").write_text("{}"), "names no model_type"),
         (lambda f: (f / "model.safetensors").unlink(), "holds no weights"),
         (lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"), "but no safetensors"),
@@ -73,6 +74,8 @@ def test_what_a_folder_lacks_is_one_sentence(tmp_path, harm, words):
     [
         ({"quantization_config": {"quant_method": "gptq"}}, "quantized already"),
         ({"architectures": ["BertForMaskedLM"]}, "BertForMaskedLM, which is no causal language model"),
+        ({"architectures": "LlamaForCausalLM"}, "must list its architectures, got 'LlamaForCausalLM'"),
+        ({"architectures": 5}, "must list its architectures, got 5"),
     ],
 )
 def test_a_model_of_another_kind_is_refused(tmp_path, change, words):
