@@ -112,6 +112,7 @@ LAYOUTS: dict[str, Layout] = {
         mlp_out="mlp.fc2",
         mlp_up=None,
         norm="layer",
+        requires={"qk_layernorm": False},
     ),
     "phi3": Layout(
         attention_in=("self_attn.qkv_proj",),

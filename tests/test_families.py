@@ -257,6 +257,7 @@ def test_a_kind_of_a_family_that_is_built_otherwise_is_refused_by_name_and_measu
     checkpoint.save(model, tmp_path)
     assert checkpoint.load(tmp_path).network.config.do_layer_norm_before is False
     assert not layouts.known({"model_type": "opt", "hidden_size": 1024, "word_embed_proj_dim": 512})
+    assert not layouts.known({"model_type": "phi", "qk_layernorm": True})  # whose norms are of width / heads
 
 
 def test_a_configuration_for_long_texts_keeps_heads_that_fill_the_width() -> None:

@@ -42,12 +42,12 @@ class Shape:
             intermediate = config.get(layout.key("intermediate_size")) or layout.mlp_widths * hidden
             if not intermediate:
                 raise KeyError("intermediate_size")
-            return Shape(
+            shape = Shape(
                 hidden=hidden,
                 intermediate=int(intermediate),
                 blocks=int(config[layout.key("num_hidden_layers")]),
                 heads=heads,
-                kv_heads=int(config.get("num_key_value_heads") or heads),
+                kv_heads=int((layout.query_groups and config.get("num_key_value_heads")) or heads),
                 head_dim=int(config.get("head_dim") or hidden // heads),
                 model_type=model_type,
                 layout=layout,
@@ -56,6 +56,13 @@ class Shape:
             )
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise InputError(f"the model's config.json gives no usable sizes: {error}") from None
+        counts = (shape.blocks, shape.heads, shape.kv_heads, shape.head_dim, shape.hidden, shape.intermediate)
+        if min(counts) < 1 or shape.heads % shape.kv_heads:
+            raise InputError(
+                "the model's config.json gives no usable sizes: {} blocks, {} heads and {} key and value heads of {}, "
+                "widths of {} and {}".format(*counts)
+            )
+        return shape
 
     def widths(self) -> dict[str, int]:
         """Inputs of each matrix, by the name of one that has them."""

@@ -96,6 +96,25 @@ def test_a_llama_with_biases_keeps_a_width_that_its_heads_divide() -> None:
     refuse_misfits(parse("prune:heads,fraction=0.3333"), biased)
 
 
-def test_a_configuration_without_sizes_is_named() -> None:
-    with pytest.raises(InputError, match=r"config\.json gives no usable sizes: 'hidden_size'"):
-        refuse_misfits(parse("quantize:rtn"), {"model_type": "llama"})
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"model_type": "llama"}, "gives no usable sizes: 'hidden_size'"),
+        (
+            {**CONFIG, "num_hidden_layers": 0},
+            "sizes: 0 blocks, 9 heads and 3 key and value heads of 64",
+        ),
+        ({**CONFIG, "num_attention_heads": 0}, "30 blocks, 0 heads and 3 key and value heads"),
+        ({**CONFIG, "num_key_value_heads": 2}, "30 blocks, 9 heads and 2 key and value heads"),
+    ],
+)
+def test_a_configuration_without_usable_sizes_is_named(config: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        refuse_misfits(parse("quantize:rtn"), config)
+
+
+def test_key_heads_in_the_configuration_of_a_family_that_has_none_mean_nothing() -> None:
+    gpt2 = {"model_type": "gpt2", "n_embd": 64, "n_layer": 3, "n_head": 8, "num_key_value_heads": 4}
+    refuse_misfits(parse("prune:heads,fraction=0.125"), gpt2)
+    with pytest.raises(InputError, match="leaves none of the model's 1 heads in every group"):
+        refuse_misfits(parse("prune:heads,fraction=0.5,unit=queries"), gpt2)
