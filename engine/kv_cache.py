@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
@@ -56,18 +56,26 @@ def rounded(states: Tensor, settings: KvCache) -> Tensor:
 
 def bytes_per_token(model: LanguageModel) -> int:
     """Keys and values of every block for one token: in bf16, or as packed codes, 16-bit scales and zero points."""
-    config, settings = model.network.config, model.kv_cache
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    if layouts.known(config.to_dict()):  # whose configuration may have no words for fewer heads
-        block = model.anatomy.blocks[0]
-        heads, head_dim = block.heads // block.queries_per_key, block.head_dim
-    numbers = heads * head_dim
+    network, settings = model.network, model.kv_cache
+    if not layouts.known(network.config.to_dict()):
+        return _NUMBER_BYTES * _held_after_one_token(network)
+    block = model.anatomy.blocks[0]
+    heads = block.heads // block.queries_per_key
+    numbers, blocks = heads * block.head_dim, len(model.anatomy.blocks)
     if settings is None:
-        return int(2 * config.num_hidden_layers * numbers * _NUMBER_BYTES)
+        return 2 * blocks * numbers * _NUMBER_BYTES
     groups = heads if settings.group_size == PER_CHANNEL else numbers // settings.group_size
     held = packed_width(numbers, settings.bits) + groups * _SCALE_BYTES + packed_width(groups, settings.bits)
-    return int(2 * config.num_hidden_layers * held)
+    return 2 * blocks * held
+
+
+@torch.inference_mode()
+def _held_after_one_token(network: PreTrainedModel) -> int:
+    """The keys and values that a network of any family keeps of its first token, as numbers; 0 without a cache."""
+    said = network(input_ids=torch.zeros(1, 1, dtype=torch.long, device=network.device), use_cache=True)
+    layers = getattr(getattr(said, "past_key_values", None), "layers", [])
+    held = [getattr(layer, part, None) for layer in layers for part in ("keys", "values")]
+    return sum(tensor.numel() for tensor in held if tensor is not None)
 
 
 def _attend(base: str, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Any:

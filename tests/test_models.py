@@ -6,10 +6,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import BloomConfig, BloomForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    FalconConfig,
+    MambaConfig,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+)
 
 from engine import checkpoint, models
 from engine.errors import InputError
+from engine.kv_cache import bytes_per_token
 from engine.measure import size
 from engine.methods import compress
 from engine.models import LanguageModel
@@ -38,12 +46,19 @@ def test_a_tied_head_is_none(tiny_model) -> None:
     assert tiny_model("mistral").anatomy.head is not None
 
 
+SIZES = {"vocab_size": 264, "hidden_size": 32, "bos_token_id": 256, "eos_token_id": 257}
+
+
 @pytest.fixture
 def bloom(tmp_path: Path, tiny_tokenizer: PreTrainedTokenizerFast) -> LanguageModel:
-    config = BloomConfig(vocab_size=264, hidden_size=32, n_layer=2, n_head=2, bos_token_id=256, eos_token_id=257)
-    BloomForCausalLM(config).save_pretrained(tmp_path / "bloom")
-    tiny_tokenizer.save_pretrained(tmp_path / "bloom")
-    return models.load(Source("bloom", tmp_path / "bloom", None, "0" * 64, "bloom", 1, {}))
+    return another(BloomConfig(**SIZES, n_layer=2, n_head=2), tmp_path / "bloom", tiny_tokenizer)
+
+
+def another(config: PreTrainedConfig, folder: Path, tokenizer: PreTrainedTokenizerFast) -> LanguageModel:
+    """A random model of a family whose parts are not known."""
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return models.load(Source(folder.name, folder, None, "0" * 64, config.model_type, 1, {}))
 
 
 def test_another_family_is_refused_by_name_before_any_work(bloom: LanguageModel) -> None:
@@ -62,6 +77,20 @@ def test_another_family_loads_and_is_measured_dense(bloom: LanguageModel, window
     assert not measured.simulated
     running = checkpoint.load(tmp_path / "saved", torch.float32)
     torch.testing.assert_close(running.network(windows).logits, bloom.network(windows).logits, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("config", "numbers"),  # a token's, of all blocks
+    [
+        (BloomConfig(**SIZES, n_layer=2, n_head=4), 2 * 2 * 32),
+        (FalconConfig(**SIZES, num_hidden_layers=2, num_attention_heads=4), 2 * 2 * 8),  # one key head for all
+        (MambaConfig(**SIZES, num_hidden_layers=2), 0),
+    ],
+)
+def test_the_cache_of_another_family_is_as_large_as_it_fills_it(
+    config: PreTrainedConfig, numbers: int, tmp_path: Path, tiny_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    assert bytes_per_token(another(config, tmp_path / "model", tiny_tokenizer)) == 2 * numbers
 
 
 DOWN, HEAD = "model.layers.1.mlp.down_proj.weight", "lm_head.weight"
