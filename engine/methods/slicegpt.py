@@ -49,6 +49,9 @@ def compress(model: LanguageModel, settings: SliceGpt, windows: Tensor | None, r
         raise ValueError("slice:slicegpt needs calibration windows")
     rotation = principal_axes(pooled_covariance(anatomy, windows, report))[:, : settings.width(hidden)]
     _unpack(model)
+    if model.masked_zeros:
+        model.masked_zeros = False
+        model.notes.append("This step turns the zeros that an earlier step had set into other numbers.")
     report("rotate and slice", 0, 1)
     slice_by(anatomy, rotation, untie=settings.head == "untied")
     config = model.network.config

@@ -34,6 +34,12 @@ def test_directions_that_nothing_uses_cost_nothing(each_family: LanguageModel, w
     torch.testing.assert_close(each_family.network(windows).logits, expected, rtol=0, atol=1e-3)
 
 
+def test_what_was_zeroed_before_is_no_zero_any_more(tiny_llama: LanguageModel, windows: Tensor) -> None:
+    apply_recipe(tiny_llama, parse("prune:magnitude | slice:slicegpt,fraction=0.25"), windows, _silent)
+    assert not tiny_llama.masked_zeros
+    assert tiny_llama.notes[0] == "Step 2: This step turns the zeros that an earlier step had set into other numbers."
+
+
 def test_every_matrix_on_the_stream_is_narrower(tiny_llama: LanguageModel, windows: Tensor) -> None:
     compress(tiny_llama, SliceGpt(fraction=0.25), windows, _silent)
     anatomy = tiny_llama.anatomy
