@@ -2,7 +2,8 @@
 
 A tree is exact where a network takes the mask and the positions given to it: rotary and learned positions do, whole or
 within a sliding window; attention biased by the distance in memory (ALiBi) and recurrent networks do not. That is not
-believed but tried, on a small tree against its sequences one by one.
+believed but tried, on a small tree against its sequences one by one. What such a tree is too small to show, attention
+cut into chunks (Llama 4) or to a window in memory (GPT-Neo), is known by its name in the configuration.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ Masks = Tensor | Mapping[str, Tensor]
 _TOLERANCE = 1e-3  # nats, between a token's log-probability in a tree and in its own sequence
 _STEM, _BRANCHES, _BRANCH = 6, 3, 3  # tokens and number, of the tree that is tried
 _PRIME = 7919  # spreads the tried tokens over the vocabulary
+_KNOWN_LAYERS = {"full_attention", "sliding_attention", "global"}  # whose tokens see what a mask here can say
 
 
 class TreePass:
@@ -47,9 +49,14 @@ class TreePass:
         return given | {"position_ids": positions.to(self.device), "attention_mask": self._masks(trees, longest)}
 
     def _masks(self, trees: Sequence[TokenTree], longest: int) -> Masks:
-        """The additive mask [trees, 1, nodes, nodes], or one for each type of layer."""
+        """The additive mask [trees, 1, nodes, nodes], or one for each type of layer.
+
+        Raises ValueError for a type of layer that no mask here is made for.
+        """
         window = getattr(self.network.config, "sliding_window", None)
         types = set(getattr(self.network.config, "layer_types", None) or ())
+        if unknown := types.union(getattr(self.network.config, "attention_layers", ())) - _KNOWN_LAYERS:
+            raise ValueError(f"layers of the types {', '.join(sorted(unknown))} can't be given a tree's mask")
         if "sliding_attention" not in types:
             return self._mask(trees, longest, None if types else window)
         windows = {"full_attention": None, "sliding_attention": window}

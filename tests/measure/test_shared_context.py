@@ -27,6 +27,9 @@ EXACT = {
 INEXACT = {
     "bloom": {"n_head": 4, "n_layer": 3},
     "mamba": {"state_size": 8, "num_hidden_layers": 2},
+    # a window in memory and chunks, both wider than the tree that is tried
+    "gpt_neo": {"attention_types": [[["global", "local", "global"], 1]], "window_size": 32, "num_layers": 3},
+    "llama4_text": PAIRS | {"head_dim": 8, "attention_chunk_size": 32, "intermediate_size_mlp": 48, "pad_token_id": 0},
 }
 
 
