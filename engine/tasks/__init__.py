@@ -125,7 +125,10 @@ def task_files(name: str, data_dir: Path | None = None) -> tuple[Path, ...]:
     if here := _files_here(task, data_dir):
         return here
     if task.hub is None:
-        raise InputError(f"the data of {name} is not on this machine yet; run `python -m engine fetch`")
+        raise InputError(
+            f"the data of {name} is not on this machine yet; run `python -m engine fetch`, "
+            f"or give a folder with {name}.jsonl as --data or KNEEPOINT_DATA"
+        )
     return (hub.fetch(name, task.hub),)
 
 
@@ -201,6 +204,7 @@ def _records(files: Sequence[Path]) -> Iterator[tuple[str, Any]]:
 def _record(where: str, line: bytes) -> Any:
     try:
         record = json.loads(line)
+        json.dumps(record, ensure_ascii=False).encode()  # half an emoji, \ud83d alone, is no text
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not JSON in UTF-8 ({error})") from None
     if not isinstance(record, dict):

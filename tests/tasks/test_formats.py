@@ -106,6 +106,7 @@ def test_every_missing_column_is_named(name):
     [
         ("piqa", {"label": 2}, "0 or 1, got 2"),
         ("piqa", {"label": None}, "0 or 1, got None"),
+        ("piqa", {"label": "1" * 5000}, "0 or 1, got '111"),
         ("piqa", {"goal": 3}, "must be text, got 3"),
         ("social_iqa", {"label": "0"}, r"\[1, 3\], got '0'"),
         ("hellaswag", {"label": ""}, r"\[0, 3\], got ''"),

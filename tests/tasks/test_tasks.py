@@ -81,6 +81,7 @@ def test_lines_past_the_limit_are_not_judged(tmp_path):
         ({"goal": "g", "sol1": "a", "label": 0}, "line 2: column 'sol2' is missing"),
         ({**PIQA, "label": 5}, "line 2: column 'label' must be 0 or 1, got 5"),
         ("{", "line 2: not JSON"),
+        ({**PIQA, "goal": "half an emoji: \ud83d"}, "line 2: not JSON in UTF-8 .*surrogates"),
         ("[1]", "line 2: a record must be a JSON object"),
     ],
 )
@@ -107,7 +108,7 @@ def test_an_unknown_task_suggests_the_near_one():
 
 
 def test_a_task_without_data_says_what_to_do(tmp_path):
-    with pytest.raises(InputError, match="engine fetch"):
+    with pytest.raises(InputError, match=r"engine fetch.*piqa\.jsonl as --data"):
         tasks.load("piqa")
     with pytest.raises(InputError, match=r"hellaswag .*no network here.*hellaswag.jsonl as --data or KNEEPOINT_DATA"):
         tasks.load("hellaswag")
