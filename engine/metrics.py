@@ -111,7 +111,7 @@ def summary(score: str) -> list[str]:
 
 
 def metric(name: str) -> Metric:
-    """The metric of a name; `accuracy_<task>`, `accuracy_norm_<task>` and `<name>` with one of `ASIDE` are derived.
+    """The metric of a name; those of one task, or of a group of its items, and `<name>` with one of `ASIDE` are derived.
 
     Raises KeyError for a name that is none of these.
     """
@@ -127,10 +127,22 @@ def metric(name: str) -> Metric:
         return replace(found, better="none")
     for prefix in ("accuracy_chance_", "accuracy_norm_", "accuracy_"):
         if name.startswith(prefix):
-            base, task = METRICS[prefix.rstrip("_")], name.removeprefix(prefix)
-            words = TASKS[task].label if task in TASKS else task
+            base, words = METRICS[prefix.rstrip("_")], _task_words(name.removeprefix(prefix))
             return _derived(base, name, f"{base.label} on {words}", f"{base.definition} Of {words} alone.")
+    if name.startswith("perplexity_"):
+        words = _task_words(name.removeprefix("perplexity_"))
+        meant = f"exp of the mean negative log-likelihood of what should come next in {words}, all its tokens together."
+        return Metric(name, f"Perplexity on {words}", "", "lower", meant, "accuracy", "log")
     raise KeyError(name)
+
+
+def _task_words(task: str) -> str:
+    """A task's label, and behind it the group of its items that the name goes on with, if any."""
+    whole = next((known for known in TASKS if task == known or task.startswith(f"{known}_")), None)
+    if whole is None:
+        return task
+    group = task.removeprefix(whole).removeprefix("_").replace("_", " ")
+    return f"{TASKS[whole].label}, {group}" if group else TASKS[whole].label
 
 
 def _derived(base: Metric, name: str, label: str, definition: str) -> Metric:
