@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from engine import paths, results, worker
+from engine import paths, results, tasks, worker
 from engine.cli.catalog import data_folder
 from engine.cli.progress_line import ProgressLine
 from engine.cli.terminal import profile_lines, result, table
@@ -44,6 +44,8 @@ def run(args: argparse.Namespace, nursery: Nursery) -> int:
     others = {row.trial_id for row in store.rows([trial.id, trial.dense().id], states=["queued", "running"])}
     submitted = store.submit([trial], measures, kept=False)
     own = [trial_id for trial_id in submitted.queued if trial_id not in others]
+    if "accuracy" in measures:
+        _say_elsewhere(trial.protocol.tasks, args.data, line)
     if trial.id not in submitted.queued:
         line.say("Already measured: the results come from the store.")
     with worker.stopping(stop), Queue(store) as queue:
@@ -79,6 +81,8 @@ def sweep(args: argparse.Namespace) -> int:
     store, line, stop = Store(url), ProgressLine(), threading.Event()
     submitted = store.submit(made, measures, asked.name, tolerance=asked.tolerance)
     ids = [trial.id for trial in made]
+    if "accuracy" in measures:
+        _say_elsewhere(asked.protocol.tasks, args.data, line)
     line.say(f"{len(ids)} trials, {len(submitted.reused)} of them already measured.")
     with worker.stopping(stop):
         _sweep_through(url, store, submitted.sweep_id, ids, line, stop)
@@ -105,6 +109,16 @@ def serve(args: argparse.Namespace, nursery: Nursery) -> int:
 
 def _print_with_time(text: str) -> None:
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True)
+
+
+def _say_elsewhere(asked: Collection[str], given: str | None, line: ProgressLine) -> None:
+    """Say which tasks have no file in the folder that --data gives, as one of another name is easily overlooked."""
+    if given is None or (folder := data_folder(given)) is None:
+        return
+    own = [task for task in asked if task in tasks.TASKS]
+    absent = [task for task in own if all(path.parent != folder for path in tasks.task_files(task, folder))]
+    if absent:
+        line.say(f"{folder} has no {', '.join(f'{t}.jsonl' for t in absent)}: the default data's or the hub's is read.")
 
 
 def overview(rows: Collection[Row]) -> str:

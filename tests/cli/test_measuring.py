@@ -17,6 +17,7 @@ from engine.cli.progress_line import ProgressLine
 from engine.lock import holder
 from engine.spec import Protocol, parse
 from engine.store import Queue, Store, StoreError
+from engine.tasks import hub
 from engine.trials import make_trial
 from tests import fake_trial
 from tests.cli.conftest import recipe, run, states
@@ -103,6 +104,15 @@ def test_run_measures_dense_first_once_and_reuses_what_is_there(prepared: str, c
     assert again.out == first.out
     assert run(fake_trial.CHATTY) == 0
     assert "dense (" not in capsys.readouterr().err
+
+
+def test_run_says_which_tasks_are_not_in_the_folder_that_is_given(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(hub, "load_rows", lambda source, config: [{"text": "a b"}])
+    given = ["--tasks", "piqa,lambada_openai", "--data", str(tmp_path / "data")]
+    assert run(fake_trial.WORKS, *given) == 0
+    assert f"{tmp_path / 'data'} has no lambada_openai.jsonl: " in capsys.readouterr().err
+    assert run(fake_trial.WORKS, *given, "--only", "size") == 0
+    assert "lambada" not in capsys.readouterr().err
 
 
 def test_run_of_what_is_not_paired_needs_no_dense_trial(prepared: str) -> None:
