@@ -1,7 +1,8 @@
 """BLiMP (Warstadt et al. 2020, arXiv:1912.00582): which of two sentences is grammatical, in 67 subsets.
 
 An item's group is its phenomenon ("island_effects", "binding", …), which accuracies are reported by. There is no
-context, and the file names the right sentence first.
+context, and the file names the right sentence first. The task's accuracy is the mean over its items, lm-eval's the mean
+over its subsets: the same where these are of one size, as the hub's are, also up to a limit.
 """
 
 from engine.tasks.hub import HubData

@@ -2,7 +2,8 @@
 
 An item is a tuple of requests, one a choice: a context and the continuation whose log-likelihood is the choice's
 score. Formats and columns are those of lm-evaluation-harness 0.4.13's task files, so that a number here can be held
-against a published one.
+against a published one. Only what is no question differs: where an answer names none of the choices, the record is
+refused; lm-eval counts the item as wrong.
 """
 
 from collections.abc import Callable, Mapping
