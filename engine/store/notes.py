@@ -6,6 +6,7 @@ an anytime sweep; or GENERAL, what the model and the recipe give rise to, which 
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 
 import orjson
 from sqlalchemy import Connection, select, update
@@ -16,6 +17,7 @@ GENERAL = ""
 LEFT_OUT = "left_out_by"
 
 
+@lru_cache(maxsize=256)  # many trials have the same
 def texts(column: str) -> tuple[str, ...]:
     """The notes of a column's text, in the order in which their sources first spoke."""
     return tuple(text for said in orjson.loads(column).values() for text in said)

@@ -2,9 +2,10 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,12 @@ from engine.store import notes, schema
 from engine.store.schema import trials
 
 BATCH = 500  # ids in one IN (...); databases limit a statement's parameters
+_COLUMNS = (  # what a row is made from, in the order in which `_row` takes it
+    *(trials.c.number, trials.c.id, trials.c.comparison_id, trials.c.model, trials.c.recipe, trials.c.protocol),
+    *(trials.c.state, trials.c.metrics, trials.c.reasons, trials.c.simulated, trials.c.notes, trials.c.environment),
+    *(trials.c.reason, trials.c.created_at, trials.c.started_at, trials.c.finished_at, trials.c.asked),
+    *(trials.c.stopped_at, trials.c.left_out_by),
+)
 
 
 @dataclass(frozen=True)
@@ -118,9 +125,9 @@ def _read(connection: Connection, where: ColumnElement[bool]) -> list[Row]:
     inside = select(table.c.trial_id, table.c.sweep_id).where(table.c.trial_id.in_(select(trials.c.id).where(where)))
     for trial_id, sweep_id in connection.execute(inside.order_by(table.c.sweep_id)):
         sweeps[trial_id].append(sweep_id)
-    columns = [c for c in trials.c if c.name not in ("content", "owner", "attempts")]
-    found = connection.execute(select(*columns).where(where).order_by(trials.c.number))
-    return [_row(r, tuple(sweeps.get(r.id, ()))) for r in found]
+    found = connection.execute(select(*_COLUMNS).where(where))
+    # By number, and here: a database that sorts moves about all that the rows hold.
+    return [_row(values, sweeps) for values in sorted(found, key=itemgetter(0))]
 
 
 def _with_progress(connection: Connection, rows: Iterable[Row]) -> list[Row]:
@@ -128,27 +135,31 @@ def _with_progress(connection: Connection, rows: Iterable[Row]) -> list[Row]:
     return [replace(row, progress=running[row.trial_id]) if row.trial_id in running else row for row in rows]
 
 
-def _row(r: Any, sweep_ids: tuple[int, ...]) -> Row:
+def _row(values: Sequence[Any], sweeps: Mapping[str, Sequence[int]]) -> Row:
+    """A row of its columns' values: taken at once, since asking for each by its name took a quarter of the time."""
+    _, trial_id, comparison_id, model, recipe, protocol, *values = values
+    state, metrics, reasons, simulated, said, environment, *values = values
+    reason, created_at, started_at, finished_at, asked, stopped_at, left_out_by = values
     return Row(
-        trial_id=r.id,
-        comparison_id=r.comparison_id,
-        model=r.model,
-        recipe=r.recipe,
-        protocol=_shared(r.protocol),
-        state=r.state,
-        metrics=orjson.loads(r.metrics),
-        reasons=_shared(r.reasons),
-        simulated=r.simulated,
-        notes=notes.texts(r.notes),
-        environment=_shared(r.environment),
-        sweep_ids=sweep_ids,
-        reason=r.reason,
-        created_at=r.created_at,
-        started_at=r.started_at,
-        finished_at=r.finished_at,
-        measures=split(r.asked),
-        stopped_at=r.stopped_at,
-        left_out_by=r.left_out_by,
+        trial_id=trial_id,
+        comparison_id=comparison_id,
+        model=model,
+        recipe=recipe,
+        protocol=_shared(protocol),
+        state=state,
+        metrics=orjson.loads(metrics),
+        reasons=_shared(reasons),
+        simulated=simulated,
+        notes=notes.texts(said),
+        environment=_shared(environment),
+        sweep_ids=tuple(sweeps.get(trial_id, ())),
+        reason=reason,
+        created_at=created_at,
+        started_at=started_at,
+        finished_at=finished_at,
+        measures=split(asked),
+        stopped_at=stopped_at,
+        left_out_by=left_out_by,
     )
 
 
