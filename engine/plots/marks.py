@@ -103,7 +103,10 @@ def front_data(front: Front, extras: Extras = PLAIN) -> FrontData:
 
 def unit(metric: Metric) -> float:
     """What stored values are multiplied by to be in the axis's unit."""
-    return {"MB": 1e-6, "M": 1e-6, "%": 100.0, "points": 100.0}.get(metric.unit, 1.0)
+    return _UNITS.get(metric.unit, 1.0)
+
+
+_UNITS = {"MB": 1e-6, "M": 1e-6, "%": 100.0, "points": 100.0}
 
 
 def _scaled(found: Front, extras: Extras) -> Front:
@@ -163,8 +166,8 @@ def _hover(row: Row, found: Front, on: bool, third: Third | None, several: bool)
     elif x.unit != "MB":
         across = f"{x.label}: {across}"
     up = f"{y.label}: {words.format_value(y.name, row.value(y.name))}"
-    if y.name in SCORES and words.change(row, y.name):
-        up += f" · {words.change(row, y.name)}"
+    if y.name in SCORES and (change := words.change(row, y.name)):
+        up += f" · {change}"
     status = ["On the front" if on else "Dominated"]
     status += ["the original"] if front.is_dense(row) else []
     status += ["simulated, no kernel"] if row.simulated else []
