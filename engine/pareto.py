@@ -23,12 +23,9 @@ def on_front(x: ArrayLike, y: ArrayLike, x_better: Better = "lower", y_better: B
     valid = np.flatnonzero(np.isfinite(xs) & np.isfinite(ys))
     if not len(valid):
         return mask
-    order = valid[np.lexsort((ys[valid], xs[valid]))]  # by x, then by y
-    xs, ys = xs[order], ys[order]
-    starts = np.flatnonzero(np.r_[True, xs[1:] > xs[:-1]])  # where a new x begins; its best y stands first
-    group = np.cumsum(np.r_[False, xs[1:] > xs[:-1]])
-    best_before = np.r_[np.inf, np.minimum.accumulate(ys[starts])[:-1]]  # best y at any smaller x
-    mask[order] = (ys == ys[starts][group]) & (ys < best_before[group])
+    order = valid[np.argsort(xs[valid], kind="stable")]
+    starts, heights = _steps(xs[order], ys[order])
+    mask[order] = ys[order] == np.repeat(heights, np.diff(starts, append=len(order)))
     return mask
 
 
@@ -90,21 +87,25 @@ def knee(
     """
     xs, ys = _logged(x, log_x, x_better), _logged(y, log_y, y_better)
     end = float(np.max(xs, where=np.isfinite(xs + ys), initial=-np.inf))
-    centre = _knee(xs, ys, end)
+    order = np.argsort(xs, kind="stable")
+    order = order[np.isfinite(xs + ys)[order]]
+    centre = _knee(xs[order], ys[order], end)
     if centre is None:
         return None
     spread = _spread(y, y_low, y_high, log_y)
-    near = _near_front(xs, ys, spread)
+    near = _near_front(ys, spread, order)
+    place = np.searchsorted(np.sort(near), near)  # of each point's noise, drawn in the order of the points given
     random = np.random.default_rng(seed)
     found: list[int] = []
     for noise in random.standard_normal((draws, len(near))) if spread[near].any() else ():
-        index = _knee(xs[near], ys[near] + noise * spread[near], end)
+        index = _knee(xs[near], ys[near] + noise[place] * spread[near], end)
         if index is not None:
             found.append(int(near[index]))
-    low, high = _central(found or [centre], xs)
+    middle = int(order[centre])
+    low, high = _central(found or [middle], xs)
     better_x = np.asarray(x, dtype=float)
-    ends = sorted({centre, low, high}, key=lambda i: better_x[i])
-    return Knee(centre, ends[0], ends[-1])
+    ends = sorted({middle, low, high}, key=lambda i: better_x[i])
+    return Knee(middle, ends[0], ends[-1])
 
 
 def _costs(values: ArrayLike, better: Better) -> Floats:
@@ -120,21 +121,31 @@ def _logged(values: ArrayLike, log: bool, better: Better) -> Floats:
     return array if better == "lower" else -array
 
 
+def _steps(xs: Floats, ys: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Where each new x begins among costs by x upwards, and the front's y there, NaN where none of them is on it."""
+    starts = np.flatnonzero(np.r_[True, xs[1:] > xs[:-1]])
+    best = np.minimum.reduceat(ys, starts)
+    best_before = np.r_[np.inf, np.minimum.accumulate(best)[:-1]]  # at any smaller x
+    return starts, np.where(best < best_before, best, np.nan)
+
+
 def _knee(xs: Floats, ys: Floats, end: float) -> int | None:
-    """Index of the knee of costs on linear axes, the smaller x where two stand equally far, or None.
+    """Index of the knee of costs on linear axes, by x upwards, the smaller x where two stand equally far, or None.
 
     end: how far the front runs on, the worst x of all points.
     """
-    front = np.flatnonzero(on_front(xs, ys, "lower", "lower"))
-    if not len(front):
+    if not len(xs):
         return None
-    front = front[np.argsort(xs[front], kind="stable")]
-    width, height = end - xs[front[0]], ys[front[0]] - ys[front[-1]]
+    starts, heights = _steps(xs, ys)
+    front = np.flatnonzero(np.isfinite(heights))
+    across, up = xs[starts[front]], heights[front]
+    width, height = end - across[0], up[0] - up[-1]
     if width <= 0 or height <= 0:
         return None
-    distance = 1 - (xs[front] - xs[front[0]]) / width - (ys[front] - ys[front[-1]]) / height
+    distance = 1 - (across - across[0]) / width - (up - up[-1]) / height
     best = int(np.argmax(distance))
-    return int(front[best]) if distance[best] > 1e-9 else None
+    first = int(starts[front[best]])  # of the points of this x
+    return first + int(np.argmax(ys[first:] == up[best])) if distance[best] > 1e-9 else None
 
 
 def _spread(y: ArrayLike, y_low: ArrayLike | None, y_high: ArrayLike | None, log: bool) -> Floats:
@@ -146,11 +157,10 @@ def _spread(y: ArrayLike, y_low: ArrayLike | None, y_high: ArrayLike | None, log
     return np.nan_to_num((high - low) / (2 * Z), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _near_front(xs: Floats, ys: Floats, spread: Floats) -> NDArray[np.intp]:
-    """The points of the front, and those whose 95% interval reaches it."""
-    order = np.argsort(np.where(np.isfinite(xs), xs, np.inf), kind="stable")
-    bound = np.minimum.accumulate(np.where(np.isfinite(xs + ys), ys, np.inf)[order])
-    return np.sort(order[np.isfinite(xs + ys)[order] & ((ys - Z * spread)[order] <= bound)])
+def _near_front(ys: Floats, spread: Floats, order: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The points of the front, and those whose 95% interval reaches it, by x upwards as `order` has all of them."""
+    bound = np.minimum.accumulate(ys[order])
+    return order[(ys - Z * spread)[order] <= bound]
 
 
 def _central(found: list[int], xs: Floats) -> tuple[int, int]:
