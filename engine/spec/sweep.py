@@ -8,8 +8,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from engine.errors import InputError, unknown
 from engine.spec.protocol import Protocol
 from engine.spec.recipe import Recipe, parse
@@ -47,6 +45,8 @@ class Sweep:
 
 def load_sweep(path: Path) -> Sweep:
     """The sweep that a YAML file writes; raises InputError where the file or anything in it is wrong."""
+    import yaml  # slow to import, and pages read no file
+
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
