@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import partial
 
-import pandas as pd
 import streamlit as st
 
 from engine import paths, sensitivity, worker
@@ -22,9 +21,8 @@ REST_S = 5.0  # between looks for a sweep that somebody else submits, while noth
 
 def main() -> None:
     markup.title("Runs")
-    store = stored.store()
-    revision = store.revision()
-    sweeps = {str(sweep.id): sweep for sweep in store.sweeps()}
+    revision = stored.store().revision()
+    sweeps = {str(sweep.id): sweep for sweep in stored.sweeps()}
     going = any(one.going for one in sweeps.values())
     if not going:
         st.fragment(draw_again, run_every=REST_S, key="runs:rest")(revision)
@@ -68,7 +66,7 @@ def draw_live(sweep_id: int, revision: int, left: str) -> None:
     """What changes every second."""
     draw_again(revision)
     store = stored.store()
-    sweep = next(one for one in store.sweeps() if one.id == sweep_id)
+    sweep = next(one for one in stored.sweeps() if one.id == sweep_id)
     rows = stored.my_rows()
     mine = [row for row in rows if sweep_id in row.sweep_ids]
     progress, stopping = store.progress(), store.cancelling()
@@ -125,6 +123,8 @@ def draw_front(rows: Sequence[Row]) -> None:
 
 def draw_trials(rows: Sequence[Row]) -> None:
     """Every trial of the sweep; rows that are chosen can be cancelled or retried."""
+    import pandas as pd  # slow to import, and the front is drawn by now
+
     markup.head("Trials")
     score = telling_score(stored.dense_of(rows))
     table = pd.DataFrame(

@@ -46,7 +46,7 @@ def draw_empty() -> None:
     with st.container(horizontal=True):
         if st.button("Set up a first look", type="primary", key="start:first_look"):
             st.switch_page("pages/new_sweep.py", query_params={"recipe": list(FIRST_LOOK), "limit": "100"})
-        unfinished = sum(sweep.unfinished for sweep in stored.store().sweeps())
+        unfinished = sum(sweep.unfinished for sweep in stored.sweeps())
         if unfinished and st.button(f"See the {unfinished} that are running", key="start:runs"):
             st.switch_page("pages/runs.py")
     markup.head("What is measured")

@@ -26,7 +26,7 @@ def values() -> dict[str, Value]:
     """The filter's part of the view."""
     return {
         "families": Value([], allowed=tuple(FAMILIES)),
-        "sweeps": Value([], allowed=tuple(str(sweep.id) for sweep in stored.store().sweeps())),
+        "sweeps": Value([], allowed=tuple(str(sweep.id) for sweep in stored.sweeps())),
         "simulated": Value(True),
         "only_front": Value(False),
         "named": Value(""),
@@ -59,7 +59,7 @@ def ranged(group: Group) -> dict[str, str]:
 def sweeps_of(group: Group) -> dict[str, str]:
     """The sweeps that a group's results come from: id -> name, the oldest first."""
     ids = {sweep for row in group.rows for sweep in row.sweep_ids}
-    return {str(s.id): s.name for s in sorted(stored.store().sweeps(), key=lambda s: s.id) if s.id in ids}
+    return {str(s.id): s.name for s in sorted(stored.sweeps(), key=lambda s: s.id) if s.id in ids}
 
 
 def passing(group: Group, state: Mapping[str, State]) -> list[Row]:

@@ -15,7 +15,7 @@ from engine.recorded import Entry, entries, provenance
 from engine.results import analyse
 from engine.row import Row, State
 from engine.spec import Protocol, Recipe, Trial
-from engine.store import ItemResult, StateError, Store, StoreError
+from engine.store import ItemResult, StateError, Store, StoreError, SweepRow
 from engine.trials import make_trial
 from pages.shared import markup
 
@@ -94,6 +94,12 @@ def my_rows() -> tuple[Row, ...]:
     """The user's own trials, with what can be derived from them, in the order they were submitted."""
     opened = store()
     return _analysed(opened.url, opened.revision())
+
+
+def sweeps() -> tuple[SweepRow, ...]:
+    """All sweeps with the states of their trials, the newest first."""
+    opened = store()
+    return _sweeps(opened.url, opened.revision())
 
 
 def timed_rows() -> list[Row]:
@@ -213,8 +219,13 @@ def _open(url: str) -> Store:
 
 @st.cache_resource(show_spinner=False)
 def _resume(url: str) -> None:
-    if any(sweep.unfinished for sweep in _open(url).sweeps()):
+    if any(sweep.unfinished for sweep in _sweeps(url, _open(url).revision())):
         worker.ensure_running(url)
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _sweeps(url: str, revision: int) -> tuple[SweepRow, ...]:
+    return tuple(_open(url).sweeps())
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
