@@ -71,7 +71,7 @@ def _four_times(rows: Sequence[Row], dense: Row) -> Finding:
     )
     return Finding(
         "holds" if _ratio(row, dense) >= 4 * _NEARLY else "does not hold",
-        f"{words.short_label(row)}: {words.size(row, dense)}{share}",
+        f"{row.label}: {words.size(row, dense)}{share}",
     )
 
 
@@ -81,7 +81,7 @@ def _free(rows: Sequence[Row], dense: Row) -> Finding:
     if row is None or share is None:
         return _NOTHING
     verdict: Verdict = "holds" if share >= CLOSE else "holds in part" if share >= BROKEN else "does not hold"
-    return Finding(verdict, f"{words.short_label(row)}. {_cost(row, dense)}")
+    return Finding(verdict, f"{row.label}. {_cost(row, dense)}")
 
 
 def _faster(rows: Sequence[Row], dense: Row) -> Finding:
@@ -96,11 +96,11 @@ def _faster(rows: Sequence[Row], dense: Row) -> Finding:
     faster = sum(ratio > _FASTER for ratio in ratios)
     verdict: Verdict = "holds" if faster == len(ratios) else "holds in part" if faster else "does not hold"
     said = [
-        f"{label}: {words.times(row.value('decode_speedup') or 0.0)} the original's speed for a word, "
+        f"{row.label}: {words.times(row.value('decode_speedup') or 0.0)} the original's speed for a word, "
         f"{words.times(row.value('prefill_speedup') or 0.0)} for a prompt."
-        for row, label in zip(timed, map(words.short_label, timed), strict=True)
+        for row in timed[:2]
     ]
-    return Finding(verdict, " ".join(dict.fromkeys(said[:2])))
+    return Finding(verdict, " ".join(said))
 
 
 def _sets_to_zero(rows: Sequence[Row], dense: Row) -> Finding:
@@ -231,5 +231,5 @@ def _ratio(row: Row, dense: Row) -> float:
 def _cost(row: Row, dense: Row) -> str:
     """What a result lost, in sentences."""
     lost = words.change(row, telling_score(dense))
-    said = f"accuracy {lost}." if lost and not lost.endswith(".") else lost
+    said = f"Accuracy {lost}." if lost and not lost.endswith(".") else lost
     return " ".join(filter(None, [said, words.same_next_word(row), words.perplexity(row, dense)]))

@@ -43,11 +43,15 @@ _PROPOSALS = (
 
 @dataclass(frozen=True)
 class Rung:
-    """A measured result on the ladder; ratio: times smaller than the original in bf16."""
+    """A measured result on the ladder.
+
+    ratio: times smaller than the original in bf16; name: what tells it from all others of its comparison.
+    """
 
     row: Row
     ratio: float
     standing: Standing
+    name: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,11 @@ def rungs(rows: Sequence[Row], comparison: str) -> list[Rung]:
     found = find_front(mine, "weight_bytes", "top1_agreement" if known else telling_score(dense), comparison)
     whole = dense.value("weight_bytes") or math.inf
     below = [row for row in reversed(found.best) if (row.value("weight_bytes") or math.inf) < whole]
-    return [Rung(row, whole / (row.value("weight_bytes") or whole), standing(row)) for row in _spread([dense, *below])]
+    names = words.distinct_labels(mine)
+    return [
+        Rung(row, whole / (row.value("weight_bytes") or whole), standing(row), names[row.trial_id])
+        for row in _spread([dense, *below])
+    ]
 
 
 def standing(row: Row) -> Standing:
@@ -154,9 +162,9 @@ def summary(ladder: Sequence[Rung], left: Sequence[Goal]) -> str:
     whole, last = last_whole(ladder), ladder[-1]
     said = []
     if len(ladder) > 1:
-        said.append(f"Most next words stay the original's down to {words.short_label(whole.row)}, {_ratios(whole)}.")
+        said.append(f"Most next words stay the original's down to {whole.name}, {_ratios(whole)}.")
     if last is not whole:
-        name = f"{words.short_label(last.row)}{' (simulated)' if last.row.simulated else ''}"
+        name = f"{last.name}{' (simulated)' if last.row.simulated else ''}"
         said.append(f"The smallest measured, {name}, is {words.times(last.ratio)} and broken.")
     if left:
         said.append(f"Nothing measured is {left[-1].ratio:g} times smaller, {words.megabytes(left[-1].bytes)} MB.")

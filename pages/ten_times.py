@@ -148,7 +148,7 @@ def draw_step(step: Value, group: Group, dense: Row, rungs: Sequence[Rung], goal
 def in_brief(rung: Rung) -> str:
     """ "4-bit: 113 MB, 2.4x smaller than bf16, 4.8x than fp32. Same next word: 66.8%." """
     size, same = weights_figure(rung), same_figure(rung.row)
-    return f"{words.short_label(rung.row)}: {size.value}, {size.under}. {same.label}: {same.value}."
+    return f"{rung.name}: {size.value}, {size.under}. {same.label}: {same.value}."
 
 
 def choose(step: str) -> None:
@@ -202,7 +202,7 @@ def lost_figure(row: Row, dense: Row) -> Figure:
 
 def goal_card(goal: Goal, proposed: Sequence[Proposal], dense: Row, last: Rung) -> str:
     """A size that nothing reaches as HTML: what it asks for, and recipes that would be that small."""
-    smallest = words.short_label(last.row)
+    smallest = last.name
     parts = [
         markup.head_html(f"{goal.ratio:g} times smaller: not reached yet"),
         markup.text_html(
@@ -270,7 +270,7 @@ def draw_table(group: Group, rungs: Sequence[Rung]) -> None:
 
 def table_line(place: int, rung: Rung, score: str) -> list[str | tuple[str, str]]:
     row = rung.row
-    label = f"{place} · {words.short_label(row)}"
+    label = f"{place} · {rung.name}"
     name = (f"{label}, simulated", words.simulated(row)) if row.simulated else (label, row.label)
     if rung.standing == "original":
         accuracy: str | tuple[str, str] = words.format_value(score, row.value(score))

@@ -73,7 +73,7 @@ def test_simulated_results_have_no_speed_and_flattered_ones_say_nothing() -> Non
 def test_what_was_lost_is_named_even_where_the_original_guesses() -> None:
     lost = result("prune:layers,count=6", top1_agreement=0.6, accuracy_change=-0.05, accuracy_change_low=-0.08,
                   accuracy_change_high=-0.02)  # fmt: skip
-    assert "accuracy −5.0 ± 3.0 points." in finding(LAYERS, lost).measured
+    assert "Accuracy −5.0 ± 3.0 points." in finding(LAYERS, lost).measured
     guessing = replace(DENSE, metrics={**DENSE.metrics, "accuracy_low": 0.2})
     assert "accuracy −5.0 ± 3.0 points." in claims.tested([guessing, lost], guessing)[LAYERS].finding.measured
 

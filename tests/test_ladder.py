@@ -37,6 +37,12 @@ def test_a_rung_is_what_no_smaller_result_matches_and_never_flattered() -> None:
     assert ladder.last_whole(found).row is FOUR
 
 
+def test_a_rungs_name_tells_it_from_results_that_stand_on_no_rung() -> None:
+    gptq = result("quantize:gptq,bits=4", "q", 160e6, 0.6)
+    names = [rung.name for rung in ladder.rungs([*ROWS, gptq], "group")]
+    assert names == ["Original", "8-bit", "4-bit, round to nearest", "2-bit"]
+
+
 def test_without_an_original_or_in_another_comparison_there_is_none() -> None:
     assert ladder.rungs([EIGHT, FOUR], "group") == []
     assert ladder.rungs(ROWS, "another") == []

@@ -83,7 +83,7 @@ def _line(number: int, rung: Rung) -> Line:
     same, low, high = (row.value(f"top1_agreement{end}") for end in ("", "_low", "_high"))
     if dense:
         same, low, high = 1.0, None, None
-    label = f"{number} · {words.short_label(row)}{words.marks(row)}"
+    label = f"{number} · {rung.name}"
     size = (row.value("weight_bytes") or 0.0) / 1e6
     return Line(row.trial_id, label, size, rung.ratio, rung, *(_percent(share) for share in (same, low, high)))
 

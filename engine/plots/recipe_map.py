@@ -40,7 +40,7 @@ class _Look(NamedTuple):
     step: int | None  # between later steps; None shares out what is left
 
 
-_WIDE = _Look(880, 48, 40, 48, 210, None)
+_WIDE = _Look(880, 54, 40, 48, 210, None)
 _NARROW = _Look(340, 56, 32, 22, 60, 30)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from engine.plots.palette import FAMILIES
 from engine.row import Row
-from engine.spec import parse
+from engine.spec import Recipe, parse
 from engine.spec.setting import Settings
 
 MOST = 40  # recipes drawn; more would be too many to read
@@ -36,7 +36,7 @@ class Node:
     @property
     def label(self) -> str:
         """Its last step in words."""
-        return self.steps[-1].describe() if self.steps else "Original model"
+        return Recipe(self.steps).describe_step(self.depth - 1) if self.steps else "Original model"
 
 
 class Tree(NamedTuple):

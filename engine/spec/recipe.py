@@ -51,8 +51,11 @@ class Recipe:
 
     def describe(self) -> str:
         """The recipe in words: "10% of the width sliced, then 4-bit, round to nearest, groups of 64"."""
-        said = (step.describe() + self._where(place) for place, step in enumerate(self.steps))
-        return ", then ".join(said) or "Original model"
+        return ", then ".join(map(self.describe_step, range(len(self.steps)))) or "Original model"
+
+    def describe_step(self, place: int) -> str:
+        """A step in words, with the blocks it works on: "4-bit, round to nearest, groups of 64 in the other layers"."""
+        return self.steps[place].describe() + self._where(place)
 
     def step_on(self, place: int, count: int) -> Settings:
         """A step as it works on a model of `count` blocks, from the place it has.

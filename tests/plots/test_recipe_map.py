@@ -36,6 +36,13 @@ def test_beginnings_that_are_alike_are_one_branch_and_hollow_unless_measured() -
     ]
 
 
+def test_a_step_on_some_layers_is_not_called_as_one_on_all() -> None:
+    rows = [made("dense", 256, 1.0), made("quantize:rtn,bits=8,blocks=0+1 | quantize:rtn,bits=4", 110, 0.8)]
+    first, second = [node.label for node in recipe_tree(rows, "top1_agreement").nodes if node.depth]
+    assert first.endswith("groups of 64 in layers 0 and 1")
+    assert second.endswith("groups of 64 in the other layers")
+
+
 def test_parents_stand_midway_between_their_first_and_last_child() -> None:
     """Four leaves on lines 0 to 3; the hollow one between 2 and 3; the root between 0 and 2.5."""
     tree = recipe_tree(ROWS, "top1_agreement")
