@@ -47,6 +47,9 @@ def test_the_line_answers_while_it_is_dragged_and_stays_where_it_was_left(lesson
 def test_more_sequences_at_once_wait_for_the_arithmetic(lessons: Page) -> None:
     slider = lessons.get_by_role("slider", name="Sequences at once (batch)")
     expect(lessons.get_by_text("Memory decides").first).to_be_visible()
+    marks = lessons.locator(".kp-cross").evaluate_all("(marks) => marks.map((mark) => mark.getAttribute('d'))")
+    shapes = {"".join(filter(str.isalpha, mark)) for mark in marks}
+    assert len(marks) == len(shapes) == 3, "what was measured of each format has a shape of its own"
     for _ in range(6):
         slider.press("ArrowRight")
     expect(lessons.get_by_text("Arithmetic decides").first).to_be_visible()

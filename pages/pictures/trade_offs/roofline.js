@@ -2,7 +2,13 @@
 // the slider only looks them up.
 
 const PHASES = [["decode", "Writing words"], ["prefill", "Reading the prompt"]];
-const MARGIN = { left: 66, right: 56, top: 30, bottom: 48 };
+const MARGIN = { left: 66, right: 96, top: 30, bottom: 48 };
+const MARKS = [ // of what was measured, a format each, in their order
+  { sign: "×", path: (x, y) => `M${x - 5},${y - 5}l10,10M${x - 5},${y + 5}l10,-10` },
+  { sign: "+", path: (x, y) => `M${x - 6},${y}h12M${x},${y - 6}v12` },
+  { sign: "△", path: (x, y) => `M${x},${y - 6}l6,11h-12z` },
+];
+const APART = 14; // pixels between the marks of one batch
 
 function digits(value) {
   if (value >= 99.95) return Math.round(value).toLocaleString("en");
@@ -39,7 +45,7 @@ function rooflinePicture(host, data, setting) {
       MARGIN.left + (n / last) * (width - MARGIN.left - MARGIN.right),
       tall - MARGIN.bottom - (Math.log(value / low) / Math.log(high / low)) * (tall - MARGIN.top - MARGIN.bottom),
     ];
-    canvas.replaceChildren(...axes(width, tall, at, low, high), ...data.formats.flatMap((format) => curve(format, at)), ...names(at));
+    canvas.replaceChildren(...axes(width, tall, at, low, high), ...data.formats.flatMap((format) => curve(format, at)), ...names(at, width));
     times.replaceChildren(...data.formats.flatMap(bars));
     tell();
   }
@@ -85,35 +91,43 @@ function rooflinePicture(host, data, setting) {
     return found.filter((tick) => tick >= low && tick <= high);
   }
 
-  // A format's line, where the slider stands on it, and a cross wherever it was measured with the way it fell short.
+  const mark = (format) => MARKS[data.formats.indexOf(format)];
+  const measuredAt = (place) => data.formats.filter((format) => pass(format).measured.some((one) => one.place === place));
+
+  // A format's line, where the slider stands on it, and its mark wherever it was measured with the way it fell short.
   function curve(format, at) {
     const path = data.batches.map((_, n) => at(n, rate(format, n)).join(",")).join("L");
     const [x, y] = at(setting.batch, rate(format, setting.batch)), stroke = format.colour;
     return [
       shape("path", { class: "kp-curve", d: `M${path}`, stroke, "stroke-dasharray": format.dash }),
       shape("circle", { cx: x, cy: y, r: 5, fill: stroke }),
-      ...pass(format).measured.flatMap((one) => cross(one, format, at)),
+      ...pass(format).measured.flatMap((one) => measured(one, format, at)),
     ];
   }
 
-  function cross(one, format, at) {
-    const [x, y] = at(one.place, reached(one)), possible = at(one.place, rate(format, one.place))[1];
+  // Formats that were measured at one batch stand beside each other, the first of them on its line.
+  function measured(one, format, at) {
+    const [batch, y] = at(one.place, reached(one)), possible = at(one.place, rate(format, one.place))[1];
+    const x = batch + APART * measuredAt(one.place).indexOf(format);
     const stroke = format.colour, style = one.disturbed ? "kp-cross kp-beside" : "kp-cross";
     return [
       shape("line", { class: "kp-lost", x1: x, x2: x, y1: possible, y2: y, stroke }),
-      shape("path", { class: style, d: `M${x - 5},${y - 5}l10,10M${x - 5},${y + 5}l10,-10`, stroke }),
+      shape("path", { class: style, d: mark(format).path(x, y), stroke }),
     ];
   }
 
-  // The formats' names at the lines' right ends, below each other where the lines meet.
-  function names(at) {
+  // The formats' names at the lines' right ends with how their lines and marks look, below each other where lines meet.
+  function names(at, width) {
+    const right = width - MARGIN.right;
     const places = data.formats.map((format) => ({ format, y: at(last, rate(format, last))[1] })).sort((a, b) => a.y - b.y);
     let free = -Infinity;
-    return places.map(({ format, y }) => {
+    return places.flatMap(({ format, y }) => {
       free = Math.max(y, free + 16);
-      const text = label(format.name, at(last, rate(format, last))[0] + 9, free + 4, "start");
+      const known = pass(format).measured.length ? ` ${mark(format).sign}` : "";
+      const text = label(`${format.name}${known}`, right + 36, free + 4, "start");
       text.setAttribute("class", "kp-strong");
-      return text;
+      const look = { class: "kp-curve", stroke: format.colour, "stroke-dasharray": format.dash };
+      return [shape("line", { ...look, x1: right + 8, x2: right + 30, y1: free, y2: free }), text];
     });
   }
 
@@ -145,16 +159,17 @@ function rooflinePicture(host, data, setting) {
     said.say(!working.length ? `Memory decides: every weight is read once and multiplied ${times}. Fewer bytes could be less time.`
       : !waiting.length ? `Arithmetic decides: every weight is read once and multiplied ${times}. Fewer bytes change nothing.`
       : `${wait(waiting)} for the memory; ${wait(working)} for the arithmetic already, where fewer bytes change nothing.`);
-    hint.textContent = `The machine reads ${data.machine.gigabytes} GB and does ${data.machine.gigaflop} GFLOP a second at most.${crosses()}`;
+    hint.textContent = `The machine reads ${data.machine.gigabytes} GB and does ${data.machine.gigaflop} GFLOP a second at most.${marks()}`;
   }
 
-  // What the crosses are, and at which batches there are any.
-  function crosses() {
+  // What the marks are, and at which batches there are any.
+  function marks() {
     const every = data.formats.flatMap((format) => pass(format).measured);
     if (!every.length) return "";
     const places = [...new Set(every.map(({ place }) => place))].sort((a, b) => a - b);
     const beside = every.some(({ disturbed }) => disturbed) ? " Pale ones were timed beside other load." : "";
-    return ` Crosses: measured, at ${listed(places.map((n) => data.batches[n].toLocaleString("en")))} at once; down to them is overhead.${beside}`;
+    const signs = data.formats.filter((format) => pass(format).measured.length).map((format) => mark(format).sign);
+    return ` ${signs.join(" ")}: measured, at ${listed(places.map((n) => data.batches[n].toLocaleString("en")))} at once; from the line down to them is overhead.${beside}`;
   }
 
   return { draw };
