@@ -42,9 +42,9 @@ __all__ = [
 
 MODEL_NAME = DEFAULT_MODEL
 CAVEAT = (
-    "“Dense” is SmolLM2-135M-Instruct as a Q4_1 file carries it, dequantized: its weights already lie on a 4-bit grid "
-    "in groups of 32, each with a scale and a minimum (5 bits a weight in all). 4-bit quantization on that same grid "
-    "looks almost free here and is never recommended."
+    "The original is SmolLM2-135M-Instruct as a Q4_1 file carries it, dequantized: its weights already lie on a 4-bit "
+    "grid in groups of 32, each with a scale and a minimum (5 bits a weight in all). 4-bit quantization on that same "
+    "grid looks almost free here and is never recommended."
 )
 MODEL_VERSION = 1  # raised when the conversion gives another folder
 

@@ -79,7 +79,7 @@ _ALL = (
     Metric("flips", "Answers that changed", "%", "lower", "Share of items whose answer differs from the dense model's.", "accuracy"),
     Metric("flips_to_wrong", "Right before, wrong now", "questions", "lower", "Items that the dense model answers right and this one wrong.", "accuracy"),
     Metric("flips_to_right", "Wrong before, right now", "questions", "none", "Items that the dense model answers wrong and this one right.", "accuracy"),
-    Metric("mcnemar_p", "Flips this one-sided by chance", "", "none", "How likely flips at least this one-sided are if both models are right equally often, 0 to 1: McNemar's exact test, two-sided, items pooled.", "accuracy"),
+    Metric("mcnemar_p", "Flips this one-sided by chance", "", "none", "How likely flips at least this one-sided are if both models are right equally often: McNemar's exact test, two-sided, items pooled.", "accuracy"),
 )
 # fmt: on
 

@@ -80,7 +80,7 @@ def _choice(front: Front, kind: str, terms: Terms) -> Choice:
         row = front.knee.row if front.knee else None
         return Choice(KINDS[kind], row, words.knee(front) or words.NO_KNEE)
     if kind == "within":
-        name = f"Smallest within {terms.points:g} points"
+        name = f"Smallest within {_margin(terms.points)}"
         row = within(front, terms.points)
         return Choice(name, row, _why_within(row, front, terms.points))
     if kind == "fits":
@@ -95,11 +95,15 @@ def _choice(front: Front, kind: str, terms: Terms) -> Choice:
 
 
 def _why_within(row: Row | None, front: Front, points: float) -> str:
-    margin = f"{points:g} point{'' if points == 1 else 's'}"
     if front.y.name == "top1_agreement":
         what = f"to keep the original's next word {100 - points:g}% of the time"
     else:
-        what = f"to stay within {margin} of the original's {words.short_name(front.y).lower()}, at 95% confidence"
+        quality = words.short_name(front.y).lower()
+        what = f"to stay within {_margin(points)} of the original's {quality}, at 95% confidence"
     if row is None or is_dense(row):
         return f"No smaller result is shown {what}."
     return f"The smallest that is shown {what}."
+
+
+def _margin(points: float) -> str:
+    return f"{points:g} point{'' if points == 1 else 's'}"

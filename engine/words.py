@@ -36,6 +36,8 @@ def format_value(name: str, value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return NOTHING
     unit = metric(name).unit
+    if name == "mcnemar_p":
+        return by_chance(value)
     if name.startswith("perplexity") and not unit:
         return f"over {PERPLEXITY_LIMIT:,.0f} {UP}" if value > PERPLEXITY_LIMIT else _digits(value)
     if unit == "MB":

@@ -258,7 +258,10 @@ def draw_tasks(chosen: Chosen) -> None:
         return
     markup.head("Answers, task by task")
     if len(scores) > 1:
-        st.segmented_control("Counted as", scores, key=view.key(PAGE, "score"), required=True, format_func=name_of)
+        st.segmented_control(
+            "Counted as", scores, key=view.key(PAGE, "score"), required=True, format_func=name_of,
+            help="\n\n".join(map(markup.definition, scores)),
+        )  # fmt: skip
     wanted = str(st.session_state[view.key(PAGE, "score")])
     score = wanted if wanted in scores else scores[0]
     figure = task_figure(chosen.rows, score, frame.theme(), compact=frame.narrow())
@@ -268,7 +271,7 @@ def draw_tasks(chosen: Chosen) -> None:
     asked = "; ".join(sorted({questions(row.protocol) for row in chosen.rows if row.protocol.get("tasks")}))
     markup.soft(f"{asked}. Whiskers: each result's own 95% interval.")
     if any(pair.paired for pair in chosen.pairs):
-        markup.soft("Both answered the same questions, so the table knows their difference better than these whiskers.")
+        markup.soft("All answered the same questions, so the table knows their differences better than these whiskers.")
 
 
 frame.guard()

@@ -130,7 +130,7 @@ def draw_view(group: Group, state: Mapping[str, State], link_query: str) -> None
     chart.draw_front(group.rows, x, y, key="present:front", comparison=comparison.id, highlighted=rings, stage=True)
     draw_picks(choices, front, terms)
     draw_notes(group, front)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         make = partial(write_report, group, str(state["axes"]), terms)
         st.download_button(
             "Download the report", make, f"kneepoint-{comparison.id}.html", "text/html", key="present:report",

@@ -115,7 +115,7 @@ def draw_measured(row: Row) -> None:
 
 
 def links(row: Row, group: Group | None, dense: Row | None, front: Front) -> None:
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         query = {"of": group.key if group else "", "trial": row.trial_id}
         st.page_link(
             "pages/explore.py", label="Show it on the front", icon=":material/scatter_plot:", query_params=query

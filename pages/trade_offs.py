@@ -13,7 +13,7 @@ from engine.machine import Limits
 from engine.metrics import SCORES
 from engine.plots.front_lesson import front_lesson
 from engine.plots.roofline_lesson import cells_of, formats, roofline_lesson
-from engine.plots.shares import shares_figure
+from engine.plots.shares import MEASURES, share_data, shares_figure
 from engine.roofline import BATCHES, PHASES, Phase
 from engine.row import Row
 from engine.spec import parse
@@ -147,8 +147,10 @@ def draw_shares(group: Group, dense: Row) -> None:
     st.plotly_chart(
         figure, key="trade_offs:shares", theme=None, config=chart.config("shares"), alt="File, memory and time per word"
     )
+    if len(share_data(rows, dense)) < len(rows) * len(MEASURES):
+        markup.soft("Where a mark is missing, it was not measured, or no kernel here runs the result packed.")
     reasons = {why(row, dense): words.short_label(row) for row in reversed(rows)}
-    for sentence in [f"{name}: {reason}" for reason, name in reversed(reasons.items()) if reason][:REASONS]:
+    for sentence in [f"{name}. {reason}" for reason, name in reversed(reasons.items()) if reason][:REASONS]:
         markup.soft(sentence)
     take_along.csv_button(group.rows, take_along.front_of(dense), "trade_offs:csv")
 

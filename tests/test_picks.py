@@ -81,7 +81,9 @@ def test_a_pick_that_is_not_there_says_why_and_is_not_recommended(front: Front) 
 
 
 def test_where_only_the_original_is_within_that_is_said(front: Front) -> None:
-    said = choose(front, Terms(("within",), points=1))[0].why
+    (found,) = choose(front, Terms(("within",), points=1))
+    assert found.name == "Smallest within 1 point"
+    said = found.why
     assert said == "No smaller result is shown to stay within 1 point of the original's accuracy, at 95% confidence."
 
 

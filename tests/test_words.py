@@ -24,6 +24,7 @@ LOST = {"accuracy_change": -0.044, "accuracy_change_low": -0.065, "accuracy_chan
         ("weight_bytes", DENSE_BYTES, "269 MB"),
         ("weight_bytes", 1_234e6, "1,234 MB"),
         ("norms_bytes", 70_272, "0.0703 MB"),
+        ("mcnemar_p", 0.00293, "0.3%"),
         ("compression_ratio", 3.1, "3.1x"),
         ("compression_ratio", 12.3, "12x"),
         ("decode_speedup", 0.85, "0.85x"),

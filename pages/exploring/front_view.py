@@ -79,8 +79,9 @@ def draw_controls(found: Mapping[str, Group], group: Group, state: Mapping[str, 
         )  # fmt: skip
         if state["axes"] != CUSTOM:
             st.segmented_control(
-                "Quality is", Y_CHOICES, key=view.key(PAGE, "quality"), required=True, format_func=_quality_name
-            )
+                "Quality is", Y_CHOICES, key=view.key(PAGE, "quality"), required=True, format_func=_quality_name,
+                help="\n\n".join(map(markup.definition, Y_CHOICES)),
+            )  # fmt: skip
         with st.popover("Marks", icon=":material/tune:"):
             _draw_look()
     if state["axes"] == CUSTOM:

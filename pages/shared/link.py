@@ -4,7 +4,7 @@ import streamlit as st
 
 _HTML = '<button type="button"></button><textarea readonly hidden aria-label="Link"></textarea>'
 _CSS = """
-button { font: inherit; font-size: 15px; padding: 6px 14px; min-height: 40px; border-radius: 8px; cursor: pointer;
+button { font: inherit; font-size: 14px; padding: 6px 12px; min-height: 40px; border-radius: 8px; cursor: pointer;
   color: var(--st-text-color); background: transparent; border: 1px solid var(--st-border-color); white-space: nowrap; }
 button:hover { border-color: var(--st-primary-color); }
 button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
