@@ -57,7 +57,7 @@ def main() -> None:
 
 def draw_mask(pack: Pack, controls: dict[str, Value], values: dict[str, Value]) -> None:
     """The tile under its mask beside the three bars, and what was measured of that setting."""
-    markup.head("Blank cells, and bars that do not move")
+    markup.head("Blank cells, and two bars that do not move")
     markup.text(
         "Each cell is a weight, the stronger the more it counts. Blank half of them, scattered: the file shrinks, by "
         "less than half, and neither memory nor time moves. Blank whole neurons, heads or layers: the matrix closes up "
