@@ -22,6 +22,8 @@ from engine.plots.published_marks import SIZE, PaperMark, paper_traces
 from engine.row import Row
 from engine.spec import parse
 
+_ASIDE = 0.5  # pixels
+
 
 def front_figure(
     front: Front,
@@ -202,7 +204,8 @@ def _draw_label(figure: go.Figure, label: Placed, data: FrontData, colours: Them
     look |= {"align": "left" if x_anchor == "left" else x_anchor, "xanchor": x_anchor, "yanchor": y_anchor}
     if label.led:
         arrow = {"arrowhead": 0, "arrowwidth": 1, "arrowcolor": colours.quiet, "standoff": size / 2 + 1}
-        figure.add_annotation(**_at(data, mark.x, mark.y), **look, **arrow, showarrow=True, ax=dx, ay=-dy)
+        # Off the diagonal: plotly draws no line to a text whose corner lies exactly at the lower right of the point.
+        figure.add_annotation(**_at(data, mark.x, mark.y), **look, **arrow, showarrow=True, ax=dx + _ASIDE, ay=-dy)
     else:
         figure.add_annotation(**_at(data, mark.x, mark.y), **look, showarrow=False, xshift=dx, yshift=dy)
 

@@ -11,6 +11,7 @@ from engine.metrics import PRESETS
 from engine.plots import FAMILIES, Y_CHOICES, front_data, front_figure
 from engine.plots.axes import Canvas, log_ticks
 from engine.plots.labels import place_labels
+from engine.recorded import recorded
 from engine.row import Row
 from tests.made_rows import DENSE_BYTES, row, sweep
 
@@ -227,3 +228,10 @@ def test_a_single_result_has_a_front_and_no_knee() -> None:
 )
 def test_ticks_of_a_logarithmic_axis_are_few_and_round(low: float, high: float, most: int, ticks: list[float]) -> None:
     assert log_ticks(low, high, most) == pytest.approx(ticks)
+
+
+def test_labels_that_lie_apart_have_lines_that_plotly_draws() -> None:
+    """It takes a point for inside a text whose corner is exactly on the point's diagonal to the lower right."""
+    notes = [note for note in front_figure(find_front(recorded())).layout.annotations if note.showarrow]
+    assert notes
+    assert [note.text for note in notes if note.ax == note.ay > 0] == []
