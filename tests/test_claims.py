@@ -75,7 +75,7 @@ def test_what_was_lost_is_named_even_where_the_original_guesses() -> None:
                   accuracy_change_high=-0.02)  # fmt: skip
     assert "Accuracy −5.0 ± 3.0 points." in finding(LAYERS, lost).measured
     guessing = replace(DENSE, metrics={**DENSE.metrics, "accuracy_low": 0.2})
-    assert "accuracy −5.0 ± 3.0 points." in claims.tested([guessing, lost], guessing)[LAYERS].finding.measured
+    assert "Accuracy −5.0 ± 3.0 points." in claims.tested([guessing, lost], guessing)[LAYERS].finding.measured
 
 
 def test_the_recorded_results_settle_every_claim() -> None:
