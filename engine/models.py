@@ -368,9 +368,15 @@ def _refuse_unread(name: str, read: Mapping[str, Any]) -> None:
 
 
 def load_to_run(source: Source, device: str) -> LanguageModel:
-    """A dense model in fp32 that runs on a device, and lives there if it has room; raises InputError as `load` does."""
+    """A dense model in fp32 that runs on a device, and lives there if it has room.
+
+    Raises InputError as `load` does, and where a weight is infinite or not a number.
+    """
     runs_on = torch.device(device)
     model = load(source, torch.float32, streaming.home(source.parameters, source.config, runs_on).type)
+    for name, parameter in model.network.named_parameters():
+        if parameter.numel() and not torch.stack(torch.aminmax(parameter)).isfinite().all():
+            raise InputError(f"the model {source.name!r} holds weights that are infinite or not a number, in {name!r}")
     model.runs_on = runs_on
     return model
 

@@ -101,13 +101,15 @@ DOWN, HEAD = "model.layers.1.mlp.down_proj.weight", "lm_head.weight"
     [
         (lambda tensors: tensors.pop(DOWN), f"lack 1 of the tensors that its config.json asks for, such as '{DOWN}'"),
         (lambda tensors: tensors.update({HEAD: torch.ones(9, 64)}), rf"'{HEAD}' is \[9, 64\] in its files, and \[264,"),
+        (lambda tensors: tensors[DOWN][3].fill_(torch.nan), f"infinite or not a number, in '{DOWN}'"),
+        (lambda tensors: tensors[DOWN][3].fill_(-torch.inf), f"infinite or not a number, in '{DOWN}'"),
     ],
 )
-def test_weights_that_are_not_the_network_s_are_refused_instead_of_drawn_at_random(
+def test_weights_that_are_not_the_network_s_are_refused_instead_of_drawn_at_random_and_so_are_no_numbers(
     tiny_folder: Callable[[str], Path], tmp_path: Path, harm: Callable[[dict[str, Tensor]], None], words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
-        models.load(harmed(tiny_folder("mistral"), tmp_path / "mine", harm))
+        models.load_to_run(harmed(tiny_folder("mistral"), tmp_path / "mine", harm), "cpu")
 
 
 def test_tensors_that_no_part_of_the_network_holds_are_left_out_and_not_counted(

@@ -312,14 +312,14 @@ def test_a_gpu_that_is_not_there_is_one_sentence(
 def test_numbers_that_overflow_become_null_with_a_reason(
     make_job: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = trial.models.load
+    original = trial.models.load_to_run
 
     def broken(*args: Any) -> Any:
         model = original(*args)
         model.network.get_input_embeddings().weight.data[:] = float("nan")
         return model
 
-    monkeypatch.setattr(trial.models, "load", broken)
+    monkeypatch.setattr(trial.models, "load_to_run", broken)
     told = run(make_job("dense", "perplexity"))
     assert told.metrics()["perplexity"] is None
     assert "not a number" in told.reasons()["perplexity"]
