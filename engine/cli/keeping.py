@@ -1,12 +1,14 @@
 """`report` and `save`: results for people who were not here, as a page to read and as a file to open."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
 from engine import report as reports
 from engine.cli.choosing import opened
 from engine.cli.measuring import writable_file, write_text
+from engine.errors import InputError
 from engine.front import comparisons
 from engine.recorded import recorded
 from engine.report import Origin
@@ -19,6 +21,9 @@ from engine.terms import Terms
 def report(args: argparse.Namespace) -> int:
     """Write the report of the comparison with most results as one HTML file."""
     target = writable_file(args.file, "FILE.html")
+    for name in ("points", "memory", "price"):
+        if not 0 <= (value := getattr(args, name)) < math.inf:
+            raise InputError(f"--{name} must be a number that is not below 0, got {value}")
     terms = Terms(points=args.points, memory_gb=args.memory, price_per_hour=args.price)
     if args.recorded:
         rows, origin = recorded(), Origin(reports.SHIPPED)

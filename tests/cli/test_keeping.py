@@ -21,3 +21,10 @@ def test_report_and_save_write_their_files(tmp_path: Path, capsys) -> None:
     assert "Measured by whoever wrote this report" in (tmp_path / "report.html").read_text()
     assert "Shipped with Kneepoint" in (tmp_path / "shipped.html").read_text()
     assert (tmp_path / "mine.kneepoint").read_bytes().startswith(b"SQLite format 3")
+
+
+@pytest.mark.parametrize(("name", "value"), [("price", "nan"), ("memory", "-1"), ("points", "inf")])
+def test_a_report_needs_numbers(tmp_path: Path, capsys, name: str, value: str) -> None:
+    assert main(["report", str(tmp_path / "report.html"), "--recorded", f"--{name}", value]) == 2
+    assert f"--{name} must be a number that is not below 0" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
