@@ -41,9 +41,13 @@ def write(
     """Compress a trial's model and write it, "plain" or "packed"; how that ended.
 
     folder: one that is empty or not there yet, in a folder that is; card: its README; yields: stand still while a
-    timing has the machine.
+    timing has the machine. Raises InputError where nothing can be written beside it.
     """
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name[:80]}-") as work_dir:
+    try:
+        beside = tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name[:80]}-")
+    except OSError as error:
+        raise InputError(f"can't write into the folder {str(folder.parent)!r}: {error.strerror}") from None
+    with beside as work_dir:
         job = {"trial": trial.to_dict(), "folder": str(folder), "work_dir": work_dir, "format": format}
         return run_in_child({**job, "card": card, "yields": yields}, on_event, cancelled, EXPORT)
 

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 
 from engine import checkpoint, exporter, trial
 from engine.__main__ import main
+from engine.errors import InputError
 from engine.events import Events
 from engine.export import export
 from engine.methods import compress
@@ -89,6 +90,11 @@ def test_the_command_writes_into_an_empty_folder(
     card = (tmp_path / "made" / "README.md").read_text()
     assert RECIPE in card
     assert str(tiny_folder("llama")) not in card  # its path says nothing elsewhere
+
+
+def test_a_folder_beside_which_nothing_can_be_written_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"can't write into the folder '.*gone': No such file"):
+        exporter.write(made(8), "plain", tmp_path / "gone" / "made", lambda _: None, lambda: False)
 
 
 @pytest.mark.parametrize(
