@@ -370,10 +370,16 @@ def _refuse_unread(name: str, read: Mapping[str, Any]) -> None:
 def load_to_run(source: Source, device: str) -> LanguageModel:
     """A dense model in fp32 that runs on a device, and lives there if it has room.
 
-    Raises InputError as `load` does, and where a weight is infinite or not a number.
+    Raises InputError as `load` does, where a weight is infinite or not a number, and where the tokenizer knows more
+    tokens than the embedding has rows.
     """
     runs_on = torch.device(device)
     model = load(source, torch.float32, streaming.home(source.parameters, source.config, runs_on).type)
+    tokens, rows = model.tokenizer.vocab_size, model.network.get_input_embeddings().weight.shape[0]
+    if tokens > rows:
+        raise InputError(
+            f"the model {source.name!r} has an embedding of {rows} rows for a tokenizer of {tokens} tokens"
+        )
     for name, parameter in model.network.named_parameters():
         if parameter.numel() and not torch.stack(torch.aminmax(parameter)).isfinite().all():
             raise InputError(f"the model {source.name!r} holds weights that are infinite or not a number, in {name!r}")

@@ -123,6 +123,14 @@ def test_tensors_that_no_part_of_the_network_holds_are_left_out_and_not_counted(
     assert not whole.notes
 
 
+def test_a_tokenizer_that_knows_more_than_the_embedding_is_refused(
+    tmp_path: Path, tiny_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    another(BloomConfig(**SIZES | {"vocab_size": 200}, n_layer=1, n_head=2), tmp_path / "small", tiny_tokenizer)
+    with pytest.raises(InputError, match="an embedding of 200 rows for a tokenizer of 256 tokens"):
+        models.load_to_run(Source("small", tmp_path / "small", None, "0" * 64, "bloom", 1, {}), "cpu")
+
+
 def harmed(folder: Path, copy: Path, harm: Callable[[dict[str, Tensor]], None]) -> Source:
     """A copy of a model's folder whose tensors were changed."""
     shutil.copytree(folder, copy)
