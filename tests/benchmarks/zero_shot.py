@@ -10,6 +10,7 @@ where an answer differs that is no tie. Needs the development requirements and t
 """
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -100,12 +101,12 @@ def compare(network: nn.Module, model: LanguageModel, items: Sequence[Item], blo
     for number, (start, end) in enumerate(pairwise(cuts)):
         block = items[start:end]
         if number % 2:
-            sums = theirs(network, model, block, size, outcome)
+            scores = theirs(network, model, block, size, outcome)
             answers = ours(network, model, block, outcome)
         else:
             answers = ours(network, model, block, outcome)
-            sums = theirs(network, model, block, size, outcome)
-        check(block, answers, sums, outcome)
+            scores = theirs(network, model, block, size, outcome)
+        check(block, answers, scores, outcome)
     return outcome
 
 
@@ -121,16 +122,16 @@ def ours(network: nn.Module, model: LanguageModel, items: Sequence[Item], outcom
 
 def theirs(
     network: nn.Module, model: LanguageModel, items: Sequence[Item], size: int, outcome: Outcome | None = None
-) -> list[list[float]]:
-    """The log-likelihoods [items][choices] as lm-eval's own `hf` model gives them."""
+) -> list[list[tuple[float, bool]]]:
+    """(log-likelihood, whether it is what the model would write) [items][choices], of lm-eval's own `hf` model."""
     began = time.perf_counter()
     harness = HFLM(pretrained=network, tokenizer=model.tokenizer, batch_size=size)
     requests = [Instance("loglikelihood", {}, pair, i) for item in items for i, pair in enumerate(item.requests)]
-    flat = iter(score for score, _ in harness.loglikelihood(requests, disable_tqdm=True))
-    sums = [[next(flat) for _ in item.requests] for item in items]
+    flat = iter(harness.loglikelihood(requests, disable_tqdm=True))
+    scores = [[next(flat) for _ in item.requests] for item in items]
     if outcome:
         outcome.theirs_s += time.perf_counter() - began
-    return sums
+    return scores
 
 
 def best_batch_size(network: nn.Module, model: LanguageModel, items: Sequence[Item]) -> int:
@@ -142,12 +143,21 @@ def best_batch_size(network: nn.Module, model: LanguageModel, items: Sequence[It
     return min(seconds, key=seconds.__getitem__)
 
 
-def check(items: Sequence[Item], answers: Sequence[Answer], sums: Sequence[Sequence[float]], outcome: Outcome) -> None:
-    for item, answer, reference in zip(items, answers, sums, strict=True):
-        given = answer["loglikelihoods"]
+def check(
+    items: Sequence[Item],
+    answers: Sequence[Answer],
+    scores: Sequence[Sequence[tuple[float, bool]]],
+    outcome: Outcome,
+) -> None:
+    for item, answer, of in zip(items, answers, scores, strict=True):
+        given, reference = answer["loglikelihoods"], [score for score, _ in of]
         outcome.difference = max(outcome.difference, *(abs(a - b) for a, b in zip(given, reference, strict=True)))
-        normed = [score / length for score, length in zip(reference, item.lengths, strict=True)]
-        if _differs(answer["choice"], reference) or _differs(answer["choice_norm"], normed):
+        if item.gold is None:
+            other = answer["correct"] != all(greedy for _, greedy in of)
+        else:
+            normed = [score / n if n else -math.inf for score, n in zip(reference, item.lengths, strict=True)]
+            other = _differs(answer["choice"], reference) or _differs(answer["choice_norm"], normed)
+        if other:
             outcome.other_answers.append(item.id)
 
 
