@@ -24,7 +24,7 @@ from engine.errors import InputError
 from engine.front import FLATTERED_NOTE, Front, find_front, flattered, own_value, telling_quality
 from engine.metrics import PRESETS, metric
 from engine.picks import Choice, choose, recommended
-from engine.plots import front_figure
+from engine.plots import front_figure, palette
 from engine.plots.compare import bytes_figure, task_data, task_figure
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL
@@ -142,14 +142,14 @@ def _charts(rows: Sequence[Row], front: Front, choices: Sequence[Choice]) -> lis
     both = [front_figure(front, rings, compact=compact) for compact in (False, True)]
     count = sum(row.state == "done" for row in rows)
     said = f"{words.short_name(front.y)} over {front.x.label.lower()} of {count} results."
-    charts = [_chart("front", "The front", said, both)]
+    charts = [{**_chart("front", "The front", said, both), "key": palette.key({row.family for row in rows})}]
     shown = _side_by_side(front, picked)
     names = list(words.distinct_labels(shown).values())
     if any(row.value("linears_bytes") for row in shown):
         both = [bytes_figure(shown, names, compact=compact) for compact in (False, True)]
         charts.append(_chart("bytes", "Where the bytes are", _letters(names), both))
-    if task_data(shown):
-        both = [task_figure(shown, compact=compact) for compact in (False, True)]
+    if score := next((score for score in (front.score, "accuracy") if task_data(shown, score)), ""):
+        both = [task_figure(shown, score, compact=compact) for compact in (False, True)]
         said = f"{_letters(names)} Whiskers: each result's own 95% interval."
         charts.append(_chart("tasks", "Answers, task by task", said, both))
     return charts
@@ -157,7 +157,8 @@ def _charts(rows: Sequence[Row], front: Front, choices: Sequence[Choice]) -> lis
 
 def _chart(name: str, head: str, said: str, figures: Sequence[Figure]) -> dict[str, Any]:
     wide, narrow = (json.loads(str(figure.to_json())) for figure in figures)
-    return {"name": name, "head": head, "said": said, "height": wide["layout"]["height"], "both": [wide, narrow]}
+    height = wide["layout"]["height"]
+    return {"name": name, "head": head, "said": said, "key": [], "height": height, "both": [wide, narrow]}
 
 
 def _side_by_side(front: Front, picked: Sequence[Row]) -> list[Row]:

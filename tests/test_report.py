@@ -10,6 +10,7 @@ import pytest
 
 from engine import report
 from engine.errors import InputError
+from engine.recorded import recorded
 from engine.report import Origin
 from engine.row import Row
 from engine.terms import Terms
@@ -101,6 +102,14 @@ def test_it_holds_question_picks_table_protocol_and_provenance(page: str) -> Non
     assert "2025-11-21" in Reader(page).texts["dd"]  # one day, not a span of days
     assert all(row.label in said for row in sweep()[0])
     assert all(row.trial_id in said for row in sweep()[0])
+
+
+def test_the_front_names_its_marks_and_tasks_count_answers_as_it_does() -> None:
+    found = Reader(written(recorded()))
+    assert [name.strip() for name in found.texts["span"]] == ["Original", "Quantize", "Prune", "Slice", "Combined"]
+    front, tasks = (json.loads(found.texts["json"][place])[0]["layout"] for place in (0, -1))
+    assert "by length" in front["yaxis"]["title"]["text"]
+    assert "by length" in tasks["xaxis"]["title"]["text"]
 
 
 def test_the_default_models_own_grid_is_said_once() -> None:

@@ -1,5 +1,6 @@
 """How families and themes look on every page: colour and shape together, so that neither carries meaning alone."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,6 +49,11 @@ FONT = '"Source Sans", "Source Sans Pro", "Source Sans 3", system-ui, sans-serif
 def family(name: str) -> Family:
     """The look of a family; one that has none yet looks like a combination."""
     return DENSE if name == "dense" else FAMILIES.get(name, FAMILIES["combined"])
+
+
+def key(names: Collection[str]) -> list[Family]:
+    """The looks of these families, the original's first, as a picture's key lists them."""
+    return [family(name) for name in ("dense", *FAMILIES) if name in names]
 
 
 def colour(name: str, theme: Theme) -> str:

@@ -8,9 +8,9 @@ import streamlit as st
 
 from engine.front import Front
 from engine.metrics import METRICS
-from engine.plots import PLAIN, Extras, front_figure
+from engine.plots import PLAIN, Extras, front_figure, palette
 from engine.plots.enlarge import STAGE, enlarged
-from engine.plots.palette import FAMILIES, ThemeName, family
+from engine.plots.palette import ThemeName
 from engine.row import Row
 from pages.shared import frame, markup, stored
 
@@ -69,8 +69,7 @@ def draw_front(
 
 def draw_key(rows: Sequence[Row], remark: str = "") -> None:
     """Which mark is which family's, for a front without a filter that shows them; and a remark on it."""
-    there = {row.family for row in rows}
-    looks = [family(name) for name in ("dense", *FAMILIES) if name in there]
+    looks = palette.key({row.family for row in rows})
     markup.key([(look.glyph, look.colour or "currentColor", look.label) for look in looks], remark)
 
 
