@@ -40,9 +40,9 @@ def main(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/store.db"
         os.environ |= {"KNEEPOINT_STORE": url, "KNEEPOINT_CACHE": f"{folder}/cache"}
-        began = time.perf_counter()
         compileall.compile_dir(APP.parent / "engine", quiet=1)
         compileall.compile_dir(APP.parent / "pages", quiet=1)
+        began = time.perf_counter()
         fill(url, count)
         print(f"filled a store with {count:,} trials in {time.perf_counter() - began:.0f} s")
         with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
