@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.errors import InputError
 from engine.models import LanguageModel
+from engine.past import read_on
 
 HELD_BACK = 3  # tokens at most whose bytes are no whole character yet; a character has at most four bytes
 _BROKEN = "\ufffd"  # what a decoder puts in place of bytes that are no character
@@ -61,12 +62,11 @@ def write(network: nn.Module, prompt: Tensor, most: int) -> Iterator[Token]:
 
     The reader stops at an end-of-text token; here it is one like any other.
     """
-    read, cache = prompt, None
+    read, past = prompt, None
     for _ in range(most):
         began = time.perf_counter()
-        output = network(input_ids=read, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache = output.past_key_values
-        read = output.logits[:, -1:].argmax(dim=-1)  # [1, 1]
+        logits, past = read_on(network, read, past)
+        read = logits.argmax(dim=-1)  # [1, 1]
         yield Token(int(read), time.perf_counter() - began)
 
 

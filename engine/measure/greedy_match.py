@@ -1,6 +1,6 @@
 """How long a compressed model goes on exactly as the dense one when both write: what multiple choice doesn't show.
 
-Both continue the same prompts greedily, in one batch from a KV cache, for a fixed number of tokens; an end-of-text
+Both continue the same prompts greedily, in one batch, for a fixed number of tokens; an end-of-text
 token is one like any other. What counts is the number of tokens before the first that differs.
 """
 
@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine import stats
 from engine.parting import shared
+from engine.past import read_on
 from engine.texts import Text
 
 PROMPTS, PROMPT_TOKENS, TOKENS = 50, 32, 32
@@ -26,12 +27,11 @@ def continuations(network: nn.Module, prompts: Tensor, report: Callable[[int, in
 
     report: called with the tokens done and TOKENS.
     """
-    read, cache = prompts.to(next(network.parameters()).device), None
+    read, past = prompts.to(next(network.parameters()).device), None
     written: list[Tensor] = []
     for step in range(TOKENS):
-        output = network(input_ids=read, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache = output.past_key_values
-        read = output.logits[:, -1:].argmax(dim=-1)  # [prompts, 1]
+        logits, past = read_on(network, read, past)
+        read = logits.argmax(dim=-1)  # [prompts, 1]
         written.append(read)
         if report:
             report(step + 1, TOKENS)

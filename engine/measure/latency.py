@@ -6,7 +6,7 @@ whichever of fp32 and bf16 is faster for it in that phase, so that nothing wins 
 ran beside other load is repeated, and the quietest attempt is kept and flagged if it was still disturbed.
 
 Prefill is one forward pass over the prompt up to the logits of its last position, as generation runs it; decoding is
-greedy, one token a step, from a KV cache that holds the prompt.
+greedy, one token a step, from what the network keeps of the prompt: keys and values, or a state.
 """
 
 import time
@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import DynamicCache
 
 from engine.measure import machine_load
+from engine.past import Past, read_on
 from engine.spec import Protocol
 
 Load = Callable[[torch.dtype], nn.Module]  # the causal network in a number format, ready to run
@@ -112,11 +112,10 @@ def prompt_tokens(network: nn.Module, protocol: Protocol) -> Tensor:
     return tokens.to(next(network.parameters()).device)
 
 
-def prefill(network: nn.Module, prompt: Tensor) -> tuple[Tensor, DynamicCache]:
-    """Read a prompt [batch, tokens]: the greedy next tokens [batch, 1] and the cache that holds the prompt."""
-    cache = DynamicCache()
-    output = network(input_ids=prompt, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return output.logits.argmax(dim=-1), cache  # logits: [batch, 1, vocabulary]
+def prefill(network: nn.Module, prompt: Tensor) -> tuple[Tensor, Past]:
+    """Read a prompt [batch, tokens]: the greedy next tokens [batch, 1] and what is kept of the prompt."""
+    logits, past = read_on(network, prompt)
+    return logits.argmax(dim=-1), past
 
 
 def greedy(network: nn.Module, prompt: Tensor, tokens: int) -> None:
@@ -192,16 +191,16 @@ def speedup(times: Blocks, seed: int = 0) -> tuple[float, float, float]:
 
 
 class _DecodeLoop:
-    """Greedy decoding of one network from its own cache, a token for each `run`."""
+    """Greedy decoding of one network from its own past, a token for each `run`."""
 
     def __init__(self, network: nn.Module, prompt: Tensor) -> None:
         self._network = network
-        self._token, self._cache = prefill(network, prompt)  # token: [batch, 1]
+        self._token, self._past = prefill(network, prompt)  # token: [batch, 1]
         self.device = prompt.device
 
     def run(self) -> None:
-        logits = self._network(input_ids=self._token, past_key_values=self._cache, use_cache=True).logits
-        self._token = logits[:, -1:].argmax(dim=-1)
+        logits, self._past = read_on(self._network, self._token, self._past)
+        self._token = logits.argmax(dim=-1)
 
 
 class Meter:

@@ -107,7 +107,7 @@ def test_the_same_times_give_the_same_interval() -> None:
 
 
 class Recorder(nn.Module):
-    """Stands in for a causal network; writes its name and how many tokens it was given, and has a cache that grows."""
+    """Stands in for a causal network; writes its name and how many tokens it was given, and keeps what it read."""
 
     def __init__(self, name: str, calls: list[tuple[str, int]]) -> None:
         super().__init__()
@@ -115,9 +115,9 @@ class Recorder(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
         self.config = SimpleNamespace(vocab_size=50)
 
-    def forward(self, input_ids: Tensor, past_key_values: Any, **_: Any) -> Any:
+    def forward(self, input_ids: Tensor, **_: Any) -> Any:
         self.calls.append((self.name, input_ids.shape[1]))
-        return SimpleNamespace(logits=torch.zeros(input_ids.shape[0], 1, 50))
+        return SimpleNamespace(logits=torch.zeros(input_ids.shape[0], 1, 50), past_key_values="kept")
 
 
 def turns(phase: Callable[..., Any]) -> list[tuple[str, int]]:
@@ -208,9 +208,9 @@ def test_each_side_runs_in_its_faster_number_format(monkeypatch: pytest.MonkeyPa
     quiet(monkeypatch, 0.0)
 
     class Costly(Recorder):
-        def forward(self, input_ids: Tensor, past_key_values: Any, **_: Any) -> Any:
+        def forward(self, input_ids: Tensor, **_: Any) -> Any:
             clock.now += cost[input_ids.shape[1], self.weight.dtype]
-            return super().forward(input_ids, past_key_values)
+            return super().forward(input_ids)
 
     timing = latency.measure(
         lambda dtype: Costly("dense", []).to(dtype),
@@ -236,9 +236,9 @@ def test_a_format_that_is_not_clearly_slower_stays_so_that_like_meets_like(
     quiet(monkeypatch, 0.0)
 
     class Costly(Recorder):
-        def forward(self, input_ids: Tensor, past_key_values: Any, **_: Any) -> Any:
+        def forward(self, input_ids: Tensor, **_: Any) -> Any:
             clock.now += step[self.weight.dtype]
-            return super().forward(input_ids, past_key_values)
+            return super().forward(input_ids)
 
     timing = latency.measure(lambda dtype: Costly("dense", []).to(dtype), None, PROTOCOL, lambda d, t: None)
     assert timing.facts["dense_decode_dtype"] == expected
