@@ -3,13 +3,14 @@
     write(trial, "plain", folder, …)              at once, for whoever waits for it
     Exporter(exports, stop, say).run_next()       what pages asked a store for, into the cache folder
 
-A folder is whole or not there, also where the process that was to write it is stopped or killed.
+A folder is whole or not there, also where the process that was to write it is stopped or killed; what a killed one left
+beside it goes when it is written again.
 """
 
-import tempfile
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from engine import entry
@@ -19,6 +20,7 @@ from engine.every import Every
 from engine.paths import cache_dir
 from engine.spec import Trial
 from engine.store import Export, Exports, StoreError
+from engine.work_folder import work_folder
 
 WRITE_S = 0.3
 MOST_ATTEMPTS = 2
@@ -43,12 +45,12 @@ def write(
     folder: one that is empty or not there yet, in a folder that is; card: its README; yields: stand still while a
     timing has the machine. Raises InputError where nothing can be written beside it.
     """
-    try:
-        beside = tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name[:80]}-")
-    except OSError as error:
-        raise InputError(f"can't write into the folder {str(folder.parent)!r}: {error.strerror}") from None
-    with beside as work_dir:
-        job = {"trial": trial.to_dict(), "folder": str(folder), "work_dir": work_dir, "format": format}
+    with ExitStack() as beside:
+        try:
+            work_dir = beside.enter_context(work_folder(folder.parent, f".{folder.name[:80]}"))
+        except OSError as error:
+            raise InputError(f"can't write into the folder {str(folder.parent)!r}: {error.strerror}") from None
+        job = {"trial": trial.to_dict(), "folder": str(folder), "work_dir": str(work_dir), "format": format}
         return run_in_child({**job, "card": card, "yields": yields}, on_event, cancelled, EXPORT)
 
 

@@ -2,13 +2,13 @@
 
 One worker serves a store: it holds the store's lock for life, so it is enough to start one and let it find out. It
 claims a trial, passes what the child reports on to the store, honours requests to cancel, and says every few seconds
-that it is alive. What kills it costs the trial in hand, which the next worker runs again. It never imports torch.
+that it is alive. What kills it costs the trial in hand, whose files the next one deletes and which it runs again. It
+never imports torch.
 
     python -m engine worker
 """
 
 import contextlib
-import shutil
 import signal
 import sys
 import tempfile
@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from engine import results, stages
@@ -29,6 +30,7 @@ from engine.row import Progress
 from engine.spec import Trial
 from engine.store import ItemResult, Job, Queue, StateError, Store, StoreError, StoreFullError
 from engine.texts import Text
+from engine.work_folder import work_folder
 
 IDLE_S = 0.5  # between looks at an empty queue
 PROGRESS_S = 0.5  # between writes of the progress
@@ -149,12 +151,9 @@ class Runner:
             return outcome, self._close(job, outcome)
 
     def _in_child(self, job: Job, report: "_Report") -> Outcome:
-        work_dir = tempfile.mkdtemp(prefix="kneepoint-")
-        try:
-            content = {**job.to_dict(), "work_dir": work_dir, "answered": self._answered(job)}
+        with work_folder(Path(tempfile.gettempdir()), "trial") as folder:
+            content = {**job.to_dict(), "work_dir": str(folder), "answered": self._answered(job)}
             return run_in_child(content, report.on_event, report.must_stop, self.start)
-        finally:
-            shutil.rmtree(work_dir, ignore_errors=True)
 
     def _answered(self, job: Job) -> dict[str, list[dict[str, Any]]]:
         """What an earlier run of the trial answered and need not be answered again, by task."""

@@ -126,17 +126,20 @@ def test_the_time_left_is_what_the_rest_takes_at_the_same_pace(store: Store) -> 
     assert report.progress == Progress("load", 3, 10, 7.0)
 
 
-def test_a_killed_worker_costs_the_trial_in_hand_and_a_new_one_runs_it_again(store: Store, start) -> None:
+def test_a_killed_worker_costs_the_trial_in_hand_and_a_new_one_runs_it_again_and_clears_up(store: Store, start) -> None:
     store.submit([made(SLOW), made(WORKS)], ["size"])
     first = start()
     both = child_pids(store, made(SLOW).id)
+    left = Path(store.row(made(SLOW).id).notes[0].split(" in ")[1])
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert store.row(made(SLOW).id).state == "running"
     wait_until_gone(both)
+    assert left.is_dir()
     start()
     wait_until(lambda: told_pids(store, made(SLOW).id) not in ([], both))
     assert store.row(made(SLOW).id).state == "running"
+    assert not left.exists()
 
 
 def test_a_killed_child_fails_alone_with_its_reason(store: Store, start) -> None:
