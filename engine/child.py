@@ -260,6 +260,8 @@ def explain_exit(code: int, log: str = "") -> str:
             "the process was killed (signal 9), most likely because memory ran out: close other programs, choose a "
             "smaller model, or use fewer or shorter calibration windows, then retry"
         )
+    if code in (-signal.SIGTERM, -signal.SIGHUP):
+        return f"the process was stopped from outside (signal {-code}, {signal.Signals(-code).name}): retry"
     if code < 0:
         with contextlib.suppress(ValueError):
             return f"the process crashed (signal {-code}, {signal.Signals(-code).name}); its log says where"

@@ -16,10 +16,14 @@ STAYS = (
 
 
 def test_it_is_empty_and_gone_afterwards_also_where_the_work_fails(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), work_folder(tmp_path, "trial") as folder:
-        assert list(folder.iterdir()) == []
-        (folder / "packed").mkdir()
-        raise RuntimeError
+    def fails() -> None:
+        with work_folder(tmp_path, "trial") as folder:
+            assert list(folder.iterdir()) == []
+            (folder / "packed").mkdir()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fails()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from engine.errors import InputError, unknown
 from engine.packages import embedded
+from engine.spec import TASK_GROUPS
 from engine.tasks import (
     arc,
     blimp,
@@ -83,7 +84,7 @@ def get(name: str) -> Task:
     if harness.named(name):
         return harness.task(name)
     if name not in TASKS:
-        raise unknown("task", name, TASKS)
+        raise unknown("task", name, [*TASKS, *TASK_GROUPS])
     return TASKS[name]
 
 

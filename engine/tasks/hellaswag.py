@@ -3,12 +3,12 @@
 import re
 
 from engine.tasks.hub import HubData
-from engine.tasks.task import Item, Record, Task, item, number, text, texts
+from engine.tasks.task import Item, Record, Task, item, listed, number, text
 
 
 def read(record: Record, id: int) -> Item:
     scene = f"{text(record, 'ctx_a')} {text(record, 'ctx_b').capitalize()}"
-    options = tuple(clean(ending) for ending in texts(record.get("endings"), "endings", low=1))
+    options = tuple(clean(ending) for ending in listed(record, "endings", low=1))
     gold = number(record, "label", 0, len(options) - 1)
     return item(id, clean(f"{text(record, 'activity_label')}: {scene}"), options, gold)
 

@@ -82,6 +82,11 @@ def text(record: Record, column: str) -> str:
     return value
 
 
+def listed(record: Record, column: str, low: int) -> tuple[str, ...]:
+    """The list of at least `low` texts in a column; raises RecordError where it is missing or something else."""
+    return texts(_column(record, column), column, low)
+
+
 def texts(value: Any, column: str, low: int, high: int | None = None) -> tuple[str, ...]:
     """A list of texts, between `low` and `high` of them; raises RecordError otherwise."""
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):

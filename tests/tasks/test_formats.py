@@ -97,7 +97,7 @@ def test_requests_are_those_of_the_reference(name):
 def test_every_missing_column_is_named(name):
     record = CASES[name][0]
     for column in set(TASKS[name].columns) - {TASKS[name].subset}:  # which `load` reads
-        with pytest.raises(RecordError, match=f"'{column}"):
+        with pytest.raises(RecordError, match=f"column '{column}' is missing; this one has "):
             TASKS[name].read({k: v for k, v in record.items() if k != column}, 0)
 
 

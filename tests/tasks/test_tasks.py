@@ -107,6 +107,12 @@ def test_an_unknown_task_suggests_the_near_one():
         tasks.load("openbokqa")
 
 
+@pytest.mark.parametrize(("wrong", "said"), [("fiv", "did you mean 'five'"), ("mmlu", "copa, five, hellaswag")])
+def test_a_group_of_tasks_is_offered_like_a_task(wrong, said):
+    with pytest.raises(InputError, match=said):
+        tasks.load(wrong)
+
+
 def test_a_task_without_data_says_what_to_do(tmp_path):
     with pytest.raises(InputError, match=r"engine fetch.*piqa\.jsonl as --data"):
         tasks.load("piqa")
