@@ -4,14 +4,13 @@ Methods ask the anatomy and never a name of their own. Any causal LM loads and c
 known family, whose own kinds of layers become plain linears and embeddings when a model is loaded.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from engine import layouts, streaming
 from engine.errors import InputError
@@ -25,12 +24,7 @@ from engine.layouts import Layout
 from engine.own_layers import make_plain
 from engine.sources import Source
 from engine.spec.quantize import KvCache
-
-# what transformers raises on configurations, tokenizers and weights that it can't make a model of
-_UNREADABLE = (
-    *(OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError),
-    SafetensorError,
-)
+from engine.unreadable import explained, refuse_type, refuse_unread
 
 
 @dataclass(frozen=True)
@@ -321,9 +315,13 @@ def load(source: Source, dtype: torch.dtype = torch.float32, device: str = "cpu"
     Raises InputError where transformers can't read the folder or does not know the family, and where the weights are
     not those of the network that the configuration describes: transformers would draw the others at random.
     """
-    try:
+    refuse_type(source.name, source.model_type, source.config)
+    with explained(f"the configuration of the model {source.name!r}", source.config):
+        AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
+    with explained(f"the tokenizer of the model {source.name!r}", source.config):
         tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
-        network: Any
+    network: Any
+    with explained(f"the model {source.name!r}", source.config):
         network, read = AutoModelForCausalLM.from_pretrained(
             source.folder,
             dtype=dtype,
@@ -332,11 +330,7 @@ def load(source: Source, dtype: torch.dtype = torch.float32, device: str = "cpu"
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # so that they are told
         )
-    except _UNREADABLE as error:
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            raise
-        raise InputError(f"can't load the model {source.name!r}: {' '.join(str(error).split())}") from error
-    _refuse_unread(source.name, read)
+    refuse_unread(source.name, read)
     model = LanguageModel(network, tokenizer, source)
     if left := read["unexpected_keys"]:
         model.source = replace(source, parameters=sum(parameter.numel() for parameter in network.parameters()))
@@ -347,24 +341,6 @@ def load(source: Source, dtype: torch.dtype = torch.float32, device: str = "cpu"
     network.requires_grad_(False)
     network.to(device).eval()
     return model
-
-
-def _refuse_unread(name: str, read: Mapping[str, Any]) -> None:
-    """Raise InputError where a network has tensors of which the files gave none, or one of another shape.
-
-    read: what transformers tells of loading it.
-    """
-    if mismatched := read["mismatched_keys"]:
-        key, stored, wanted = min(mismatched)
-        raise InputError(
-            f"the model {name!r} does not fit its config.json: {key!r} is {list(stored)} in its files, and "
-            f"{list(wanted)} by the configuration"
-        )
-    if missing := read["missing_keys"]:
-        raise InputError(
-            f"the files of the model {name!r} lack {len(missing)} of the tensors that its config.json asks for, such "
-            f"as {min(missing)!r}"
-        )
 
 
 def load_to_run(source: Source, device: str) -> LanguageModel:

@@ -20,6 +20,7 @@ from engine.paths import cache_dir
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 _LARGEST_HEADER_BYTES = 100_000_000
+_LEARNED = ("F64", "F32", "F16", "BF16")  # what weights that a model learned are stored as
 
 
 class Tensor(NamedTuple):
@@ -69,12 +70,31 @@ def header(path: Path) -> dict[str, Tensor]:
 
 
 def tensors(paths: Iterable[Path]) -> dict[str, Tensor]:
-    """Every tensor of the files together; raises InputError as `header` does."""
-    return {name: tensor for path in paths for name, tensor in header(path).items()}
+    """Every tensor of the files together; raises InputError as `header` does, and where two files hold the same one."""
+    found: dict[str, Tensor] = {}
+    holders: dict[str, Path] = {}
+    for path in paths:
+        for name, tensor in header(path).items():
+            if name in holders:
+                raise InputError(
+                    f"{path} and {holders[name].name} both hold {name!r}; each tensor must lie in one file"
+                )
+            found[name], holders[name] = tensor, path
+    return found
 
 
 def parameters(found: Mapping[str, Tensor], config: Mapping[str, Any]) -> int:
-    """Numbers that the model learns: tied tensors once, buffers (rotary frequencies, causal masks) not at all."""
+    """Numbers that the model learns: tied tensors once, buffers (rotary frequencies, causal masks) not at all.
+
+    Raises InputError where weights are stored as something else than numbers of 16 bits or more: they are codes that
+    mean nothing without their scales.
+    """
+    for name, tensor in found.items():
+        if name.endswith((".weight", ".bias")) and tensor.dtype not in _LEARNED and not _is_buffer(name, tensor):
+            raise InputError(
+                f"{name!r} is stored as {tensor.dtype}, as quantized weights are; give the model they were made from, "
+                f"in {', '.join(_LEARNED)}"
+            )
     tied = layouts.tied(config)
     heads = {"lm_head.weight", *(f"{layout.stored_head}.weight" for layout in LAYOUTS.values())}
     return sum(
@@ -117,6 +137,8 @@ def _shards(folder: Path) -> list[Path]:
         names = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / INDEX} can't be read as an index of weights ({error})") from None
+    if not names:
+        raise InputError(f"{folder / INDEX} names no shards; its weight_map is empty")
     for name in names:
         if not isinstance(name, str) or Path(name).name != name:
             raise InputError(f"{folder / INDEX} names the shard {name!r}; shards must lie beside it")

@@ -138,8 +138,3 @@ def harmed(folder: Path, copy: Path, harm: Callable[[dict[str, Tensor]], None]) 
     harm(tensors)
     save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
     return source_of(copy, "mistral")
-
-
-def test_a_folder_that_transformers_can_t_read_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="can't load the model 'nothing'"):
-        models.load(Source("nothing", tmp_path, None, "0" * 64, "llama", 1, {}))

@@ -75,6 +75,28 @@ def test_an_index_may_not_point_out_of_its_folder(tmp_path):
         weights.files(tmp_path)
 
 
+def test_an_index_of_no_shards_is_refused(tmp_path):
+    (tmp_path / weights.INDEX).write_text(json.dumps({"weight_map": {}}))
+    with pytest.raises(InputError, match=r"index\.json names no shards"):
+        weights.files(tmp_path)
+
+
+def test_a_tensor_in_two_shards_is_refused_as_either_could_be_meant(tmp_path):
+    shards = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    shards[0].write_bytes(safetensors(x=(1,), y=(2,)))
+    shards[1].write_bytes(safetensors(z=(1,), y=(2,)))
+    with pytest.raises(InputError, match=r"b\.safetensors and a\.safetensors both hold 'y'"):
+        weights.tensors(shards)
+
+
+@pytest.mark.parametrize("dtype", ["I8", "F8_E4M3", "BOOL"])
+def test_weights_that_are_codes_are_refused_and_whole_numbers_that_are_none_are_not(dtype):
+    found = {"h.0.attn.bias": Tensor("BOOL", (1, 1, 8, 8)), "position_ids": Tensor("I64", (8,))}
+    weights.parameters(found, {"model_type": "gpt2"})
+    with pytest.raises(InputError, match=f"'up.weight' is stored as {dtype}.*in F64, F32, F16, BF16"):
+        weights.parameters({**found, "up.weight": Tensor(dtype, (2, 2))}, {"model_type": "gpt2"})
+
+
 def test_no_weights_and_pickled_weights_are_told_apart(tmp_path):
     with pytest.raises(InputError, match="holds no weights"):
         weights.files(tmp_path)
