@@ -96,7 +96,7 @@ def read_address() -> dict[str, list[str]]:
 def draw_methods() -> tuple[list[Recipe], bool]:
     """The recipes chosen, and whether all that was typed can be read."""
     markup.head("Methods")
-    st.session_state.setdefault("sweep:methods", [name for name, method in METHODS.items() if method.starter])
+    view.begin("sweep:methods", [name for name, method in METHODS.items() if method.starter])
     chosen = st.pills(
         "Methods", list(METHODS), selection_mode="multi", key="sweep:methods",
         format_func=method_name, label_visibility="collapsed", persist_state="session", wrap=True,
@@ -131,6 +131,7 @@ def draw_combinations() -> tuple[list[Recipe], bool]:
             st.selectbox("First", names, len(names) - 1, key="sweep:first", format_func=method_name)
             st.selectbox("Then", names, 0, key="sweep:then", format_func=method_name)
             st.button("Add", key="sweep:add", on_click=add_combination)
+        view.begin("sweep:recipes", "")
         text = st.text_area(
             "Recipes, one a line", key="sweep:recipes", height=110, persist_state="session",
             placeholder="slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4",
@@ -186,7 +187,7 @@ def draw_questions() -> tuple[Protocol | None, tuple[str, ...]]:
     )  # fmt: skip
     draw_absent_tasks([task for task in listed if not task.items])
     limit = next(f for f in fields(Protocol) if f.name == "limit")
-    st.session_state.setdefault("sweep:limit", limit.default)
+    view.begin("sweep:limit", limit.default)
     items = st.number_input(
         "Items of each task", 1, MOST_ITEMS, step=50, key="sweep:limit", persist_state="session",
         help="More items narrow the intervals (± 6 points at 300 answers, ± 3 at 1,200) and take longer in proportion.",
@@ -222,9 +223,8 @@ def draw_tolerance(measures: Collection[str]) -> float | None:
         )  # fmt: skip
         if not (early and able):
             return None
-        st.session_state.setdefault("sweep:tolerance", 100 * TOLERANCE)
         points = st.number_input(
-            "Points that don't matter", 0.0, 20.0, step=0.5, key="sweep:tolerance", format="%.1f",
+            "Points that don't matter", 0.0, 20.0, 100 * TOLERANCE, step=0.5, key="sweep:tolerance", format="%.1f",
             persist_state="session",
             help="A larger result that is at most this much more accurate is not worth more questions. "
             "The smaller this is, the fewer trials stop early.",

@@ -16,7 +16,7 @@ from engine.spec import DEFAULT_MODEL, parse, refuse_plain
 from engine.spec.prune import Heads
 from engine.spec.slicing import SliceGpt
 from engine.store import Export, Exports
-from pages.shared import live, markup, progress, stored, tray
+from pages.shared import live, markup, progress, stored, tray, view
 
 FOLDER = "my-model"
 FORMATS = {"plain": "For transformers", "packed": "Packed, as measured"}
@@ -55,7 +55,7 @@ def _draw_choice(row: Row) -> str:
         return "packed"
     last = Exports(stored.store()).newest(tray.token(row))
     key = f"result:checkpoint:format:{tray.token(row)}"
-    st.session_state.setdefault(key, last.format if last else "plain")
+    view.begin(key, last.format if last else "plain")
     options = list(FORMATS)
     format = str(st.segmented_control("Format", options, key=key, required=True, format_func=FORMATS.__getitem__))
     markup.text(" ".join(filter(None, [ABOUT[format], left_out(parse(row.recipe), format)])))

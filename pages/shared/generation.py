@@ -55,17 +55,17 @@ def _columns(rows: Sequence[Row], base: Row, base_name: str) -> dict[str, Row]:
 
 def _draw_form(columns: Mapping[str, Row], last: Generation | None, page: str) -> None:
     """The prompt, its form and length, as they were last asked, and the button that begins or stops."""
-    before = {"prompt": last.prompt, "style": "chat" if last.chat else "plain"} if last else {}
+    style = "plain" if last and not last.chat else "chat"
     length = str(last.most_tokens) if last and str(last.most_tokens) in LENGTHS else LENGTH
-    for name, value in {"prompt": PROMPT, "style": "chat", "length": length, **before}.items():
-        st.session_state.setdefault(_key(page, name), value)
-    st.text_area("Prompt", key=_key(page, "prompt"), max_chars=LONGEST_PROMPT, height=80)
+    prompt = last.prompt if last else PROMPT
+    st.text_area("Prompt", prompt, key=_key(page, "prompt"), max_chars=LONGEST_PROMPT, height=80)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
-            "The prompt is", list(STYLES), key=_key(page, "style"), required=True, format_func=STYLES.__getitem__,
+            "The prompt is", list(STYLES), default=style, key=_key(page, "style"), required=True,
+            format_func=STYLES.__getitem__,
             help="A message goes in through the model's chat template, where its tokenizer has one.",
         )  # fmt: skip
-        st.segmented_control("Tokens at most", LENGTHS, key=_key(page, "length"), required=True)
+        st.segmented_control("Tokens at most", LENGTHS, default=length, key=_key(page, "length"), required=True)
         if last and last.unfinished:
             stop = partial(_stop, last.id, page)
             st.button(

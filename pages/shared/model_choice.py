@@ -5,7 +5,7 @@ import streamlit as st
 from engine import sources, trials
 from engine.errors import InputError
 from engine.sources import Known
-from pages.shared import markup
+from pages.shared import markup, view
 
 KEY = "sweep:model"
 OTHER = "another"
@@ -26,8 +26,11 @@ def draw() -> str | None:
         st.session_state[KEY] = wanted
     elif wanted is not None:
         st.session_state[KEY], st.session_state["sweep:other"] = OTHER, wanted
+    options = [*known, OTHER]
+    if st.session_state.get(KEY) in options:
+        view.begin(KEY, options[0])
     chosen = st.selectbox(
-        "Model", [*known, OTHER], key=KEY, label_visibility="collapsed", persist_state="session",
+        "Model", options, key=KEY, label_visibility="collapsed", persist_state="session",
         format_func=lambda key: _describe(known[key]) if key in known else "Another folder or hub model",
     )  # fmt: skip
     if chosen == OTHER:

@@ -93,6 +93,15 @@ def restore(page: str, values: Mapping[str, Value]) -> dict[str, State]:
     return state
 
 
+def begin(widget: str, value: object) -> None:
+    """Have a widget that no address names begin at a value; its key is `widget`.
+
+    What it holds is said again in every run: one that is cut short, as the first on a phone is, may not reach the
+    browser, which would show an empty widget from then on.
+    """
+    st.session_state[widget] = st.session_state.get(widget, value)
+
+
 def find(page: str, name: str, value: Value) -> State:
     """What `restore` makes of a value, for others whose defaults follow from it."""
     address = st.query_params.to_dict()

@@ -57,6 +57,11 @@ def test_the_button_asks_the_lane_for_the_chosen_format_with_its_card(open_page,
     assert ASK not in keys(app)
 
 
+def test_every_run_says_which_format_is_chosen_since_the_first_may_be_cut_short(open_page, trial):
+    app = open_page("result", trial=trial).run()
+    assert app.segmented_control(key=f"result:checkpoint:format:{trial}").proto.set_value
+
+
 def test_the_original_is_there_already(open_result, trial):
     app = open_result("dense")
     assert "Take it along" not in said(app)

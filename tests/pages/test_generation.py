@@ -63,6 +63,14 @@ def test_a_prompt_stands_ready_and_nothing_runs(open_page, store, ids, woken):
     assert woken == []
 
 
+def test_every_run_says_what_the_form_holds_since_the_first_may_be_cut_short(open_page, ids):
+    app = open_page("compare", trials=",".join(ids)).run()
+    prompt = app.text_area(key="compare:generation:prompt").proto
+    assert prompt.default == "What is the capital of France?"
+    style, length = (app.segmented_control(key=f"compare:generation:{name}").proto for name in ("style", "length"))
+    assert (list(style.default), list(length.default)) == ([0], [1])
+
+
 def test_one_result_alone_has_no_prompt(open_page, ids):
     assert not open_page("compare", trials=ids[0]).text_area
 

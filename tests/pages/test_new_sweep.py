@@ -98,6 +98,14 @@ def test_a_link_fills_in_the_form(open_page):
     assert app.button(key="sweep:launch").label == "Launch 2 trials"
 
 
+def test_every_run_says_what_the_form_holds_since_the_first_may_be_cut_short(open_page):
+    app = open_page("new_sweep", recipe="prune:layers,count=6", limit="50", model=DEFAULT_MODEL).run()
+    assert app.pills(key="sweep:methods").proto.set_value
+    assert app.text_area(key="sweep:recipes").proto.value == "prune:layers,count=6"
+    assert app.number_input(key="sweep:limit").proto.value == 50
+    assert app.selectbox(key="sweep:model").proto.set_value
+
+
 def test_a_wrong_line_is_named_and_nothing_can_be_launched(open_page):
     app = open_page("new_sweep")
     app.text_area(key="sweep:recipes").set_value("quantise:rtn,bits=4").run()
