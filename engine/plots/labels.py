@@ -16,6 +16,7 @@ from engine.plots.published_marks import SIZE, PaperMark, paper_label, series
 MOST_LABELS, MOST_LABELS_COMPACT = 7, 4
 _STRIDE = 16.0  # pixels between the places that are tried for a line's name
 _INWARDS = 0.2  # square pixels that a line's name may cover rather than stand a pixel further from the line's end
+_BARE = 40.0  # square pixels that a line's name may cover rather than leave out the line's value
 BETTER = {(False, True): "better ↖", (False, False): "better ↙", (True, True): "better ↗", (True, False): "better ↘"}
 
 
@@ -109,22 +110,28 @@ def _gap(mark: Mark, data: FrontData, canvas: Canvas) -> float:
 def _name_line(
     name: str, height: float, data: FrontData, canvas: Canvas, marks: Sequence[Box], taken: Sequence[Box]
 ) -> LineLabel:
-    """Where along a reference line its name covers least; better at an end, at the left, above."""
-    text = f"{name} {words.format_value(data.front.y.name, height / unit(data.front.y))}"
-    wide, high = text_width(text, LABEL) + 4, LABEL * LINE_HEIGHT
+    """Where along a reference line its name covers least; better at an end, at the left, above.
+
+    On a phone it may leave out the line's value, which the axis has too.
+    """
+    full = f"{name} {words.format_value(data.front.y.name, height / unit(data.front.y))}"
+    high = LABEL * LINE_HEIGHT
     line = canvas.pixel(data.x_range[0], height)[1]
     obstacles = matrix(marks)
     places: list[tuple[float, LineLabel]] = []
-    room = canvas.area.right - wide
-    lefts = np.linspace(0.0, room, max(2, round(room / _STRIDE)))
-    for left, above in product(lefts.tolist(), (True, False)):
-        bottom = line + 1 if above else line - 1 - high
-        box = Box(left, bottom, left + wide, bottom + high)
-        cost = covered(box, obstacles) + 10 * sum(box.overlap(text_box) for text_box in taken)
-        outside = 0.0 if box.inside(canvas.area) else 1e6
-        liked_less = (left > room / 2) + 2 * (not above) + _INWARDS * min(left, room - left)
-        x = left / room if left in (0.0, room) else (left + wide / 2) / canvas.area.right
-        places.append((cost + outside + liked_less, LineLabel(text, height, x, above, box)))
+    for text in (full, name) if canvas.compact else (full,):
+        wide = text_width(text, LABEL) + 4
+        room = canvas.area.right - wide
+        lefts = np.linspace(0.0, room, max(2, round(room / _STRIDE)))
+        for left, above in product(lefts.tolist(), (True, False)):
+            bottom = line + 1 if above else line - 1 - high
+            box = Box(left, bottom, left + wide, bottom + high)
+            cost = covered(box, obstacles) + 10 * sum(box.overlap(text_box) for text_box in taken)
+            outside = 0.0 if box.inside(canvas.area) else 1e6
+            liked_less = (left > room / 2) + 2 * (not above) + _INWARDS * min(left, room - left)
+            liked_less += _BARE * (text == name)
+            x = left / room if left in (0.0, room) else (left + wide / 2) / canvas.area.right
+            places.append((cost + outside + liked_less, LineLabel(text, height, x, above, box)))
     return min(places, key=lambda place: place[0])[1]
 
 

@@ -193,6 +193,23 @@ def test_the_name_of_a_line_moves_along_it_where_marks_stand_at_both_ends() -> N
     assert name.box.right < canvas.area.right - first.size / 2
 
 
+def test_on_a_phone_the_name_of_a_line_leaves_out_its_value_rather_than_cover_whiskers() -> None:
+    data = front_data(find_front(ROWS))
+    ten = 10 * (data.y_range[1] - data.y_range[0]) / 440
+    first = min((mark for mark in data.marks if mark.low is not None), key=lambda mark: mark.x)
+    low, high = data.x_range
+    places = [low * (high / low) ** share for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    whiskers = {"kind": "front", "y": first.y, "low": first.y - 3 * ten, "high": first.y + 3 * ten}
+    row = tuple(replace(mark, x=places[n % 5], **whiskers) for n, mark in enumerate(data.marks))
+    crowded = replace(data, original=first.y, marks=row, step=())
+    (name, _), _ = place_labels(crowded, Canvas(360, 440, True, crowded), frozenset())
+    assert name.text == "original"
+    across = [Canvas(360, 440, True, crowded).pixel(mark.x, mark.y)[0] for mark in row]
+    assert not any(name.box.left < x + 3 and x - 3 < name.box.right for x in across)
+    (name, _), _ = place_labels(crowded, Canvas(720, 440, False, crowded), frozenset())
+    assert name.text.startswith("original ")
+
+
 @pytest.mark.parametrize("rows", [[], [FAILED], ROWS[:1], [replace(r, state="queued") for r in ROWS]])
 def test_sweeps_that_have_hardly_begun_are_drawn_too(rows: list[Row]) -> None:
     for theme in ("light", "dark"):
