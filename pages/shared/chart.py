@@ -9,6 +9,7 @@ import streamlit as st
 from engine.front import Front
 from engine.metrics import METRICS
 from engine.plots import PLAIN, Extras, front_figure, palette
+from engine.plots.axes import axis_name
 from engine.plots.enlarge import STAGE, enlarged
 from engine.plots.palette import ThemeName
 from engine.row import Row
@@ -61,16 +62,17 @@ def draw_front(
     alt = _ALT.format(x=METRICS[x].label, y=METRICS[y].label, count=len(rows))
     name = f"{x}-{y}".replace("_", "-")
     if on_point is None:
-        draw_key(rows, "Click a point to open its result.")
+        draw_key(rows, (x, y), "Click a point to open its result.")
         draw_opening(figure, rows, key=key, alt=alt, name=name)
     else:
         draw(figure, key=key, alt=alt, name=name, on_point=on_point)
 
 
-def draw_key(rows: Sequence[Row], remark: str = "") -> None:
-    """Which mark is which family's, for a front without a filter that shows them; and a remark on it."""
+def draw_key(rows: Sequence[Row], axes: Collection[str], remark: str = "") -> None:
+    """Which mark is which family's, for a front without a filter that shows them; its axes, and a remark."""
     looks = palette.key({row.family for row in rows})
-    markup.key([(look.glyph, look.colour or "currentColor", look.label) for look in looks], remark)
+    named = [(axis_name(METRICS[name]), METRICS[name].definition) for name in axes]
+    markup.key([(look.glyph, look.colour or "currentColor", look.label) for look in looks], remark, named)
 
 
 def draw_opening(figure: go.Figure, rows: Sequence[Row], *, key: str, alt: str, name: str) -> None:

@@ -87,13 +87,15 @@ def legend(items: Iterable[tuple[str, float]]) -> None:
     st.html(f'<div class="kp-legend">{cells}</div>')
 
 
-def key(marks: Iterable[tuple[str, str, str]], remark: str = "") -> None:
-    """What marks in a picture mean: (sign, CSS colour, name) of each, and a remark after them."""
+def key(marks: Iterable[tuple[str, str, str]], remark: str = "", axes: Iterable[tuple[str, str]] = ()) -> None:
+    """What marks in a picture mean: (sign, CSS colour, name) of each, a remark, and the axes as (name, its tip)."""
     cells = "".join(
         f'<span><b style="color:{colour}" aria-hidden="true">{sign}</b> {escape(name)}</span>'
         for sign, colour, name in marks
     )
     said = f'<span class="kp-soft">{escape(remark)}</span>' if remark else ""
+    named = " · ".join(f"<span{tip(why)}>{escape(name)}</span>" for name, why in axes)
+    said += f'<span class="kp-soft">Axes: {named}</span>' if named else ""
     st.html(f'<div class="kp-legend">{cells}{said}</div>')
 
 

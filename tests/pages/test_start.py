@@ -22,6 +22,8 @@ def test_own_results_answer_with_numbers_before_the_chart(open_page, store):
     before = " ".join(str(block.proto) for block in blocks[:chart])
     for words in ("Best within", "smaller", "Measured here"):
         assert words in before
+    weights, right = "Bytes of the packed tensors[^>]*>Weights", "Share of items[^>]*>Mean accuracy"
+    assert re.search(f'Axes: <span[^>]*"{weights}</span> · <span[^>]*"{right}', said(app))
     assert "Download CSV" in downloads(app)
 
 
