@@ -104,7 +104,7 @@ def draw_front(group: Group, dense: Row, values: Mapping[str, Value]) -> None:
         markup.text("Only one result here has both a size and a quality. A front needs two that differ.")
         return
     markup.chips([(group.chip, questions(group.comparison.protocol))])
-    chart.draw_key(group.rows)
+    chart.draw_key(group.rows, ("weight_bytes", quality))
     content = lesson_of(group, quality)
     picture.draw(
         FRONT, PAGE, f"front-{group.key}", {name: values[name] for name in ("look", "limit", "point")}, content
@@ -149,8 +149,9 @@ def draw_shares(group: Group, dense: Row) -> None:
     )
     if len(share_data(rows, dense)) < len(rows) * len(MEASURES):
         markup.soft("Where a mark is missing, it was not measured, or no kernel here runs the result packed.")
-    reasons = {why(row, dense): words.short_label(row) for row in reversed(rows)}
-    for sentence in [f"{name}. {reason}" for reason, name in reversed(reasons.items()) if reason][:REASONS]:
+    names = words.distinct_labels(rows)  # as the picture has them
+    reasons = {why(row, dense): names[row.trial_id] for row in reversed(rows)}
+    for sentence in [f"{name}: {reason}" for reason, name in reversed(reasons.items()) if reason][:REASONS]:
         markup.soft(sentence)
     take_along.csv_button(group.rows, take_along.front_of(dense), "trade_offs:csv")
 

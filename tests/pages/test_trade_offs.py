@@ -24,6 +24,7 @@ def test_a_sweep_is_drawn_and_bytes_and_operations_stand_without_limits(open_pag
     app = open_page("trade_offs")
     assert len(app.get("plotly_chart")) == 1
     assert "269 MFLOP" in said(app)
+    assert "4-bit: The embedding was left in bf16" in said(app)
     assert "Where a mark is missing" in said(app)
     assert "depends on the machine" in said(app)
     sent = pictures(app)

@@ -112,8 +112,9 @@ function frontPicture(host, data, setting) {
     for (const { name, y: share } of data.lines) {
       const [x, y] = at(0, share);
       const beneath = data.lines.some((other) => other.y > share && other.y - share < 0.1);
-      made.push(shape("line", { class: `kp-line-${name}`, x1: x, x2: at(1, share)[0], y1: y, y2: y }));
-      made.push(label(name, x + 6, name === "guessing" || beneath ? y + 15 : y - 6, "start"));
+      const right = at(1, share)[0], guessing = name === "guessing";  // at the left the front's line falls through it
+      made.push(shape("line", { class: `kp-line-${name}`, x1: x, x2: right, y1: y, y2: y }));
+      made.push(label(name, guessing ? right - 6 : x + 6, guessing || beneath ? y + 15 : y - 6, guessing ? "end" : "start"));
     }
     const title = label(`${data.quality.label} (%)`, 0, 0, "middle");
     title.setAttribute("transform", `translate(14 ${(MARGIN.top + bottom) / 2}) rotate(-90)`);
