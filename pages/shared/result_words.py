@@ -127,17 +127,22 @@ def speed_figure(row: Row) -> Figure:
     return Figure("Words per second", value, under, markup.definition("decode_speedup"))
 
 
+_ITS_OWN_RUN = "Of the original's own run. Its times above are those of the run that timed this result."
+
+
 def line(row: Row, dense: Row | None, name: str) -> list[str | tuple[str, str]]:
     """A metric's line in a table: its name, defined on hover, the value with its interval, the original's.
 
-    The original's times are those of the run that timed the result.
+    The original's times are those of the run that timed the result; their spread is known of its own run only.
     """
     found = metric(name)
     shown = words.unknown(row, name) if own_value(row, name) is None else _measured(row, name, found.unit)
     before = beside(row, name) if name in SPEEDUPS else None
     if before is None and dense is not None:
         before = dense.value(name)
-    return [(found.label, found.definition), shown, words.format_value(name, before)]
+    original = words.format_value(name, before)
+    apart = name.endswith("_spread_ms") and before is not None and dense is not None and dense.trial_id != row.trial_id
+    return [(found.label, found.definition), shown, (original, _ITS_OWN_RUN) if apart else original]
 
 
 def group_name(group: Group) -> str:

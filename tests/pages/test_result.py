@@ -1,6 +1,7 @@
 """Result: done, failed, waiting, and not there."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,7 +121,9 @@ def test_the_originals_time_beside_a_result_is_that_of_the_same_run_on_every_pag
     def invent_a_slower_run(trial):
         metrics, items = measured(trial)
         slower = {"decode_ms_per_token": 40.0, "decode_speedup": 1.3, "decode_tokens_per_s": 25.0}
-        return metrics | (slower if trial.recipe.steps else {"decode_tokens_per_s": 38.5}), items
+        return metrics | {"decode_spread_ms": 3.1} | (
+            slower if trial.recipe.steps else {"decode_tokens_per_s": 38.5}
+        ), items
 
     monkeypatch.setattr(filling, "invent", invent_a_slower_run)
     filling.fill(store, filling.make_trials(["dense", "quantize:rtn,bits=4"]))
@@ -129,6 +132,9 @@ def test_the_originals_time_beside_a_result_is_that_of_the_same_run_on_every_pag
     assert "of the original&#x27;s; 40.0 ms a word, was 52.0 ms" in result
     assert '40.0 ms</td><td class="kp-num">52.0 ms</td>' in result
     assert '25.0 tokens/s</td><td class="kp-num">19.2 tokens/s</td>' in result
+    assert re.search(
+        "Of the original&#x27;s own run[^>]*>3.10 ms<", result
+    )  # its spread beside the result is not known
     compared = said(open_page("compare", trials=f"{dense},{four}"))
     assert "25.3 ms" in compared
     assert "1.3x the speed of the original, 52.0 ms then" in compared
