@@ -24,6 +24,7 @@ _SCALES = {
     "x": (1.0, "%.2fx"),
     "ms": (1.0, "%.1f ms"),
 }
+_WIDE = 300  # pixels of a result's name, which leave room for what it comes to in a window of 1280
 
 
 def draw_table(rows: Sequence[Row], front: Front, key: str, on_row: Callable[[str], None]) -> None:
@@ -79,7 +80,7 @@ def _names(score: str) -> list[str]:
 
 def _config(score: str) -> dict[str, Any]:
     config: dict[str, Any] = {
-        "Result": st.column_config.TextColumn(width="medium" if narrow() else "large", pinned=not narrow()),
+        "Result": st.column_config.TextColumn(width=200 if narrow() else _WIDE, pinned=not narrow()),
         "Against the original": st.column_config.TextColumn(
             help="Accuracy on the same questions: better or worse where the 95% interval of the change leaves zero out."
         ),
