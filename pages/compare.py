@@ -189,8 +189,9 @@ def draw_results(rows: tuple[Row, ...], values: Mapping[str, Value]) -> None:
     written.draw_beside(chosen.rows, chosen.base, chosen.base_name, PAGE)
     generation.draw(chosen.rows, chosen.base, chosen.base_name, PAGE)
     differing.draw(chosen.rows, chosen.pairs, chosen.base, chosen.base_name, PAGE)
-    take_along.csv_button(chosen.rows, take_along.front_of(chosen.base), "compare:csv")
-    link.copy_button(view.query(values, view.keep(PAGE, values)), key="compare:copy")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        take_along.csv_button(chosen.rows, take_along.front_of(chosen.base), "compare:csv")
+        link.copy_button(view.query(values, view.keep(PAGE, values)), key="compare:copy")
 
 
 def choose(rows: tuple[Row, ...]) -> Chosen:

@@ -9,7 +9,7 @@ from engine.metrics import METRICS, PRESETS
 from engine.plots import Y_CHOICES, Extras
 from engine.relative import RELATIVE, TOGETHER, together
 from engine.row import Row
-from pages.shared import chart, markup, stored, view
+from pages.shared import chart, frame, markup, stored, view
 from pages.shared.stored import Group
 from pages.shared.view import State, Value
 
@@ -74,13 +74,13 @@ def draw_controls(found: Mapping[str, Group], group: Group, state: Mapping[str, 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
             "Compare quality with", list(PRESET_NAMES), key=view.key(PAGE, "axes"), required=True,
-            format_func=PRESET_NAMES.__getitem__,
+            format_func=PRESET_NAMES.__getitem__, wrap=frame.narrow() or None,
             help="Relative: against each model's own original, so that several models can stand on one front.",
         )  # fmt: skip
         if state["axes"] != CUSTOM:
             st.segmented_control(
                 "Quality is", Y_CHOICES, key=view.key(PAGE, "quality"), required=True, format_func=_quality_name,
-                help="\n\n".join(map(markup.definition, Y_CHOICES)),
+                help="\n\n".join(map(markup.definition, Y_CHOICES)), wrap=frame.narrow() or None,
             )  # fmt: skip
         with st.popover("Marks", icon=":material/tune:"):
             _draw_look()

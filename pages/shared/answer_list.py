@@ -7,7 +7,7 @@ import streamlit as st
 from engine.flips import Flip
 from engine.row import Row
 from engine.tasks import Item
-from pages.shared import answers, markup, view
+from pages.shared import answers, frame, markup, view
 from pages.shared.answers import ALL, NAMES, task_label
 
 SCORES = "Log-likelihoods in nats: 0.7 more is twice as likely."
@@ -46,7 +46,7 @@ def _draw_filters(every: Sequence[Flip], row: Row, page: str) -> tuple[str, str]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         direction = st.segmented_control(
             "What changed", list(directions), key=view.key(page, "changed"), required=True,
-            format_func=lambda name: f"{NAMES.get(name, 'All')} ({directions[name]:,})",
+            format_func=lambda name: f"{NAMES.get(name, 'All')} ({directions[name]:,})", wrap=frame.narrow() or None,
         )  # fmt: skip
         if len(names) < 2:
             return str(direction), ALL
