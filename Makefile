@@ -55,6 +55,7 @@ $(BIN)/python:
 $(RUN_STAMP): requirements.txt | $(BIN)/python
 	@echo "Installing the requirements into $(VENV): once, some minutes."
 	$(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS) -r requirements.txt
+	@$(BIN)/python -m compileall -q app.py engine pages  # as pip does its own, even where Python is told not to
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
