@@ -46,7 +46,7 @@ from engine.measure.zero_shot import Answer, Evaluator
 from engine.methods import compress
 from engine.models import LanguageModel
 from engine.sources import Source
-from engine.spec import Trial
+from engine.spec import Trial, length_notes
 from engine.streaming import streamed
 from engine.tasks import Item
 
@@ -167,6 +167,7 @@ def next_words(job: Job, source: Source, model: LanguageModel, events: Events) -
     """What perplexity is measured on with what the dense model says of it, or None where it is not asked for."""
     if "perplexity" not in job.measures:
         return None
+    events.notes("perplexity", length_notes(job.trial.protocol, source.config))
     words = NextWords(job.trial, source, model.tokenizer, job.work_dir / "dense_head.safetensors", events)
     with streamed(model.network, model.device):
         words.read_dense(model.network)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +252,14 @@ def test_what_has_no_kernel_is_simulated_and_never_timed(
     assert not any("latency" in stage for stage in told.stages())
     assert "Not timed by batch and prompt" in told.of("notes")[-1]["texts"][0]
     assert not told.of("profile")
+
+
+def test_windows_longer_than_the_model_was_made_for_are_noted(make_job: Callable[..., dict[str, Any]]) -> None:
+    protocol = asdict(replace(PROTOCOL, sequence_length=600, perplexity_windows=1))
+    told = run(make_job("dense", "perplexity", protocol=protocol))
+    (said,) = told.of("notes")
+    assert said["measure"] == "perplexity"
+    assert "600 tokens are longer than the 512" in said["texts"][0]
 
 
 def test_masked_zeros_are_timed_and_flagged_simulated(make_job: Callable[..., dict[str, Any]]) -> None:

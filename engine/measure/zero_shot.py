@@ -107,10 +107,15 @@ class Evaluator:
         requests = []
         for choice, (context, continuation) in enumerate(item.requests):
             before, targets = self.encoder.pair(context, continuation)
-            if not before or not 0 < len(targets) <= self.longest:
+            if not before or not targets:
                 raise InputError(
                     f"item {item.id}, choice {choice}: {len(before)} tokens of context and {len(targets)} to score; "
-                    f"each needs one at least, and the model reads {self.longest}"
+                    "each needs one at least"
+                )
+            if len(targets) > self.longest:
+                raise InputError(
+                    f"item {item.id}, choice {choice}: {len(targets)} tokens to score, and the model reads at most "
+                    f"{self.longest} at once; measure it on tasks with shorter answers"
                 )
             sequence = tuple((before + targets)[-(self.longest + 1) : -1])
             requests.append(Request(place, choice, sequence, tuple(targets)))

@@ -1,6 +1,6 @@
 """What is asked: settings of every method, recipes, protocols, trials and sweeps. Importable without torch."""
 
-from engine.spec.fit import refuse_length, refuse_misfits, refuse_plain, refuse_unknown
+from engine.spec.fit import length_notes, refuse_length, refuse_misfits, refuse_plain, refuse_unknown
 from engine.spec.protocol import KNOWN_MEASURES, MEASURES, TASK_GROUPS, Protocol, Trial, parse_measures, parse_tasks
 from engine.spec.recipe import DENSE, METHODS, Recipe, parse
 from engine.spec.setting import Range, Settings
@@ -19,6 +19,7 @@ __all__ = [
     "Settings",
     "Sweep",
     "Trial",
+    "length_notes",
     "load_sweep",
     "make_sweep",
     "parse",

@@ -93,17 +93,33 @@ def refuse_unknown(recipe: Recipe, config: Mapping[str, Any]) -> None:
 
 def refuse_length(protocol: Protocol, config: Mapping[str, Any]) -> None:
     """Raise InputError where a model that learned its positions is to read more tokens than it has positions."""
-    layout = LAYOUTS.get(str(config.get("model_type")), Layout())
-    most = config.get(layout.key("max_position_embeddings"))
-    if layout.rotary is not None or not most:
+    layout, most = LAYOUTS.get(str(config.get("model_type")), Layout()), _positions(config)
+    if layout.rotary is not None or most is None:
         return
     asked = {
         "sequence_length": protocol.sequence_length,
         "prompt_tokens + decode_tokens": protocol.prompt_tokens + protocol.decode_tokens,
     }
     for name, tokens in asked.items():
-        if tokens > int(most):
+        if tokens > most:
             raise InputError(f"{name} must be at most the {most} positions that the model learned, got {tokens}")
+
+
+def length_notes(protocol: Protocol, config: Mapping[str, Any]) -> list[str]:
+    """What to say beside a perplexity whose windows are longer than what the model was made for; else nothing."""
+    most = _positions(config)
+    if most is None or protocol.sequence_length <= most:
+        return []
+    return [
+        f"Its windows of {protocol.sequence_length} tokens are longer than the {most} that the model was made for: the "
+        f"perplexity is that of a model out of its depth; a sequence_length of {most} would not be."
+    ]
+
+
+def _positions(config: Mapping[str, Any]) -> int | None:
+    """The most tokens that a model was made to read at once, where its configuration says so."""
+    most = config.get(LAYOUTS.get(str(config.get("model_type")), Layout()).key("max_position_embeddings"))
+    return most if isinstance(most, int) and most > 0 else None
 
 
 def refuse_misfits(recipe: Recipe, config: Mapping[str, Any]) -> None:

@@ -157,8 +157,10 @@ def test_progress_counts_items_and_ends_at_all(network):
 
 def test_an_item_longer_than_the_model_is_refused(network):
     long = item(9, "a", ("fox " * 200, "b"), 0)
-    with pytest.raises(InputError, match=r"item 9, choice 0: .* the model reads 64"):
+    with pytest.raises(InputError, match=r"item 9, choice 0: \d+ tokens to score, and .* at most 64 at once"):
         Evaluator(network, make_tokenizer(adds_bos=False)).answer([long])
+    with pytest.raises(InputError, match="0 to score; each needs one at least"):
+        Evaluator(network, make_tokenizer(adds_bos=False)).answer([Item(9, (("a", ""),), ("",), 0)])
 
 
 def scores(*sums: float, greedy: bool = False) -> list[Score]:

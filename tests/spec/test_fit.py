@@ -1,7 +1,7 @@
 import pytest
 
 from engine.errors import InputError
-from engine.spec import parse, refuse_misfits, refuse_unknown
+from engine.spec import Protocol, length_notes, parse, refuse_length, refuse_misfits, refuse_unknown
 
 CONFIG = {
     "model_type": "llama",
@@ -118,3 +118,16 @@ def test_key_heads_in_the_configuration_of_a_family_that_has_none_mean_nothing()
     refuse_misfits(parse("prune:heads,fraction=0.125"), gpt2)
     with pytest.raises(InputError, match="leaves none of the model's 1 heads in every group"):
         refuse_misfits(parse("prune:heads,fraction=0.5,unit=queries"), gpt2)
+
+
+def test_windows_longer_than_the_model_was_made_for_are_said() -> None:
+    short = {"model_type": "llama", "max_position_embeddings": 64}
+    assert "512 tokens are longer than the 64 that the model was made for" in length_notes(Protocol(), short)[0]
+    assert length_notes(Protocol(sequence_length=64), short) == []
+    assert length_notes(Protocol(), CONFIG) == []
+
+
+@pytest.mark.parametrize("positions", ["long", 0, None])
+def test_a_length_that_is_none_is_for_loading_to_refuse(positions: object) -> None:
+    refuse_length(Protocol(), {"model_type": "gpt2", "n_positions": positions})
+    assert length_notes(Protocol(), {"model_type": "gpt2", "n_positions": positions}) == []
