@@ -210,7 +210,8 @@ def _write(network: PreTrainedModel, tensors: dict[str, Tensor], tokenizer: Any,
     try:
         _write_files(network, tensors, tokenizer, folder)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"can't write the checkpoint {str(folder)!r}: {error}") from error
+        said = getattr(error, "strerror", None) or error
+        raise InputError(f"can't write the checkpoint {str(folder)!r}: {said}") from error
 
 
 def _write_files(network: PreTrainedModel, tensors: dict[str, Tensor], tokenizer: Any, folder: Path) -> None:

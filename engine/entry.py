@@ -7,18 +7,23 @@ Used by every module that `engine.child.run_in_child` starts.
 """
 
 import json
+import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 from engine.child import exit_with_parent, leave
 from engine.errors import InputError
 from engine.events import Events
+from engine.paths import cache_dir
 
 Work = Callable[[Mapping[str, Any], Events], None]
 
 _NO_MEMORY = ("out of memory", "can't allocate memory")  # as torch says it, of a GPU and of the CPU
+_FULL_BELOW = 100_000_000  # bytes free: what did not fit may be gone again
 LESS_MEMORY = "close other programs, choose a smaller model, or use fewer or shorter windows, then retry"
 
 
@@ -48,5 +53,12 @@ def explain(error: Exception, stage: str) -> str:
     if isinstance(error, MemoryError) or any(said in text for said in _NO_MEMORY):
         return f"ran out of memory{during}: {LESS_MEMORY}"
     if "No space left on device" in text:
-        return f"the disk is full{during}: free some space, then retry"
+        return f"the disk{_full_disks()} is full{during}: free some space, then retry"
     return f"{type(error).__name__}{during}: {text[:300]}"
+
+
+def _full_disks() -> str:
+    """Of the folders that jobs write to, those that have next to no room, such as " of /tmp"."""
+    folders = dict.fromkeys((cache_dir(), Path(tempfile.gettempdir())))
+    full = [str(folder) for folder in folders if shutil.disk_usage(folder).free < _FULL_BELOW]
+    return f" of {' and '.join(full)}" if full else ""

@@ -1,5 +1,8 @@
 """Why a child process failed, as its user is told."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -27,3 +30,11 @@ def test_a_failure_is_explained_in_a_sentence(error: Exception, expected: str) -
 
 def test_a_failure_before_any_stage_names_none() -> None:
     assert entry.explain(KeyError("trial"), "") == "KeyError: 'trial'"
+
+
+def test_of_several_disks_the_full_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry.tempfile, "gettempdir", lambda: str(tmp_path))
+    usage = {str(tmp_path): 1_000}
+    monkeypatch.setattr(entry.shutil, "disk_usage", lambda path: SimpleNamespace(free=usage.get(str(path), 10**12)))
+    full = OSError(28, "No space left on device")
+    assert entry.explain(full, "load") == f"the disk of {tmp_path} is full (stage: load): free some space, then retry"

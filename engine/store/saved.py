@@ -8,6 +8,7 @@ someone else wrote is never used as it is: `admit` reads it without trusting it 
 store reads) and writes what it found into a store of our own. Nothing is ever unpickled.
 """
 
+import errno
 import json
 import math
 import os
@@ -25,7 +26,7 @@ from sqlalchemy import Connection, ForeignKey, Table, select
 from engine.errors import InputError
 from engine.spec import Protocol, Trial, parse
 from engine.store import items, notes, schema, texts
-from engine.store.database import Database, StoreError
+from engine.store.database import Database, StoreError, StoreFullError
 from engine.store.rows import batches
 from engine.store.store import Store
 
@@ -199,8 +200,9 @@ def _write(target: Path, fill: Callable[[Connection], None]) -> None:
         with closing(sqlite3.connect(partial)) as settling:
             settling.execute("PRAGMA journal_mode=DELETE")  # one file, without its log beside it
         partial.replace(target)
-    except OSError as error:
-        raise InputError(f"can't write {str(target)!r}: {error.strerror}") from None
+    except (OSError, StoreFullError) as error:
+        said = getattr(error, "strerror", None) or os.strerror(errno.ENOSPC)
+        raise InputError(f"can't write {str(target)!r}: {said}") from None
     finally:
         for end in ("", "-wal", "-shm"):
             partial.with_name(f"{partial.name}{end}").unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InputError
-from engine.store import Store, saved
+from engine.store import Store, StoreFullError, saved
 from tests.pages import filling
 
 RECIPES = ("dense", "quantize:rtn,bits=8", "quantize:rtn,bits=4")
@@ -28,6 +28,19 @@ def file(store: Store, tmp_path: Path) -> Path:
 def change(file: Path, statement: str, *values: object) -> None:
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute(statement, values)
+
+
+def test_a_full_disk_names_the_file_that_was_asked_for_and_leaves_nothing(
+    file: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreFullError("the disk of the store .partial is full")
+
+    monkeypatch.setattr(saved, "_copy", full)
+    before = sorted(file.parent.iterdir())
+    with pytest.raises(InputError, match=r"can't write '.*/other\.kneepoint': No space left on device"):
+        saved.save(store, file.with_name("other.kneepoint"))
+    assert sorted(file.parent.iterdir()) == before
 
 
 def test_what_is_opened_elsewhere_is_what_was_saved(file: Path, store: Store, tmp_path: Path) -> None:
