@@ -78,7 +78,7 @@ def draw_view(found: Mapping[str, Group]) -> None:
     if front_tab.open:
         with front_tab:
             front_view.draw_controls(found, group, state)
-            left, right = st.columns([2.3, 1], gap="medium")
+            left, right = st.container(key="explore-split").columns([2.3, 1], gap="medium")
             with left:
                 front_view.draw_chart(drawn, front, state, rings, choose)
                 hypervolumes.draw(group, rows, front, state)
@@ -115,10 +115,17 @@ def choose_row(trial: str) -> None:
     st.session_state[view.key(PAGE, "trial")] = trial
 
 
+def counted(group: Group, rows: Sequence[Row]) -> str:
+    """How many finished results are shown, and of how many where a filter hides some."""
+    shown, every = (sum(row.state == "done" for row in some) for some in (rows, group.rows))
+    of = f"{shown:,} of {every:,}" if shown < every else f"{shown:,}"
+    return f"{of} {'result' if every == 1 else 'results'}"
+
+
 def draw_below(group: Group, rows: Sequence[Row], front: Front, link_query: str) -> None:
     """The table of what passes the filter, what to take along, and what failed."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        markup.head(f"{sum(row.state == 'done' for row in rows):,} results")
+        markup.head(counted(group, rows))
         link.copy_button(link_query, key="explore:copy")
         take_along.csv_button(rows, front, "explore:csv")
     draw_table(rows, front, f"explore:table:{st.session_state.get(TABLE, 0)}", choose_row)

@@ -48,6 +48,15 @@ def draw(group: Group) -> None:
                 _draw_range(group, metric, name)
             st.toggle("Simulated results too", key=view.key(PAGE, "simulated"), help=words.SIMULATED)
             st.toggle("Only what stands on the front", key=view.key(PAGE, "only_front"))
+        if is_on({name: st.session_state[view.key(PAGE, name)] for name in values()}):
+            icon = ":material/filter_list_off:"
+            st.button("Show all", key="explore:show_all", type="tertiary", icon=icon, on_click=clear)
+
+
+def clear() -> None:
+    """Let everything through."""
+    for name, value in values().items():
+        st.session_state[view.key(PAGE, name)] = value.default
 
 
 def ranged(group: Group) -> dict[str, str]:

@@ -56,6 +56,19 @@ def test_a_link_to_other_results_shows_the_quality_that_tells_those_apart(open_p
     assert app.session_state["explore:quality"] == "perplexity"
 
 
+def test_a_filter_that_hides_results_says_so_and_is_taken_off_at_once(open_page, store):
+    filling.fill(store, filling.make_trials())
+    every = len(filling.SWEEP)
+    app = open_page("explore")
+    assert f">{every} results<" in said(app)
+    assert "explore:show_all" not in [button.key for button in app.button]
+    app = open_page("explore", sizes="9999..99999", families="prune")
+    assert f">1 of {every} results<" in said(app)
+    app.button(key="explore:show_all").click().run()
+    assert f">{every} results<" in said(app)
+    assert not {"sizes", "families"} & set(app.query_params)
+
+
 def test_filters_keep_the_original(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page("explore", families="slice", simulated="no")
