@@ -146,7 +146,8 @@ def draw_doors() -> None:
         ),
         ("pages/present.py", "Present", "One recommendation, large enough for a room, and a report to take along."),
     )
-    for column, (page, label, what) in zip(st.columns(len(doors)), doors, strict=True):
+    places = [st.container() for _ in doors] if frame.narrow() else st.columns(len(doors))
+    for column, (page, label, what) in zip(places, doors, strict=True):
         with column, st.container(border=True, height="stretch", key=f"door-{label.split()[0].lower()}"):
             st.page_link(page, label=label, icon=":material/arrow_forward:", icon_position="right")
             markup.soft(what)

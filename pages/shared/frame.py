@@ -85,7 +85,7 @@ def theme() -> Literal["light", "dark"]:
 
 
 def narrow() -> bool:
-    """Whether the reader's window is a phone's; False until the browser has said so."""
+    """Whether the window leaves a page little more room than a phone's; False until the browser has said so."""
     return bool(st.session_state.get(_WINDOW, {}).get("narrow", False))
 
 

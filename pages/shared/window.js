@@ -1,6 +1,7 @@
-// What every page has in the browser: whether the window is a phone's, charts loaded early, and tables taken along as CSV.
+// What every page has in the browser: whether it is narrow, charts loaded early, and tables taken along as CSV.
 
-const PHONE = window.matchMedia("(max-width: 640px)");
+// A phone, upright or beside the sidebar, which Streamlit opens from 768 pixels on; a small tablet; a window enlarged.
+const NARROW = window.matchMedia("(max-width: 640px), (min-width: 768px) and (max-width: 1000px)");
 
 // The table above the button that was clicked, as a file; a cell that a spreadsheet would take for a formula gets a quote.
 function takeTable({ target }) {
@@ -17,12 +18,12 @@ function takeTable({ target }) {
 
 export default function ({ data, setStateValue }) {
   if (data.plotScript) import(new URL(data.plotScript, document.baseURI).href);
-  const report = () => setStateValue("narrow", PHONE.matches);
-  PHONE.addEventListener("change", report);
+  const report = () => setStateValue("narrow", NARROW.matches);
+  NARROW.addEventListener("change", report);
   document.addEventListener("click", takeTable);
-  if (PHONE.matches) report();
+  if (NARROW.matches) report();
   return () => {
-    PHONE.removeEventListener("change", report);
+    NARROW.removeEventListener("change", report);
     document.removeEventListener("click", takeTable);
   };
 }

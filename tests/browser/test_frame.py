@@ -21,3 +21,16 @@ def test_the_plot_script_is_read_before_there_is_a_chart(page: Page, address: st
     page.goto(address + "/runs")
     page.wait_for_function("performance.getEntriesByType('resource').some(read => /PlotlyChart/.test(read.name))")
     expect(page.locator(".js-plotly-plot")).to_have_count(0)
+
+
+def test_beside_the_sidebar_a_phone_on_its_side_has_pages_and_charts_for_a_narrow_window(
+    page: Page, address: str
+) -> None:
+    page.set_viewport_size({"width": 844, "height": 390})
+    page.goto(address)
+    subtitle = page.locator(".js-plotly-plot").get_by_text("n = 1,200 questions", exact=True)
+    expect(subtitle).to_be_visible()  # a line of its own, as in a chart for a phone
+    inside = page.get_by_test_id("stMainBlockContainer").evaluate("(main) => main.clientWidth - 2 * 32")
+    assert place(page.locator(".js-plotly-plot").first)["width"] > inside - 20
+    page.set_viewport_size({"width": 1280, "height": 1400})
+    expect(subtitle).to_have_count(0)
