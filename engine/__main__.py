@@ -1,6 +1,7 @@
 """The command line: `python -m engine COMMAND`. It does all that the dashboard does."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status, with one sentence on stderr where something the user gave is wrong."""
+    _print_anywhere()
     try:
         args = parser().parse_args(arguments)
         return command(args.command)(args)
@@ -31,6 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         at = f" of {error.filename}" if error.filename else ""
         print(f"error: the disk{at} is full; free some space, then run it again", file=sys.stderr)
         return WRONG
+
+
+def _print_anywhere() -> None:
+    """Print a question mark for what the terminal's encoding lacks, such as a dash, rather than fail at the end."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

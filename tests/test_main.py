@@ -1,6 +1,7 @@
 """The command line as a process: what ends it, said in one sentence or not at all."""
 
 import errno
+import io
 import subprocess
 import sys
 
@@ -19,6 +20,14 @@ def test_a_full_disk_is_one_sentence(url: str, monkeypatch: pytest.MonkeyPatch, 
     assert capsys.readouterr().err == (
         "error: the disk of /full/store.db.lock is full; free some space, then run it again\n"
     )
+
+
+def test_what_a_terminal_has_no_letter_for_is_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr("engine.__main__.command", lambda name: lambda args: print("2.0 – 3.0", flush=True))
+    main(["methods"])
+    assert written.getvalue() == b"2.0 ? 3.0\n"
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
