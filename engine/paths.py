@@ -39,10 +39,15 @@ def data_dir() -> Path | None:
 def user_path(text: str, what: str) -> Path:
     """The path that a user wrote, with `~` expanded; nothing need be there yet. `what` is its name in messages.
 
-    Raises InputError for a path where nothing can be: empty, of no such user, too long, in a forbidden folder.
+    Raises InputError for a path where nothing can be: empty, of no such user, too long, in a forbidden folder; and for
+    one whose bytes are no text, which no store and no JSON could name.
     """
     if not text:
         raise InputError(f"{what} must be a path, got ''")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{what} can't be {text!r}: its name is no text in UTF-8") from None
     try:
         path = Path(text).expanduser()
         with suppress(FileNotFoundError, NotADirectoryError):

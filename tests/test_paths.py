@@ -18,12 +18,20 @@ def test_a_path_is_expanded_and_need_not_be_there(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [("~nouser/x", "home"), (TOO_LONG, "File name too long"), ("a\0b", "null"), ("", "must be a path")]
+    ("text", "why"),
+    [
+        ("~nouser/x", "home"),
+        (TOO_LONG, "File name too long"),
+        ("a\0b", "null"),
+        ("caf\udce9", "no text in UTF-8"),
+        ("", "must be a path"),
+    ],
 )
 def test_a_path_where_nothing_can_be_is_refused_by_name(text: str, why: str) -> None:
     with pytest.raises(InputError, match=rf"^--json .*{why}") as caught:
         paths.user_path(text, "--json")
     assert repr(text) in str(caught.value)
+    str(caught.value).encode()  # and can itself be written
 
 
 @pytest.mark.parametrize("folder", ["/proc/nope", "~nouser/x", TOO_LONG])
