@@ -90,7 +90,7 @@ def parameters(found: Mapping[str, Tensor], config: Mapping[str, Any]) -> int:
     mean nothing without their scales.
     """
     for name, tensor in found.items():
-        if name.endswith((".weight", ".bias")) and tensor.dtype not in _LEARNED and not _is_buffer(name, tensor):
+        if name.endswith(".weight") and tensor.dtype not in _LEARNED:
             raise InputError(
                 f"{name!r} is stored as {tensor.dtype}, as quantized weights are; give the model they were made from, "
                 f"in {', '.join(_LEARNED)}"
@@ -148,5 +148,5 @@ def _shards(folder: Path) -> list[Path]:
 
 
 def _is_buffer(name: str, tensor: Tensor) -> bool:
-    mask = name.endswith("attn.bias") and len(tensor.shape) == 4
+    mask = name.endswith(("attn.bias", "attention.bias")) and len(tensor.shape) == 4
     return mask or name.endswith((".inv_freq", ".masked_bias"))

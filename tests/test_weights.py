@@ -110,6 +110,7 @@ def test_parameters_count_ties_once_and_no_buffers():
         "model.embed_tokens.weight": Tensor("F32", (10, 4)),
         "lm_head.weight": Tensor("F32", (10, 4)),
         "h.0.attn.bias": Tensor("F32", (1, 1, 8, 8)),
+        "gpt_neox.layers.0.attention.bias": Tensor("BOOL", (1, 1, 8, 8)),
         "layers.0.rotary_emb.inv_freq": Tensor("F32", (2,)),
         "h.0.attn.c_attn.bias": Tensor("F32", (12,)),
     }
