@@ -32,5 +32,7 @@ def draw(groups: Sequence[Group], front: Front, trial: str, choose: Callable[[st
             st.button("Look at the knee", key="explore:knee", on_click=partial(choose, front.knee.row.trial_id))
         if guesses(front.dense):
             markup.soft(words.guessing(front.dense))
-        markup.soft("Click a point, or choose a row of the table, to read what it is.")
+        markup.soft(
+            "Click a point, or choose a row of the table (its keys: arrows, then Shift and Space), to read what it is."
+        )
         tray.draw()
