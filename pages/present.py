@@ -150,12 +150,12 @@ def large_figures(row: Row, front: Front, terms: Terms) -> list[Figure]:
     now, budget = units(row, front, terms), f"{terms.memory_gb:g} GB"
     was = units(front.dense, front, terms) if front.dense else now
     room = "not measured" if now.fits == words.NOTHING else f"{now.fits} in {budget}"
-    price = f"at {money(terms.price_per_hour)} an hour; the original {was.cost_per_million}"
+    timed = now.tokens_per_second != words.NOTHING
+    speed = f"one text at a time; the original {was.tokens_per_second}" if timed else "not measured"
+    price = f"at {money(terms.price_per_hour)} an hour; {f'the original {was.cost_per_million}' if timed else speed}"
     return [
         Figure("Memory to run", now.memory, room, markup.definition("peak_memory_bytes")),
-        Figure(
-            "Tokens a second", now.tokens_per_second, f"one text at a time; the original {was.tokens_per_second}", HOW
-        ),
+        Figure("Tokens a second", now.tokens_per_second, speed, HOW),
         Figure("A million tokens", now.cost_per_million, price, HOW),
     ]
 

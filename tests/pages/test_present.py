@@ -44,6 +44,13 @@ def test_price_and_memory_move_the_figures_and_the_address(open_page, store):
     assert (app.query_params["memory"], app.query_params["price"]) == ("0.05", "3.6")
 
 
+def test_a_speed_that_was_not_measured_says_so(open_page, store):
+    filling.fill(store, filling.make_trials())
+    words = said(open_page("present"))
+    assert "not measured" in words
+    assert "the original –" not in words
+
+
 def test_an_address_restores_the_view(open_page, store):
     filling.fill(store, filling.make_trials())
     trial = next(row.trial_id for row in store.rows() if row.recipe.startswith("prune:layers,count=3"))
