@@ -10,7 +10,7 @@ from engine.tasks import Item
 from pages.shared import answers, frame, markup, view
 from pages.shared.answers import ALL, NAMES, task_label
 
-SCORES = "Log-likelihoods in nats: 0.7 more is twice as likely."
+SCORES = "Log-likelihoods in nats: 0.7 more is twice as likely. The likeliest is the answer here, whatever its length."
 EACH = 10  # answers on one page of the list
 
 
