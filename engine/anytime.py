@@ -72,7 +72,7 @@ class Schedule:
 
     def first(self, share: float) -> int:
         """How many rounds a share of the questions is."""
-        return math.ceil(share * self.rounds)
+        return math.ceil(share * self.rounds - _EDGE)
 
     @property
     def weights(self) -> Floats:

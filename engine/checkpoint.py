@@ -56,8 +56,8 @@ CONFIG = "config.json"
 UNKNOWN = "unknown"  # the head of a model whose parts are not known
 
 
-def save(model: LanguageModel, folder: Path) -> None:
-    """Write a packed checkpoint; tensors that no step has packed are rounded to bf16.
+def save(model: LanguageModel, folder: Path, exact: bool = False) -> None:
+    """Write a packed checkpoint; tensors that no step has packed are rounded to bf16, unless it is to be `exact`.
 
     Creates the folder and replaces what a checkpoint of ours left there. Raises InputError where it can't be written,
     as when the disk is full.
@@ -77,7 +77,7 @@ def save(model: LanguageModel, folder: Path) -> None:
         layout["rounds_inputs"] = rounding
     if model.kv_cache is not None:
         layout["kv_cache"] = asdict(model.kv_cache)
-    tensors = stored_tensors(model)
+    tensors = stored_tensors(model, exact)
     if masked := [name.removesuffix(MASK) for name in tensors if name.endswith(MASK)]:
         layout["masked"] = masked
     _write(network, tensors, model.tokenizer, folder)
@@ -168,9 +168,9 @@ def _fp32(model: LanguageModel, keep: Callable[[PackedLayer], bool]) -> PreTrain
     return network
 
 
-def stored_tensors(model: LanguageModel) -> dict[str, Tensor]:
+def stored_tensors(model: LanguageModel, exact: bool = False) -> dict[str, Tensor]:
     """Every tensor of a packed checkpoint by name, as it is stored: pruned linears without their zeros."""
-    tensors = _each_once(model.network)
+    tensors = _each_once(model.network, exact)
     if model.masked_zeros:  # a dense model's own zeros stay, so that "dense" is its bf16
         for name, layer in model.anatomy.linears():
             stored = None if isinstance(layer, PackedLayer) else nonzeros(tensors[f"{name}.weight"])
@@ -190,8 +190,11 @@ def _as_stored(network: PreTrainedModel, tensors: dict[str, Tensor]) -> dict[str
     return {name: tensor.contiguous().cpu() for name, tensor in as_the_family_stores(network, tensors).items()}
 
 
-def _each_once(network: PreTrainedModel) -> dict[str, Tensor]:
-    """Every tensor of a network by name, each once however many layers share it: packed ones as they are, else bf16."""
+def _each_once(network: PreTrainedModel, exact: bool = False) -> dict[str, Tensor]:
+    """Every tensor of a network by name, each once however many layers share it: packed ones as they are, else bf16.
+
+    exact: those that bf16 would change are left as they are.
+    """
     layers = _packed_layers(network)
     seen: set[tuple[int, tuple[int, ...]]] = set()
     tensors = {}
@@ -201,7 +204,8 @@ def _each_once(network: PreTrainedModel) -> dict[str, Tensor]:
             continue
         seen.add(place)
         packed = name.rpartition(".matrix.")[0] in layers
-        tensors[name] = tensor if packed else tensor.to(torch.bfloat16)
+        rounded = tensor if packed else tensor.to(torch.bfloat16)
+        tensors[name] = tensor if exact and not torch.equal(rounded.to(tensor.dtype), tensor) else rounded
     return tensors
 
 

@@ -2,7 +2,8 @@
 
 Reads the stored answers, asks `engine.anytime` where each trial stands, and queues those that can still change the
 front for more of their questions. The others stay as they are: done, with what they answered and, where that is why,
-the trial that leaves them out. Nothing is kept besides the store, so a killed worker's successor decides the same.
+the trial that leaves them out. Nothing that decides is kept besides the store, so a killed worker's successor decides
+the same.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +13,10 @@ from engine.front import is_dense, telling_score
 from engine.results import right
 from engine.row import Row
 from engine.spec import Protocol
-from engine.store import FIRST_SHARE, ItemResult, Queue, Store, Undecided
+from engine.store import ItemResult, Queue, Store, Undecided
 
-SHARES = (FIRST_SHARE, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0)  # of the questions, between which it is decided
+# Of the questions, after which it is decided anew: looking more often saves questions, but going on takes seconds.
+STEP_SHARE, STEP_QUESTIONS = 0.05, 100
 
 Answers = Mapping[str, Mapping[str, Sequence[ItemResult]]]  # trial id -> task -> its answers
 
@@ -81,8 +83,9 @@ def next_share(found: Mapping[str, Standing], scores: Mapping[str, Floats], sche
     if not needed:
         return {}
     behind = min(len(scores[trial_id]) for trial_id in needed)
-    share = next(share for share in SHARES if schedule.first(share) > behind)
-    return {trial_id: share for trial_id in needed if len(scores[trial_id]) < schedule.first(share)}
+    step = schedule.first(min(1.0, max(STEP_SHARE, STEP_QUESTIONS / sum(schedule.items.values()))))
+    upto = min(behind + step, schedule.rounds)
+    return {trial_id: upto / schedule.rounds for trial_id in needed if len(scores[trial_id]) < upto}
 
 
 def explain(label: str, tolerance: float) -> str:

@@ -9,6 +9,7 @@ packed checkpoint.
 
 import gc
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -23,6 +24,7 @@ from engine import (
     calibration,
     checkpoint,
     entry,
+    kept_files,
     latency_cells,
     layer_errors,
     models,
@@ -74,11 +76,14 @@ class Job:
     work_dir: Path
     share: float | None = None  # of the questions, in the order of an anytime sweep; None for all
     answered: Mapping[str, Sequence[Answer]] = field(default_factory=dict)  # by task, what is known already
+    halfway: Path | None = None  # where the compressed model lies, or is to be kept, between shares
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "Job":
         trial, work_dir = Trial.from_dict(values["trial"]), Path(values["work_dir"])
-        return Job(trial, tuple(values["measures"]), work_dir, values.get("share"), values.get("answered", {}))
+        halfway = Path(values["halfway"]) if values.get("halfway") else None
+        measures, answered = tuple(values["measures"]), values.get("answered", {})
+        return Job(trial, measures, work_dir, values.get("share"), answered, halfway)
 
     @property
     def threads(self) -> int:
@@ -96,6 +101,8 @@ def run(job: Job, events: Events) -> None:
     sensitivity.refuse_beside(job.measures, job.trial.recipe)
     torch.set_num_threads(job.threads)
     events.environment(environment.describe() | {"threads": job.threads} | _accelerator(job))
+    if go_on(job, events):
+        return
     source, model = load(job, events)
     if sensitivity.NAME in job.measures:
         measure_sensitivity(job, model, events)
@@ -103,6 +110,7 @@ def run(job: Job, events: Events) -> None:
     words = next_words(job, source, model, events)
     dense = dense_layers(job, model, events)
     compress_model(job, model, events)
+    keep_halfway(job, model)
     sized = measure_size(job, model, events)
     network = checkpoint.evaluated(model)
     if dense is not None:
@@ -120,6 +128,32 @@ def run(job: Job, events: Events) -> None:
         measure_latency(job, source, sized, events)
     if "latency_grid" in job.measures:
         measure_latency_grid(job, source, sized, events)
+
+
+def go_on(job: Job, events: Events) -> bool:
+    """Answer more questions with the model that answered the others; False where it is not kept or damaged."""
+    if job.halfway is None or not job.halfway.is_dir() or job.measures != ("accuracy",):
+        return False
+    events.stage("load")
+    refuse_changed_data(job.trial)
+    try:
+        model = checkpoint.load(job.halfway, torch.float32)
+    except InputError:
+        kept_files.delete(job.halfway)
+        return False
+    measure_accuracy(job, checkpoint.evaluated(model).to(job.trial.protocol.device), model.tokenizer, events)
+    return True
+
+
+def keep_halfway(job: Job, model: LanguageModel) -> None:
+    """Keep the model for further questions, where there will be any and the disk has room.
+
+    Not one that is streamed: it would be loaded whole.
+    """
+    if job.halfway is None or job.share == 1 or model.network.device.type != model.device.type:
+        return
+    with suppress(InputError, OSError), kept_files.written_whole(job.halfway) as partial:
+        checkpoint.save(model, partial, exact=True)
 
 
 def refuse_absent_device(trial: Trial) -> None:

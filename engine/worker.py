@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from engine import results, stages
 from engine.child import Event, Outcome, Start, run_in_child, start_detached
+from engine.halfway import Halfway
 from engine.lock import hold, holder
 from engine.nursery import Nursery
 from engine.paths import cache_dir
@@ -48,8 +49,8 @@ def work(url: str, say: Callable[[str], None], stop: threading.Event, nursery: N
     Raises InputError where another worker serves the store, and StoreError where it can't be opened.
     """
     store = Store(url)
-    with hold(url), Queue(store) as queue, nursery:
-        runner = Runner(store, queue, stop, say, nursery.start)
+    with hold(url), Queue(store) as queue, nursery, Halfway() as halfway:
+        runner = Runner(store, queue, stop, say, nursery.start, halfway)
         while not stop.is_set():
             if not runner.run_next():
                 nursery.rest()
@@ -94,6 +95,7 @@ class Runner:
     stop: threading.Event
     say: Callable[[str], None]
     start: Start
+    halfway: Halfway = field(default_factory=Halfway)  # keeps nothing unless it is open
     show: Callable[[Trial, Progress], None] = lambda trial, progress: None  # every progress, for a terminal
     cancel_on_stop: Collection[str] = ()  # the trials that are cancelled when told to stop; others are given back
     seen_at: float = field(default_factory=time.monotonic)
@@ -112,6 +114,7 @@ class Runner:
                 self.say(f"{trial_id} cancelled before it began")
             for line in stages.decide(self.store, self.queue):
                 self.say(line)
+                self.halfway.keep_only(self.queue.unsettled())
             job = self.queue.claim(trial_ids)
         except StoreFullError as error:
             self.say(str(error))
@@ -153,6 +156,8 @@ class Runner:
     def _in_child(self, job: Job, report: "_Report") -> Outcome:
         with work_folder(Path(tempfile.gettempdir()), "trial") as folder:
             content = {**job.to_dict(), "work_dir": str(folder), "answered": self._answered(job)}
+            if job.share is not None and (kept := self.halfway.place(job.trial.id)):
+                content["halfway"] = str(kept)
             return run_in_child(content, report.on_event, report.must_stop, self.start)
 
     def _answered(self, job: Job) -> dict[str, list[dict[str, Any]]]:

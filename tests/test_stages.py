@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine import results, stages
-from engine.anytime import Schedule
+from engine.anytime import Schedule, Standing
 from engine.errors import InputError
 from engine.front import find_front
 from engine.spec import Trial
@@ -86,6 +86,19 @@ def test_answers_are_counted_as_the_front_counts_them(store: Store, queue: Queue
     answered, _ = run(store, queue, by_length=True)
     assert store.row(BAD.id).left_out_by == GOOD.id
     assert answered[BAD.id] < 0.4 * ITEMS
+
+
+def test_what_may_be_asked_more_is_known_until_it_is_left_out_or_all_is_settled(store: Store, queue: Queue) -> None:
+    store.submit([SAME, BAD, GOOD], ["size", "accuracy"], tolerance=0.05)
+    assert queue.unsettled() == {DENSE.id, SAME.id, BAD.id, GOOD.id}
+    while BAD.id in queue.unsettled():
+        assert store.row(BAD.id).left_out_by is None
+        list(stages.decide(store, queue))
+        while job := queue.claim():
+            answer(store, queue, job)
+    assert store.row(BAD.id).left_out_by == GOOD.id
+    run(store, queue)
+    assert queue.unsettled() == set()
 
 
 def test_nothing_is_answered_twice(store: Store, queue: Queue) -> None:
@@ -186,3 +199,23 @@ def test_without_the_original_every_trial_answers_all(store: Store, queue: Queue
 def test_such_a_sweep_needs_what_it_decides_by(store: Store) -> None:
     with pytest.raises(InputError, match="decided by size and accuracy; measure size too"):
         store.submit([GOOD], ["accuracy"], tolerance=0.02)
+
+
+def test_it_is_decided_anew_after_each_twentieth_but_not_after_fewer_than_a_hundred_questions() -> None:
+    open_, done = Standing("open", None, True), Standing("on the front", None, False)
+    for items, step in (({"piqa": 4_000}, 200), ({"piqa": 1_000, "boolq": 1_000}, 50), ({"piqa": 300}, 100)):
+        schedule = Schedule(items, 0)
+        seen = 0
+        while going := stages.next_share(
+            {"a": open_, "b": done}, {"a": np.zeros((seen, 1)), "b": np.zeros((9, 1))}, schedule
+        ):
+            assert going.keys() == {"a"}
+            assert schedule.first(going["a"]) == min(seen + step, schedule.rounds)
+            seen = schedule.first(going["a"])
+        assert seen == schedule.rounds
+
+
+def test_those_behind_catch_up_first() -> None:
+    open_ = Standing("open", None, True)
+    scores = {"a": np.zeros((600, 1)), "b": np.zeros((400, 1))}
+    assert stages.next_share(dict.fromkeys(scores, open_), scores, Schedule({"piqa": 2_000}, 0)) == {"b": 0.25}

@@ -101,6 +101,11 @@ class Told(list[dict[str, Any]]):
         return [event["stage"] for event in self.of("stage")]
 
 
+def loglikelihoods(told: Told) -> list[float]:
+    """Of every choice of every answer, in order."""
+    return [value for event in told.of("items") for item in event["items"] for value in item["loglikelihoods"]]
+
+
 def run(job: dict[str, Any]) -> Told:
     """The events of a job that runs in this process."""
     stream = io.StringIO()
@@ -181,6 +186,36 @@ def test_a_share_of_the_questions_goes_on_from_what_was_answered(make_job: Calla
         assert [(a["id"], a["choice"], a["correct"]) for a in asked] == [
             (a["id"], a["choice"], a["correct"]) for a in others
         ]
+
+
+@pytest.mark.parametrize("recipe", ["prune:sparsegpt,sparsity=0.5", "slice:slicegpt,fraction=0.1"])
+def test_a_later_share_is_answered_by_the_model_kept_from_the_first(
+    make_job: Callable[..., dict[str, Any]], tmp_path: Path, recipe: str
+) -> None:
+    whole = loglikelihoods(run(make_job(recipe, "accuracy")))
+    job = {**make_job(recipe, "accuracy"), "halfway": str(tmp_path / "halfway" / "one")}
+    (tmp_path / "halfway").mkdir()
+    first = run({**job, "share": 0.3})
+    assert "compress" in first.stages()
+    known = {event["task"]: event["items"] for event in first.of("items")}
+    rest = {**job, "share": 1.0, "answered": known}
+    more = run(rest)
+    assert "compress" not in more.stages()
+    assert loglikelihoods(more) == pytest.approx(whole, abs=1e-4)  # rounded to bf16, they would be 0.01 off
+    weights = tmp_path / "halfway" / "one" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    again = run(rest)
+    assert "compress" in again.stages()
+    assert loglikelihoods(again) == pytest.approx(whole, abs=1e-4)
+    assert not weights.exists()  # nothing is left to be asked
+
+
+def test_a_disk_without_room_for_the_model_between_shares_costs_nothing_but_time(
+    make_job: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "halfway").write_text("a file, so that no folder can be made in it")
+    job = {**make_job("quantize:rtn,bits=4", "accuracy"), "halfway": str(tmp_path / "halfway" / "one")}
+    assert [len(event["items"]) for event in run({**job, "share": 0.3}).of("items")] == [1, 1]
 
 
 def test_progress_reaches_the_total_of_its_stage(make_job: Callable[..., dict[str, Any]]) -> None:

@@ -8,16 +8,21 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
 from engine import child, events, lock, worker
+from engine.child import Outcome
+from engine.halfway import Halfway
 from engine.layer_errors import LayerErrors
 from engine.lock import LockHeldError, hold, holder
+from engine.paths import cache_dir
 from engine.row import Progress, Row
+from engine.spec import Trial
 from engine.store import Job, Queue, Store
 from tests import fake_trial
 from tests.fake_trial import KILLED, RAISES, SLOW, STEPS, STUBBORN, WORKS, made
@@ -274,6 +279,28 @@ def test_a_full_disk_makes_the_worker_wait_and_loses_nothing(store: Store, monke
     assert any("is full" in text for text in said)
     assert store.row(made(WORKS).id).state == "done"
     assert len(store.items(made(WORKS).id)["piqa"]) == 1
+
+
+def test_only_trials_that_answer_by_shares_keep_their_model_and_only_until_all_is_settled(store: Store) -> None:
+    store.submit([made(WORKS)], ["size", "accuracy"], tolerance=0.02)
+    store.submit([made(WORKS, 128)], ["size", "accuracy"])
+    seen: dict[str, bool] = {}
+
+    def note(job: Mapping[str, Any], *rest: Any) -> Outcome:
+        seen[Trial.from_dict(job["trial"]).recipe.text] = "halfway" in job
+        if "halfway" in job:
+            Path(job["halfway"]).mkdir(exist_ok=True)
+        return child.run_in_child(job, *rest)
+
+    with Queue(store) as queue, Halfway() as halfway, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(worker, "run_in_child", note)
+        runner = worker.Runner(store, queue, threading.Event(), lambda text: None, fake_trial.COMMAND, halfway)
+        while runner.run_next():
+            pass
+        folder = next(cache_dir().glob("halfway*"))
+        assert list(folder.iterdir()) == []
+    assert not folder.exists()
+    assert {made(WORKS).recipe.text: True, made(WORKS, 128).recipe.text: False}.items() <= seen.items()
 
 
 def test_a_mistake_of_ours_costs_the_trial_and_not_the_sweep(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

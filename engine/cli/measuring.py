@@ -15,6 +15,7 @@ from engine.cli.catalog import data_folder
 from engine.cli.progress_line import ProgressLine
 from engine.cli.terminal import profile_lines, result, table
 from engine.errors import InputError
+from engine.halfway import Halfway
 from engine.lock import LockHeldError, hold, holder
 from engine.nursery import Nursery
 from engine.row import Row
@@ -175,6 +176,8 @@ def _runner(
     stop: threading.Event,
     line: ProgressLine,
     nursery: Nursery,
+    *,
+    halfway: Halfway | None = None,
     cancel_on_stop: Collection[str] = (),
 ) -> worker.Runner:
     return worker.Runner(
@@ -183,6 +186,7 @@ def _runner(
         stop,
         say=line.say,
         start=nursery.start,
+        halfway=halfway or Halfway(),
         show=lambda trial, progress: line.show(trial.recipe.text, progress),
         cancel_on_stop=cancel_on_stop,
     )
@@ -211,8 +215,14 @@ def _sweep_through(
     """Bring the sweep to an end: as the store's worker where there is none, else by watching the one there is."""
     watching = 0
     while not stop.is_set() and any(sweep.going for sweep in store.sweeps() if sweep.id == sweep_id):
-        with contextlib.suppress(LockHeldError), hold(url), Queue(store) as queue, Nursery() as nursery:
-            _finish(_runner(store, queue, stop, line, nursery), ids, line)
+        with (
+            contextlib.suppress(LockHeldError),
+            hold(url),
+            Queue(store) as queue,
+            Nursery() as nursery,
+            Halfway() as kept,
+        ):
+            _finish(_runner(store, queue, stop, line, nursery, halfway=kept), ids, line)
             continue
         serving = holder(url)
         if serving and serving != watching:

@@ -236,6 +236,18 @@ class Queue:
         with self.store.database.read() as connection:
             return [Undecided(r.id, r.tolerance) for r in connection.execute(query)]
 
+    def unsettled(self) -> set[str]:
+        """The trials that an anytime sweep may still ask more of."""
+        sweeps, inside = schema.sweeps, schema.sweep_trials
+        query = (
+            select(inside.c.trial_id)
+            .join(sweeps, sweeps.c.id == inside.c.sweep_id)
+            .join(trials, trials.c.id == inside.c.trial_id)
+            .where(sweeps.c.settled.is_(False), sweeps.c.tolerance.is_not(None), trials.c.left_out_by.is_(None))
+        )
+        with self.store.database.read() as connection:
+            return set(connection.scalars(query))
+
     def go_on(self, trial_id: str, share: float) -> None:
         """Queue a trial that has answered some of its questions for more, up to `share` of them all."""
         with self.store.database.write() as connection:

@@ -25,8 +25,8 @@ from engine.errors import InputError
 from engine.front import is_dense, telling_score
 from engine.results import right
 from engine.spec import Protocol
-from engine.stages import SHARES, next_share
-from engine.store import Store
+from engine.stages import next_share
+from engine.store import FIRST_SHARE, Store
 
 RECORDED = Path(__file__).parent / "anytime"
 
@@ -51,7 +51,7 @@ class Replayed:
 
 def replay(sweep: Answered, tolerance: float) -> Replayed:
     rounds = sweep.schedule.rounds
-    asked = {recipe: rounds if recipe == "dense" else sweep.schedule.first(SHARES[0]) for recipe in sweep.scores}
+    asked = {recipe: rounds if recipe == "dense" else sweep.schedule.first(FIRST_SHARE) for recipe in sweep.scores}
     left_out: dict[str, str] = {}
     while True:
         seen = {recipe: scores[: asked[recipe]] for recipe, scores in sweep.scores.items()}

@@ -129,6 +129,18 @@ def test_reloads_equal_in_the_stated_bytes(
 
 
 @pytest.mark.parametrize("recipe", EVERY)
+def test_an_exact_checkpoint_goes_on_where_the_measured_model_left_off(
+    tiny_model, windows: Tensor, tmp_path: Path, recipe: str
+) -> None:
+    model = tiny_model("llama")
+    compress(model, parse(recipe), windows, _silent)
+    expected = checkpoint.evaluated(model)(windows).logits
+    checkpoint.save(model, tmp_path, exact=True)
+    reloaded = checkpoint.evaluated(checkpoint.load(tmp_path, torch.float32))
+    assert torch.equal(reloaded(windows).logits, expected)
+
+
+@pytest.mark.parametrize("recipe", EVERY)
 def test_is_deterministic_to_the_byte(tiny_model, windows: Tensor, tmp_path: Path, recipe: str) -> None:
     for name in ("once", "again"):
         model = tiny_model("llama")
