@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import quantiles
 
 from engine import sensitivity
+from engine.halfway import BUDGET_BYTES
 from engine.measure.environment import cpu_threads
 from engine.row import Row
 from engine.spec import Protocol, Recipe, Trial, parse
@@ -44,7 +45,8 @@ SENSITIVITY_TOKENS = len(sensitivity.WAYS) * 30 / 2 * sensitivity.WINDOWS * sens
 class Estimate:
     """What trials will cost: seconds from `low_seconds` to `high_seconds`, and bytes.
 
-    kept_bytes stay in the store and the cache; working_bytes are the most that lie in the temporary folder at a time.
+    kept_bytes stay in the store and the cache; working_bytes are the most that lie in the temporary folder, and in the
+    cache as models that may be asked more, at a time.
     finished: how many trials of this machine the speed was taken from.
     """
 
@@ -77,25 +79,28 @@ def estimate(
     measures: Sequence[str] | Mapping[str, Sequence[str]],
     rows: Sequence[Row] = (),
     parameters: int | None = None,
+    anytime: bool = False,
 ) -> Estimate:
     """The cost of trials that run one after another.
 
     measures: those of every trial, or by trial id as `Store.missing` gives them, where a trial that is not named costs
     nothing. rows: what the store holds; finished ones of this machine give the speed. parameters: of the model; that of
-    its measured dense trial unless given, else the default model's.
+    its measured dense trial unless given, else the default model's. anytime: trials answer by shares.
     """
     sizes = _parameters_by_model(rows)
     wanted = measures if isinstance(measures, Mapping) else {trial.id: measures for trial in trials}
-    work, kept = 0.0, 0.0
+    work, kept, halfway = 0.0, 0.0, 0.0
     for trial in {trial.id: trial for trial in trials}.values():
         if trial.id in wanted:
             size = parameters or sizes.get(trial.model, DEFAULT_PARAMETERS)
             work += counted_seconds(trial.recipe, trial.protocol, wanted[trial.id], size)
             kept += _kept_bytes(trial.protocol, wanted[trial.id])
+            halfway += 2.0 * size if anytime and trial.recipe.steps else 0.0  # at most bf16, but for what slicing turns
     ratios = _ratios(rows, sizes)
     low, high = _factors(ratios)
     largest = max((parameters or sizes.get(t.model, DEFAULT_PARAMETERS) for t in trials if t.id in wanted), default=0)
     working = 2.0 * largest + TOKENIZER_BYTES if largest else 0.0  # a packed checkpoint is at most bf16
+    working += min(halfway, BUDGET_BYTES)
     return Estimate(work * low, work * high, kept + _reference_bytes(trials, wanted), working, len(ratios))
 
 

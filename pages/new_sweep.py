@@ -276,7 +276,7 @@ def draw_launch(sweep: Sweep, measures: Sequence[str]) -> None:
     store = stored.store()
     missing = store.missing(asked, measures, anytime=sweep.tolerance is not None)
     reused = len({trial.id for trial in asked} - set(missing))
-    draw_cost(asked, missing, reused)
+    draw_cost(asked, missing, reused, anytime=sweep.tolerance is not None)
     if sweep.tolerance is not None:
         markup.soft("At most: trials that are left out early take less.")
     with st.expander(f"The {len(asked):,} trials"):
@@ -289,8 +289,8 @@ def draw_launch(sweep: Sweep, measures: Sequence[str]) -> None:
         launch(asked, measures, sweep)
 
 
-def draw_cost(asked: Sequence[Trial], missing: Mapping[str, Sequence[str]], reused: int) -> None:
-    cost = estimates.estimate(asked, missing, stored.timed_rows())
+def draw_cost(asked: Sequence[Trial], missing: Mapping[str, Sequence[str]], reused: int, *, anytime: bool) -> None:
+    cost = estimates.estimate(asked, missing, stored.timed_rows(), anytime=anytime)
     answered = f"{reused:,} more are answered already" if reused else "none is answered yet"
     working, kept = (f"{words.megabytes(size)} MB" for size in (cost.working_bytes, cost.kept_bytes))
     time = cost.time.removeprefix("about ").capitalize() if missing else "None"

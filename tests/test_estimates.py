@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from engine.estimates import DEFAULT_PARAMETERS, Estimate, counted_seconds, estimate
+from engine.halfway import BUDGET_BYTES
 from engine.row import Row
 from engine.spec import DENSE, MEASURES, Protocol, Trial, parse
 from tests.made_rows import row
@@ -63,6 +64,13 @@ def test_a_larger_model_takes_longer_and_more_disk() -> None:
     small, large = (estimate(TRIALS, MEASURES, parameters=n) for n in (10**8, 10**9))
     assert large.high_seconds > 4 * small.high_seconds
     assert large.working_bytes == 2e9 + 4e6
+
+
+def test_models_kept_between_shares_need_disk_as_far_as_they_are_kept() -> None:
+    plain, shares = estimate(TRIALS, MEASURES), estimate(TRIALS, MEASURES, anytime=True)
+    assert shares.working_bytes - plain.working_bytes == 2 * 2 * DEFAULT_PARAMETERS  # dense is read again instead
+    large = estimate(TRIALS, MEASURES, parameters=7_000_000_000, anytime=True)
+    assert large.working_bytes - estimate(TRIALS, MEASURES, parameters=7_000_000_000).working_bytes == BUDGET_BYTES
 
 
 def test_calibrated_steps_cost_their_forward_passes() -> None:

@@ -121,7 +121,8 @@ class Queue:
             found = connection.execute(waiting).first()
             if found is None:
                 return None
-            values = {"owner": self.id, "attempts": found.attempts + 1, "started_at": self.clock(), "finished_at": None}
+            began = self.clock() - (_spent(found) if found.measured else 0.0)
+            values = {"owner": self.id, "attempts": found.attempts + 1, "started_at": began, "finished_at": None}
             if not found.measured:  # what an earlier attempt noted is noted again where it still holds
                 values["notes"] = "{}"
             move(connection, found.id, "running", **values)
@@ -336,6 +337,11 @@ def _alive(runner: Any) -> bool:
         return False
     except psutil.AccessDenied:
         return True
+
+
+def _spent(trial: Any) -> float:
+    """Seconds that a trial took until it was done, which is to be measured further."""
+    return max(0.0, trial.finished_at - trial.started_at) if trial.started_at and trial.finished_at else 0.0
 
 
 def _missing(asked: str, measured: str) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ trials = Table(
     Column("stopped_at", Integer),  # questions answered, where they are not all
     Column("left_out_by", String(16)),  # the trial that is surely as good and no larger
     Column("created_at", Float, nullable=False),
-    Column("started_at", Float),
+    Column("started_at", Float),  # of one that went on after it was done: as if there had been no break
     Column("finished_at", Float),
     Index("trials_by_state", "state", "position"),
     Index("trials_by_change", "changed"),
