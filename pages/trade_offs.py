@@ -181,12 +181,12 @@ def draw_roofline(group: Group, dense: Row, values: Mapping[str, Value]) -> None
         "with many at once it is the arithmetic, which packing does not shorten."
     )
     limits = draw_machine(group)
-    chosen = formats(group.rows, dense)
+    chosen = formats(group.rows, dense, lambda row: read_grid(row) is not None)
     if limits is None or not chosen:
         draw_bytes_and_flop(chosen, dense)
         return
     names = {name: values[name] for name in ("phase", "batch")}
-    grids = read_grids(chosen)
+    grids = {name: grid for name, row in chosen.items() if (grid := read_grid(row))}
     content = roofline_lesson(chosen, dense, limits, grids)
     picture.draw(ROOFLINE, PAGE, f"roofline-{group.key}-{limits.date}", names, content)
     draw_expected(chosen, dense, limits)
@@ -263,13 +263,11 @@ def in_turns(chosen: Mapping[str, Row], limits: Limits) -> str:
     )
 
 
-def read_grids(chosen: Mapping[str, Row]) -> dict[str, LatencyGrid]:
-    """The times over batches of the formats that have them; what can't be read counts as missing."""
-    found = {}
-    for name, row in chosen.items():
-        with suppress(KeyError, TypeError, ValueError):
-            found[name] = LatencyGrid.from_dict(stored.kept(row).profiles[latency_cells.NAME])
-    return found
+def read_grid(row: Row) -> LatencyGrid | None:
+    """The times of a result over batches; what can't be read counts as missing."""
+    with suppress(KeyError, TypeError, ValueError):
+        return LatencyGrid.from_dict(stored.kept(row).profiles[latency_cells.NAME])
+    return None
 
 
 def draw_batches(chosen: Mapping[str, Row], dense: Row, limits: Limits, grids: Mapping[str, LatencyGrid]) -> None:

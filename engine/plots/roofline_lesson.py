@@ -3,7 +3,7 @@
 Everything is sent once, so that the browser only has to look up a batch while the slider is dragged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine import roofline, words
@@ -19,10 +19,11 @@ DASHES = ("", "8 4", "2 4")  # of the formats' lines, in their order
 WIDTHS = (8, 4)  # bits with a kernel of their own
 
 
-def formats(rows: Sequence[Row], dense: Row) -> dict[str, Row]:
+def formats(rows: Sequence[Row], dense: Row, has_grid: Callable[[Row], bool] = lambda row: False) -> dict[str, Row]:
     """The original as "bf16", and the fastest real result of "int8" and of "int4" linears with nothing else done.
 
-    Empty where the original's size was not measured.
+    has_grid: whether a result was timed over batches; such a one goes before those that say less. Empty where the
+    original's size was not measured.
     """
     if roofline.network(dense, dense) is None:
         return {}
@@ -31,7 +32,7 @@ def formats(rows: Sequence[Row], dense: Row) -> dict[str, Row]:
     for bits in WIDTHS:
         alike = [row for row in sound if _bits(row) == bits]
         if alike:
-            found[f"int{bits}"] = max(alike, key=lambda row: row.value("decode_speedup") or 0.0)
+            found[f"int{bits}"] = max(alike, key=lambda row: (has_grid(row), row.value("decode_speedup") or 0.0))
     return found
 
 

@@ -49,6 +49,10 @@ def test_each_format_is_the_fastest_real_result_of_its_width() -> None:
     assert chosen == {"bf16": DENSE, "int8": EIGHT, "int4": FOUR}
 
 
+def test_a_result_that_was_timed_over_batches_goes_before_a_faster_one() -> None:
+    assert formats([DENSE, FOUR, SLOWER, EIGHT], DENSE, lambda row: row is SLOWER)["int4"] == SLOWER
+
+
 def test_a_width_that_was_not_measured_is_not_there() -> None:
     assert list(formats([DENSE, FOUR], DENSE)) == ["bf16", "int4"]
 
