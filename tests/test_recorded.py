@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from engine import sensitivity
+from engine import latency_cells, sensitivity
 from engine.errors import InputError
 from engine.kept import Kept
+from engine.plots.roofline_lesson import formats
 from engine.recorded import FOLDER, entries, pack_answers, provenance, read, recorded
 from engine.results import front_json
 from engine.spec import DEFAULT_MODEL
@@ -108,3 +109,11 @@ def test_a_trial_recorded_twice_is_refused(tmp_path: Path) -> None:
     write(tmp_path, front_json(ROWS[:1]), "b.json")
     with pytest.raises(InputError, match=r"b\.json: trial 0+ is recorded twice"):
         recorded(tmp_path)
+
+
+def test_the_roofline_s_packed_formats_were_timed_over_batches() -> None:
+    timed = {entry.row.trial_id for entry in entries().values() if latency_cells.NAME in entry.kept.profiles}
+    rows = recorded()
+    dense = next(row for row in rows if row.recipe == "dense")
+    chosen = formats(rows, dense, lambda row: row.trial_id in timed)
+    assert {name for name, row in chosen.items() if row.trial_id in timed} == {"bf16", "int8", "int4"}

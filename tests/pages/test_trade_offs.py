@@ -72,12 +72,6 @@ def test_times_over_batches_stand_beside_the_roof_and_what_lacks_them_says_how_t
     assert drawn["decode"]["measured"][-1] == {"place": 3, "ms": 90.0, "disturbed": True}
 
 
-def test_on_a_fresh_machine_both_packed_formats_are_shown_at_more_than_one_at_once(open_page):
-    words = said(open_page("trade_offs"))
-    assert all(f"int{bits}, {batch} at once" in words for bits in (8, 4) for batch in (4, 8))
-    assert "Measured for one batch only" not in words
-
-
 def test_times_of_another_machine_are_not_set_beside(open_page, store):
     filling.fill(store, filling.make_trials())
     machine.write(replace(LIMITS, cpu="Another"), machine.kept_path())
