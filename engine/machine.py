@@ -40,6 +40,7 @@ class Limits:
     other_cores: float
     date: str  # UTC, ISO 8601
     torch: str
+    instructions: str = ""  # that the processor has, see `environment.cpu_instructions`; empty where it was not noted
 
     @property
     def most_flop_per_s(self) -> float:
@@ -52,7 +53,9 @@ class Limits:
         if row.protocol.get("device", "cpu") != "cpu":
             return False
         threads = environment.get("threads") or row.protocol.get("threads") or environment.get("cpu_threads")
-        return environment.get("cpu") == self.cpu and threads == self.threads
+        able = environment.get("instructions") or self.instructions
+        alike = able == self.instructions or not self.instructions
+        return environment.get("cpu") == self.cpu and threads == self.threads and alike
 
 
 def kept_path() -> Path:
@@ -114,6 +117,7 @@ def _limits(content: Mapping[str, Any]) -> Limits:
         other_cores=float(content["other_cores"]),
         date=str(content["date"]),
         torch=str(content["torch"]),
+        instructions=str(content.get("instructions", "")),
     )
     speeds = (found.read_bytes_per_s, *found.flop_per_s.values())
     if not found.flop_per_s or not all(math.isfinite(speed) and speed > 0 for speed in speeds):

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from engine import words
-from engine.formats import STORED_BITS, Formats, Part, way
+from engine.formats import EXPANDED, STORED_BITS, Formats, Part, way
 from engine.roofline import left_out
 from engine.row import Row
 from engine.spec.quantize import PER_CHANNEL
@@ -56,6 +56,18 @@ def _stored(row: Row, found: Formats, part: Part) -> str:
     return f"{packing.bits} bits, {grain}, {size}"
 
 
+def expanded_to(row: Row, phase: str) -> str:
+    """The number format that packed weights were expanded to, "fp32" or "bf16"; empty where it is not known."""
+    bf16 = str(row.protocol.get("device", "cpu")) != "cpu" or row.environment.get(EXPANDED) == "bfloat16"
+    return _ran_in(row, phase) if bf16 else "fp32"
+
+
+def _ran_in(row: Row, phase: str) -> str:
+    """The number format that a phase was timed in, as it is called in short; empty where it is not known."""
+    side = "compressed" if row.recipe != "dense" else "dense"
+    return _SHORT.get(str(row.environment.get(f"{side}_{phase}_dtype")), "")
+
+
 def _ran(row: Row, found: Formats, part: Part, batch: int, tokens: int) -> tuple[str, str]:
     if part == "embedding" and not found.tied:
         return _LOOKED_UP, _LOOKED_UP
@@ -64,8 +76,7 @@ def _ran(row: Row, found: Formats, part: Part, batch: int, tokens: int) -> tuple
 
 def _how(row: Row, found: Formats, part: Part, phase: str, tokens: int) -> str:
     device = str(row.protocol.get("device", "cpu"))
-    side = "compressed" if row.recipe != "dense" else "dense"
-    ran_in = _SHORT.get(str(row.environment.get(f"{side}_{phase}_dtype")), "")
+    ran_in = _ran_in(row, phase)
     packing = None if part == "head" and found.tied else found.packed.get(part)
     match way(packing, tokens, device):
         case "packed":
@@ -73,7 +84,8 @@ def _how(row: Row, found: Formats, part: Part, phase: str, tokens: int) -> str:
             plain = f", and plain in {ran_in or 'fp32 or bf16'}" if STORED_BITS in widths else ""
             return f"packed kernels{plain}" if widths else f"packed {found.bits(part)}-bit kernel"
         case "expanded":
-            return "expanded to fp32" if device == "cpu" else f"expanded{f' to {ran_in}' if ran_in else ''}"
+            to = expanded_to(row, phase)
+            return f"expanded to {to}" if to else "expanded"
         case "copied":
             return "no kernel: a 16-bit copy"
         case "library":

@@ -37,8 +37,8 @@ from engine import (
 from engine.anytime import Schedule
 from engine.errors import InputError
 from engine.events import Events
-from engine.formats import ZEROS_KERNEL
-from engine.layers.packed_linear import PackedLinear, has_kernel
+from engine.formats import EXPANDED, ZEROS_KERNEL
+from engine.layers.packed_linear import PackedLinear, has_kernel, multiplies_bf16
 from engine.measure import block_sensitivity, environment, latency, latency_grid, memory, perplexity, size, zero_shot
 from engine.measure.layers import Layers
 from engine.measure.next_words import NextWords
@@ -324,6 +324,8 @@ def measure_latency(job: Job, source: Source, sized: Sized, events: Events) -> N
         events.stage("latency")
         timing = latency.measure(*sides(job, source), job.trial.protocol, events.progress)
     events.environment(timing.facts)
+    if job.trial.recipe.steps and job.trial.protocol.device == "cpu":
+        events.environment({EXPANDED: "bfloat16" if multiplies_bf16() else "float32"})
     events.metrics(timing.metrics)
     events.notes("latency", timing.notes)
 

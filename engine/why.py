@@ -11,6 +11,7 @@ from engine import formats, roofline, words
 from engine.formats import KERNEL_BITS, PARTS, STORED_BITS, Formats, Packing, Part
 from engine.front import is_dense
 from engine.machine import Limits
+from engine.parts import expanded_to
 from engine.passes import Pair, passes
 from engine.roofline import Phase
 from engine.row import Row
@@ -213,7 +214,8 @@ def expanded(found: Case) -> str:
     packing = found.formats.packed.get("linears")
     if formats.way(packing, tokens, device) != "expanded":
         return ""
-    wide = " to fp32" if device == "cpu" else ""  # elsewhere to the format it ran in
+    to = expanded_to(found.row, "prefill")
+    wide = f" to {to}" if to else ""
     said = f"Weights are expanded{wide} before the prompt's matrix products, so packing gains a prompt nothing"
     ratio, high = (found.row.value(f"prefill_speedup{end}") for end in ("", "_high"))
     if ratio and high and high < 1:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.formats import Packing, formats, has_kernel, way
+from engine.formats import KERNEL_ROWS, Packing, formats, has_kernel, way
 from engine.spec import parse
 
 FOUR, EIGHT = Packing(4, 64, True), Packing(8, 64, True)
@@ -80,8 +80,8 @@ def test_weights_that_make_up_for_zeros_leave_their_grid_and_others_stay() -> No
     ("packing", "tokens", "device", "said"),
     [
         (None, 1, "cpu", "plain"),
-        (FOUR, 16, "cpu", "packed"),
-        (FOUR, 17, "cpu", "expanded"),
+        (FOUR, KERNEL_ROWS, "cpu", "packed"),
+        (FOUR, KERNEL_ROWS + 1, "cpu", "expanded"),
         (FOUR, 1, "cuda", "expanded"),
         (Packing(3, 64, True), 1, "cpu", "copied"),
         (Packing(4, 64, True, "bitsandbytes"), 1, "cpu", "library"),

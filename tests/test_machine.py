@@ -70,6 +70,13 @@ def test_limits_fit_results_of_the_same_processor_and_threads() -> None:
     assert not LIMITS.fits(row(protocol={**row().protocol, "device": "cuda"}))
 
 
+def test_processors_of_one_name_are_told_apart_by_their_instructions_where_both_are_noted() -> None:
+    old, new, unnoted = ({"cpu": "Test CPU", "threads": 2, "instructions": able} for able in ("avx2", "avx512f", ""))
+    noted = replace(LIMITS, instructions="avx2")
+    assert [noted.fits(row(environment=one)) for one in (old, new, unnoted)] == [True, False, True]
+    assert LIMITS.fits(row(environment=new))
+
+
 def test_what_ships_with_the_recorded_results_can_be_read() -> None:
     found = machine.recorded()
     assert found is None or json.loads(machine.RECORDED.read_text())["cpu"] == found.cpu

@@ -116,15 +116,20 @@ def test_an_untied_embedding_is_looked_up_and_formats_that_were_not_noted_stay_o
 
 
 @pytest.mark.parametrize(
-    ("device", "ran_in", "said"),
+    ("device", "ran_in", "expanded", "said"),
     [
-        ("cpu", "bfloat16", "expanded to fp32"),
-        ("cuda", "bfloat16", "expanded to bf16"),
-        ("cuda", None, "expanded"),
+        ("cpu", "bfloat16", None, "expanded to fp32"),
+        ("cpu", "bfloat16", "float32", "expanded to fp32"),
+        ("cpu", "bfloat16", "bfloat16", "expanded to bf16"),
+        ("cpu", "float32", "bfloat16", "expanded to fp32"),
+        ("cuda", "bfloat16", None, "expanded to bf16"),
+        ("cuda", None, None, "expanded"),
     ],
 )
-def test_a_prompt_expands_to_fp32_on_a_cpu_and_to_the_timed_format_on_a_gpu(device, ran_in, said) -> None:
-    environment = {**FOUR.environment, "compressed_prefill_dtype": ran_in}
+def test_a_prompt_expands_to_the_timed_format_or_fp32_on_a_cpu_without_bf16_units(
+    device, ran_in, expanded, said
+) -> None:
+    environment = {**FOUR.environment, "compressed_prefill_dtype": ran_in, "expanded_dtype": expanded}
     found = replace(FOUR, protocol={**FOUR.protocol, "device": device}, environment=environment)
     assert parts_run(found, formats(parse(FOUR.recipe), tied=True))[0].prompt == said
 

@@ -227,7 +227,7 @@ def test_a_prompt_expands_packed_weights(high, end) -> None:
 
 
 def test_a_short_prompt_and_unpacked_weights_are_not_expanded() -> None:
-    short = replace(FOUR, protocol={**FOUR.protocol, "prompt_tokens": 16})
+    short = replace(FOUR, protocol={**FOUR.protocol, "prompt_tokens": 10})
     table = made("quantize:rtn,bits=4,targets=embedding", embedding_bytes=10e6)
     assert why.expanded(of(short)) == why.expanded(of(table)) == why.expanded(of(DENSE)) == ""
 

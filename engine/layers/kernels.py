@@ -38,7 +38,8 @@ numba.config.CACHE_DIR = str(cache_dir() / "kernels")  # read where the function
 
 DTYPES = (torch.float32, torch.bfloat16)  # of the activations
 
-_ROWS_AT_ONCE = 512  # of a dequantized block: enough for a matrix product, few enough to stay in the cache
+# Of a dequantized block: enough for a matrix product, few enough to stay in the cache.
+_ROWS_AT_ONCE = {torch.float32: 512, torch.bfloat16: 2048}
 _SUMS = {"reassoc", "contract", "nsz"}  # lets a dot product run in vector lanes; nothing else may be reordered:
 # a scale is a tiny number times 2**112, and that factor on a sum of codes would overflow
 
@@ -59,13 +60,14 @@ def matvec(matrix: PackedMatrix, x: Tensor) -> Tensor:
     return out
 
 
-def blocks(matrix: PackedMatrix) -> Iterator[tuple[slice, Tensor]]:
-    """The weights some rows at a time: (rows, fp32 [rows, columns]); each block is overwritten by the next."""
+def blocks(matrix: PackedMatrix, dtype: torch.dtype = torch.float32) -> Iterator[tuple[slice, Tensor]]:
+    """The weights some rows at a time: (rows, [rows, columns] of one of DTYPES); each is overwritten by the next."""
     known = _known.get(matrix) or _remember(matrix)
-    buffer = torch.empty(min(_ROWS_AT_ONCE, matrix.rows), matrix.columns)
-    for start in range(0, matrix.rows, _ROWS_AT_ONCE):
-        rows = slice(start, min(start + _ROWS_AT_ONCE, matrix.rows))
-        run(known.expand, _Numbers(*known.numbers, start, buffer.data_ptr(), rows.stop - start, 0))
+    bf16, step = dtype == torch.bfloat16, _ROWS_AT_ONCE[dtype]
+    buffer = torch.empty(min(step, matrix.rows), matrix.columns, dtype=dtype)
+    for start in range(0, matrix.rows, step):
+        rows = slice(start, min(start + step, matrix.rows))
+        run(known.expand, _Numbers(*known.numbers, start, buffer.data_ptr(), rows.stop - start, bf16))
         yield rows, buffer[: rows.stop - start]
 
 
@@ -261,37 +263,62 @@ def _multiply4(arguments):  # type: ignore[no-untyped-def]
                 out[t, r] = total
 
 
+@njit
+def _rounded(weight):  # type: ignore[no-untyped-def]
+    """A weight as the bits of a bf16, rounded to nearest, ties to even; no weight is NaN."""
+    bits = np.float32(weight).view(np.uint32)
+    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+
+
+@njit
+def _fill8(codes, zero, scale, count, out, out16, bf16):  # type: ignore[no-untyped-def]
+    """A group's weights, into `out` as float32 or `out16` as the bits of bf16; counting from 0 lets it run in lanes."""
+    if bf16:
+        for i in range(count):
+            out16[i] = _rounded((np.float32(codes[i]) - zero) * scale)
+    else:
+        for i in range(count):
+            out[i] = (np.float32(codes[i]) - zero) * scale
+
+
+@njit
+def _fill4(codes, zero, scale, count, out, out16, bf16):  # type: ignore[no-untyped-def]
+    """As _fill8; count: bytes, each an even and an odd code."""
+    if bf16:
+        for i in range(count):
+            pair = np.int32(codes[i])
+            out16[2 * i] = _rounded((np.float32(pair & 15) - zero) * scale)
+            out16[2 * i + 1] = _rounded((np.float32(pair >> 4) - zero) * scale)
+    else:
+        for i in range(count):
+            pair = np.int32(codes[i])
+            out[2 * i] = (np.float32(pair & 15) - zero) * scale
+            out[2 * i + 1] = (np.float32(pair >> 4) - zero) * scale
+
+
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _expand8(arguments):  # type: ignore[no-untyped-def]
     """out [count, columns] gets the weights of the rows from `begin` on."""
-    codes_at, scales_at, zeros_at, zero_bits, rows, columns, group_size, begin, out_at, count, _ = _given(arguments)
-    groups = columns // group_size
-    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, groups, 1)
-    out = carray(_pointer(out_at), (count, columns), np.float32)
+    codes_at, scales_at, zeros_at, zero_bits, rows, columns, size, begin, out_at, count, bf16 = _given(arguments)
+    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, columns // size, 1)
+    out, out16 = _out(out_at, count, columns)
     first, last = _share(count)
     for o in range(first, last):
         r = begin + o
-        for g in range(groups):
-            scale = _from_half(scales[r, g])
-            zero = _zero8(zeros, zero_bits, r, g)
-            for i in range(g * group_size, (g + 1) * group_size):
-                out[o, i] = (np.float32(codes[r, i]) - zero) * scale
+        for g in range(columns // size):
+            zero, scale, a, b = _zero8(zeros, zero_bits, r, g), _from_half(scales[r, g]), g * size, (g + 1) * size
+            _fill8(codes[r, a:b], zero, scale, size, out[o, a:b], out16[o, a:b], bf16)
 
 
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _expand4(arguments):  # type: ignore[no-untyped-def]
     """As _expand8, with two codes and two zero points a byte."""
-    codes_at, scales_at, zeros_at, zero_bits, rows, columns, group_size, begin, out_at, count, _ = _given(arguments)
-    groups, half = columns // group_size, group_size // 2
-    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, groups, 2)
-    out = carray(_pointer(out_at), (count, columns), np.float32)
+    codes_at, scales_at, zeros_at, zero_bits, rows, columns, size, begin, out_at, count, bf16 = _given(arguments)
+    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, columns // size, 2)
+    out, out16 = _out(out_at, count, columns)
     first, last = _share(count)
     for o in range(first, last):
         r = begin + o
-        for g in range(groups):
-            scale = _from_half(scales[r, g])
-            zero = _zero4(zeros, zero_bits, r, g)
-            for i in range(g * half, (g + 1) * half):
-                pair = np.int32(codes[r, i])
-                out[o, 2 * i] = (np.float32(pair & 15) - zero) * scale
-                out[o, 2 * i + 1] = (np.float32(pair >> 4) - zero) * scale
+        for g in range(columns // size):
+            zero, scale, a, b = _zero4(zeros, zero_bits, r, g), _from_half(scales[r, g]), g * size, (g + 1) * size
+            _fill4(codes[r, a // 2 : b // 2], zero, scale, size // 2, out[o, a:b], out16[o, a:b], bf16)

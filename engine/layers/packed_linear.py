@@ -20,13 +20,20 @@ def has_kernel(matrix: PackedMatrix) -> bool:
     return formats.has_kernel(matrix.bits, matrix.group_size)
 
 
+@cache
+def multiplies_bf16() -> bool:
+    """Whether this machine's processor has units that multiply matrices of bf16; known of x86 processors only."""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
 class PackedLinear(nn.Module):
     """y = x W^T + b with W packed; x is [..., columns], y is [..., rows] in x's dtype.
 
     On the CPU a few tokens go through the kernel, in fp32 on the packed weights. More of them (prefill), or another
-    width: W is dequantized a block of rows at a time, multiplied and dropped. That product runs in fp32 on the CPU,
-    where it is exact and, without bf16 units, several times faster, and in x's dtype elsewhere (on CUDA, that is: less
-    memory, but no kernel of ours; untested there).
+    width: W is dequantized a block of rows at a time, multiplied and dropped. That product runs in x's dtype, but in
+    fp32 on a CPU without units for bf16, where it is several times faster (on CUDA: less memory, but no kernel of
+    ours; untested there).
     """
 
     rounds_inputs: ClassVar[bool] = False  # whether quality depends on the kernels' own numerics
@@ -49,11 +56,12 @@ class PackedLinear(nn.Module):
         if kernel and x.numel() <= KERNEL_ROWS * self.in_features:
             y: Tensor = _kernels().matvec(self.matrix, x)
             return y
-        return self._by_blocks(x, _kernels().blocks(self.matrix) if kernel else self.matrix.blocks())
+        inputs = x.float() if x.is_cpu and not multiplies_bf16() else x
+        blocks = _kernels().blocks(self.matrix, inputs.dtype) if kernel else self.matrix.blocks()
+        return self._by_blocks(inputs, blocks).to(x.dtype)
 
-    def _by_blocks(self, x: Tensor, blocks: Iterator[tuple[slice, Tensor]]) -> Tensor:
-        inputs = x.float() if x.is_cpu else x
-        y = torch.empty((*x.shape[:-1], self.out_features), dtype=x.dtype, device=x.device)
+    def _by_blocks(self, inputs: Tensor, blocks: Iterator[tuple[slice, Tensor]]) -> Tensor:
+        y = torch.empty((*inputs.shape[:-1], self.out_features), dtype=inputs.dtype, device=inputs.device)
         for rows, block in blocks:
             y[..., rows] = functional.linear(inputs, block.to(inputs.dtype))
         return y

@@ -13,18 +13,25 @@ from engine import __version__
 
 PACKAGES = ("torch", "transformers")
 _CHECKOUT = Path(__file__).parents[2]
+CPUINFO = Path("/proc/cpuinfo")
+INSTRUCTIONS = (
+    *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),  # x86
+    *("asimd", "sve", "i8mm", "bf16"),  # ARM
+)
 
 
 def describe(now: datetime | None = None) -> dict[str, str | int | None]:
     """The provenance that is kept with every result.
 
-    Keys: cpu, cores (physical), cpu_threads (that this process may use), memory_bytes, system, machine, python, torch,
-    transformers, kneepoint, commit (None outside a checkout, with "+" when files differ from it), date (UTC, ISO 8601,
-    to the second; of `now`, or of the call). Neither host nor user name: recorded results are published.
+    Keys: cpu, instructions (of those that decide how fast it multiplies matrices), cores (physical), cpu_threads (that
+    this process may use), memory_bytes, system, machine, python, torch, transformers, kneepoint, commit (None outside a
+    checkout, with "+" when files differ from it), date (UTC, ISO 8601, to the second; of `now`, or of the call).
+    Neither host nor user name: recorded results are published.
     """
     moment = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     return {
         "cpu": cpu_name(),
+        "instructions": cpu_instructions(),
         "cores": psutil.cpu_count(logical=False),
         "cpu_threads": cpu_threads(),
         "memory_bytes": psutil.virtual_memory().total,
@@ -44,19 +51,32 @@ def cpu_threads() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+def cpu_name(cpuinfo: Path = CPUINFO) -> str:
     """The processor as its maker calls it; the architecture where the system does not tell."""
-    try:
-        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        key, _, value = line.partition(":")
-        if key.strip().lower() == "model name" and value.strip():
-            return value.strip()
+    if name := _told(cpuinfo, "model name"):
+        return name
     if platform.system() == "Darwin":
         return _output(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.machine()
     return platform.processor() or platform.machine() or "unknown"
+
+
+def cpu_instructions(cpuinfo: Path = CPUINFO) -> str:
+    """Those of INSTRUCTIONS that the processor has, with spaces between; empty where the system does not tell.
+
+    Rented machines call processors of several generations by one name.
+    """
+    able = f"{_told(cpuinfo, 'flags')} {_told(cpuinfo, 'features')}".split()
+    return " ".join(name for name in INSTRUCTIONS if name in able)
+
+
+def _told(cpuinfo: Path, wanted: str) -> str:
+    """What the system says first under a key, in lower case, of its processors; empty where it says nothing."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in pairs if key.strip().lower() == wanted and value.strip()), "")
 
 
 def commit(checkout: Path = _CHECKOUT) -> str | None:

@@ -48,6 +48,7 @@ def measure(threads: int, buffer_bytes: int = BUFFER_BYTES, side: int = SIDE, se
         other_cores=round(others, 3),
         date=str(facts["date"]),
         torch=str(facts["torch"]),
+        instructions=str(facts["instructions"]),
     )
 
 

@@ -47,13 +47,15 @@ def test_what_would_be_misread_is_refused(x: torch.Tensor) -> None:
         kernels.matvec(_identity(8), x)
 
 
+@pytest.mark.parametrize("dtype", kernels.DTYPES)
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("bits", [8, 4])
-def test_blocks_are_the_dequantized_weights_to_the_bit(bits: int, symmetric: bool) -> None:
+def test_blocks_are_the_dequantized_weights_to_the_bit(bits: int, symmetric: bool, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
-    codes = torch.randint(0, 2**bits, (1100, 24), generator=generator, dtype=torch.uint8)
-    zeros = torch.randint(0, 2**bits, (1100, 3), generator=generator, dtype=torch.uint8)
-    scales = torch.randn(1100, 3, generator=generator).half()
+    codes = torch.randint(0, 2**bits, (2100, 24), generator=generator, dtype=torch.uint8)
+    zeros = torch.randint(0, 2**bits, (2100, 3), generator=generator, dtype=torch.uint8)
+    scales = torch.randn(2100, 3, generator=generator).half()
     matrix = PackedMatrix.from_codes(codes, scales, None if symmetric else zeros, bits)
-    whole = torch.cat([block.clone() for _, block in kernels.blocks(matrix)])
-    assert torch.equal(whole, matrix.dequantize())
+    whole = torch.cat([block.clone() for _, block in kernels.blocks(matrix, dtype)])
+    assert whole.dtype == dtype
+    assert torch.equal(whole, matrix.dequantize(dtype))

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 from engine.formats import KERNEL_ROWS
+from engine.layers import packed_linear
 from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.layers.packed_matrix import PackedMatrix
 
@@ -30,6 +31,22 @@ def test_equals_the_dequantized_product(bits: int, group_size: int, zeros: str, 
     x = torch.randn(2, tokens, 48, generator=torch.Generator().manual_seed(1))[:, :tokens]
     expected = functional.linear(x.double(), layer.matrix.dequantize().double(), layer.bias.double())
     torch.testing.assert_close(layer(x).double(), expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("units", [True, False])
+@pytest.mark.parametrize("zeros", ["none", "whole"])
+@pytest.mark.parametrize("bits", [8, 4, 3])
+def test_many_bf16_tokens_are_multiplied_in_bf16_where_the_processor_can(
+    bits: int, zeros: str, units: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed_linear, "multiplies_bf16", lambda: units)
+    layer = _layer(bits, 16, zeros)
+    x = torch.randn(KERNEL_ROWS + 1, 48, generator=torch.Generator().manual_seed(1)).bfloat16()
+    weight = layer.matrix.dequantize()
+    exact = functional.linear(x.float(), weight).bfloat16()
+    expected = functional.linear(x, weight.bfloat16()) if units else exact
+    assert torch.equal(layer(x), expected)
+    assert not units or not torch.equal(expected, exact)
 
 
 @pytest.mark.parametrize("bits", [8, 4])

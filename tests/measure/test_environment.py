@@ -50,6 +50,15 @@ def test_cpu_name_is_read_from_cpuinfo(tmp_path: Path) -> None:
     assert environment.cpu_name(cpuinfo) == "Quick Chip 9000 @ 2 GHz"
 
 
+def test_instructions_that_multiply_matrices_are_read_from_cpuinfo(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("model name\t: Quick\nflags\t\t: fpu avx512_bf16 avx2 avx512f\n\nflags\t\t: fpu\n")
+    assert environment.cpu_instructions(cpuinfo) == "avx2 avx512f avx512_bf16"
+    cpuinfo.write_text("processor\t: 0\nFeatures\t: fp asimd bf16 i8mm\n")
+    assert environment.cpu_instructions(cpuinfo) == "asimd i8mm bf16"
+    assert environment.cpu_instructions(tmp_path / "absent") == ""
+
+
 def test_cpu_without_a_name_is_called_something(tmp_path: Path) -> None:
     assert environment.cpu_name(tmp_path / "absent")
 
