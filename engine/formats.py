@@ -19,7 +19,7 @@ Way = Literal["plain", "packed", "expanded", "copied", "library"]
 KERNEL_BITS = (8, 4)
 KERNEL_ROWS = 10  # tokens at once up to which the kernel beats dequantizing block by block
 STORED_BITS = 16  # of a part that no step packed
-EXPANDED = "expanded_dtype"  # the fact of a timing on a CPU that says to what bf16 inputs have weights expanded
+EXPANDED = "expanded_dtype"  # the fact of a trial on a CPU that says in what many bf16 tokens are multiplied
 ZEROS_KERNEL = "zeros_kernel"  # the fact of a timing that says what left zeros out; empty where nothing did
 
 

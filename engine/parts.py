@@ -57,8 +57,14 @@ def _stored(row: Row, found: Formats, part: Part) -> str:
 
 
 def expanded_to(row: Row, phase: str) -> str:
-    """The number format that packed weights were expanded to, "fp32" or "bf16"; empty where it is not known."""
-    bf16 = str(row.protocol.get("device", "cpu")) != "cpu" or row.environment.get(EXPANDED) == "bfloat16"
+    """What packed weights were expanded to for many tokens: "fp32", "bf16" or "int8"; empty where it is not known.
+
+    Whole numbers of 8 bits are multiplied as such, whatever a phase was timed in.
+    """
+    known = row.environment.get(EXPANDED)
+    if known == "int8":
+        return "int8"
+    bf16 = str(row.protocol.get("device", "cpu")) != "cpu" or known == "bfloat16"
     return _ran_in(row, phase) if bf16 else "fp32"
 
 
@@ -85,6 +91,8 @@ def _how(row: Row, found: Formats, part: Part, phase: str, tokens: int) -> str:
             return f"packed kernels{plain}" if widths else f"packed {found.bits(part)}-bit kernel"
         case "expanded":
             to = expanded_to(row, phase)
+            if to == "int8":
+                return "8-bit whole numbers"
             return f"expanded to {to}" if to else "expanded"
         case "copied":
             return "no kernel: a 16-bit copy"

@@ -38,7 +38,7 @@ from engine.anytime import Schedule
 from engine.errors import InputError
 from engine.events import Events
 from engine.formats import EXPANDED, ZEROS_KERNEL
-from engine.layers.packed_linear import PackedLinear, has_kernel, multiplies_bf16
+from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.measure import block_sensitivity, environment, latency, latency_grid, memory, perplexity, size, zero_shot
 from engine.measure.layers import Layers
 from engine.measure.next_words import NextWords
@@ -255,8 +255,10 @@ def measure_size(job: Job, model: LanguageModel, events: Events) -> Sized:
         events.note(f"Simulated: {measured.reason}.")
     if "size" in job.measures:
         events.metrics(measured.metrics)
-    packed = [layer.matrix for layer in model.network.modules() if isinstance(layer, PackedLinear)]
-    widths = sorted({matrix.bits for matrix in packed if not has_kernel(matrix)})
+    packed = [layer for layer in model.network.modules() if isinstance(layer, PackedLinear)]
+    if packed and job.trial.protocol.device == "cpu":
+        events.environment({EXPANDED: packed[0].expands_to})
+    widths = sorted({layer.matrix.bits for layer in packed if not has_kernel(layer.matrix)})
     unrun = [f"runs {' and '.join(f'{bits}-bit' for bits in widths)} weights packed"] if widths else []
     unrun += [f"reads a {model.kv_cache.bits}-bit KV cache"] if model.kv_cache is not None else []
     if not unrun:
@@ -324,8 +326,6 @@ def measure_latency(job: Job, source: Source, sized: Sized, events: Events) -> N
         events.stage("latency")
         timing = latency.measure(*sides(job, source), job.trial.protocol, events.progress)
     events.environment(timing.facts)
-    if job.trial.recipe.steps and job.trial.protocol.device == "cpu":
-        events.environment({EXPANDED: "bfloat16" if multiplies_bf16() else "float32"})
     events.metrics(timing.metrics)
     events.notes("latency", timing.notes)
 

@@ -215,6 +215,8 @@ def expanded(found: Case) -> str:
     if formats.way(packing, tokens, device) != "expanded":
         return ""
     to = expanded_to(found.row, "prefill")
+    if to == "int8":
+        return ""
     wide = f" to {to}" if to else ""
     said = f"Weights are expanded{wide} before the prompt's matrix products, so packing gains a prompt nothing"
     ratio, high = (found.row.value(f"prefill_speedup{end}") for end in ("", "_high"))

@@ -122,6 +122,7 @@ def test_an_untied_embedding_is_looked_up_and_formats_that_were_not_noted_stay_o
         ("cpu", "bfloat16", "float32", "expanded to fp32"),
         ("cpu", "bfloat16", "bfloat16", "expanded to bf16"),
         ("cpu", "float32", "bfloat16", "expanded to fp32"),
+        ("cpu", "float32", "int8", "8-bit whole numbers"),
         ("cuda", "bfloat16", None, "expanded to bf16"),
         ("cuda", None, None, "expanded"),
     ],

@@ -46,6 +46,11 @@ class PackedLinear(nn.Module):
         self.out_features, self.in_features = matrix.shape
         self.has_kernel = has_kernel(matrix)
 
+    @property
+    def expands_to(self) -> str:
+        """The number format in which many bf16 tokens are multiplied on this machine's processor."""
+        return "bfloat16" if multiplies_bf16() else "float32"
+
     def forward(self, x: Tensor) -> Tensor:
         y = self.product(x)
         return y if self.bias is None else y + self.bias
