@@ -32,9 +32,10 @@ class LockHeldError(InputError):
 def hold(url: str, role: Role = "worker") -> Iterator[None]:
     """Hold the store's lock for a role; the system frees it when this process dies, however it dies.
 
-    Raises LockHeldError, naming the process that serves the store, where it is held already.
+    Raises LockHeldError, naming the process that serves the store, where it is held already, and InputError where the
+    lock's file can't be written.
     """
-    with _path(url, role).open("a+") as file:
+    with _opened(_path(url, role)) as file:
         if not any(_take(file) for _ in range(TRIES)):
             raise LockHeldError(_DEEDS[role].format(_pid(file.name)))
         file.truncate(0)
@@ -48,12 +49,19 @@ def holder(url: str, role: Role = "worker") -> int | None:
     path = _path(url, role)
     if not path.exists():
         return None
-    with path.open("a+") as file:
+    with path.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return _pid(file.name)
     return None
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return path.open("a+")
+    except OSError as error:
+        raise InputError(f"can't write {str(path)!r}, which says who serves the store: {error.strerror}") from None
 
 
 def _take(file: IO[str]) -> bool:

@@ -17,6 +17,7 @@ from sqlalchemy import event as sqlalchemy_event
 
 from engine import child, events, lock, worker
 from engine.child import Outcome
+from engine.errors import InputError
 from engine.halfway import Halfway
 from engine.layer_errors import LayerErrors
 from engine.lock import LockHeldError, hold, holder
@@ -218,6 +219,13 @@ def test_a_look_at_the_lock_keeps_no_worker_from_it(url: str, tmp_path: Path, mo
         monkeypatch.setattr(lock.time, "sleep", lambda seconds: look.close())
         with hold(url):
             assert holder(url) == os.getpid()
+
+
+def test_a_lock_that_can_not_be_written_is_one_sentence(url: str, tmp_path: Path) -> None:
+    (tmp_path / "store.db.lock").mkdir()
+    says = r"can't write .*store\.db\.lock', which says who serves the store: "
+    with pytest.raises(InputError, match=says), hold(url):
+        pass
 
 
 def test_one_store_has_one_lock_whatever_path_leads_to_it(url: str, tmp_path: Path, monkeypatch) -> None:

@@ -123,14 +123,14 @@ def _recorded() -> Results:
 
 
 def opened(url: str | None) -> Store:
-    """The store to read; raises InputError where a URL is given of a file that is not there, else it would be made."""
+    """The store, to read; raises InputError where a URL is given of a file that is not there, else it would be made."""
     if url is None:
-        return Store(paths.store_url())
+        return Store(paths.store_url(), to_read=True)
     with contextlib.suppress(ArgumentError):  # which the store says better
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database and not os.path.exists(parsed.database):
             raise InputError(f"there is no store {parsed.database!r}")
-    return Store(url)
+    return Store(url, to_read=True)
 
 
 def _line(row: Row, found: Front) -> list[str]:

@@ -1,16 +1,19 @@
 """One connection to the store's database: its settings, its transactions, and its errors as sentences.
 
 SQLite runs in WAL mode, so that pages read while the worker writes. Writing transactions begin as such: one that began
-by reading could not wait for another's write to end.
+by reading could not wait for another's write to end. A file that can't be written can still be read: see `_reader`.
 """
 
+import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, create_engine, event, make_url, update
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, update
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
 
 from engine.errors import InputError
 from engine.store import schema
@@ -30,13 +33,19 @@ class StoreFullError(StoreError):
 class Database:
     """The store's tables at a database URL, made or migrated when it is opened.
 
+    to_read: whether a file that can't be written is opened all the same; it must be there and of this version.
     Raises StoreError or InputError, each one sentence, for a URL that is none, a file that can't be opened or is no
     database, and a store of a newer version.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, to_read: bool = False) -> None:
         self.url = _parse(url)
         self.name = self.url.database if self.file else self.url.render_as_string(hide_password=True)
+        if to_read and self.file and _is_read_only(self.file):
+            self.engine = self._writing = _reader(self.file)
+            with self.read() as connection:
+                schema.refuse_older(connection, str(self.name))
+            return
         try:
             self.engine = create_engine(self.url)
         except (ImportError, NoSuchModuleError) as error:
@@ -113,6 +122,30 @@ def _parse(url: str) -> URL:
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StoreError("the store must outlive its process, so it can't be in memory; write sqlite:///FILE")
     return parsed
+
+
+def _is_read_only(file: Path) -> bool:
+    """Whether a file is there and can't be written, or its folder can't, where SQLite keeps its log."""
+    return file.is_file() and not (os.access(file, os.W_OK) and os.access(file.resolve().parent, os.W_OK))
+
+
+def _reader(file: Path) -> Engine:
+    """What opens a file for reading only, anew for every transaction, as a writer may come and go meanwhile.
+
+    A log beside the file holds what was written last, and is read too. Without one, SQLite would have to make it: it is
+    told that nobody writes.
+    """
+    place = file.resolve()
+    log = place.with_name(f"{place.name}-wal")
+
+    def connect() -> sqlite3.Connection:
+        logged = log.exists() and log.stat().st_size
+        uri = f"{place.as_uri()}?mode=ro" + ("" if logged else "&immutable=1")
+        return sqlite3.connect(uri, BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False, uri=True)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 def _configure_sqlite(connection: object, _record: object) -> None:

@@ -263,6 +263,27 @@ def prepare(
         values = {"version": version, "revision": 0, "position": 0}
         connection.execute(meta.insert(), [{"name": key, "value": value} for key, value in values.items()])
         return
+    for step in range(_known_version(connection, name, tables, version), version):
+        if step not in migrations:
+            raise InputError(
+                f"the store {name} has version {step}, which this Kneepoint can no longer read; give another"
+            )
+        migrations[step](connection)
+        connection.execute(update(meta).where(meta.c.name == "version").values(value=step + 1))
+
+
+def refuse_older(connection: Connection, name: str) -> None:
+    """Raise InputError where the tables, which can't be changed, are not those of this version."""
+    found = _known_version(connection, name, set(inspect(connection).get_table_names()), VERSION)
+    if found < VERSION:
+        raise InputError(
+            f"the store {name} was written by an older Kneepoint (its version is {found}, this one's {VERSION}) and "
+            "can't be brought up to date where it is, as it is read-only; copy it to a folder that you can write"
+        )
+
+
+def _known_version(connection: Connection, name: str, tables: set[str], version: int) -> int:
+    """The version of a store, up to `version`; raises InputError for a newer one and a database of something else."""
     found = _version(connection, tables)
     if found is None:
         raise InputError(
@@ -273,13 +294,7 @@ def prepare(
             f"the store {name} was written by a newer Kneepoint (its version is {found}, this one reads "
             f"up to {version}); update Kneepoint or give another with --store or KNEEPOINT_STORE"
         )
-    for step in range(found, version):
-        if step not in migrations:
-            raise InputError(
-                f"the store {name} has version {step}, which this Kneepoint can no longer read; give another"
-            )
-        migrations[step](connection)
-        connection.execute(update(meta).where(meta.c.name == "version").values(value=step + 1))
+    return found
 
 
 def _version(connection: Connection, tables: set[str]) -> int | None:

@@ -56,9 +56,10 @@ class Store:
     Every method raises StoreError, one sentence, where the database can't be used.
     """
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, url: str, clock: Callable[[], float] = time.time, to_read: bool = False) -> None:
+        """to_read: whether a file that can't be written is opened all the same; what would write then raises."""
         self.url = url
-        self.database = Database(url)
+        self.database = Database(url, to_read)
         self.clock = clock
         self._rows = Rows()
 

@@ -1,6 +1,7 @@
 """`front`: the table it prints and the JSON it writes."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,18 @@ def test_front_marks_the_trials_on_it_and_writes_all(tmp_path: Path, capsys) -> 
     assert not any("answers" in entry for entry in written.values())
     assert main(["front", "--answers", "--json", str(target)]) == 0
     assert all(set(entry["answers"]) == {"piqa"} for entry in json.loads(target.read_text()))
+
+
+def test_what_only_reads_reads_a_store_that_can_not_be_written(tmp_path: Path, monkeypatch, capsys) -> None:
+    run(fake_trial.WORKS)
+    capsys.readouterr()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or Path(path).name != "store.db")
+    before = (tmp_path / "store.db").read_bytes()
+    assert main(["front"]) == 0
+    assert recipe(8) in capsys.readouterr().out
+    assert main(["report", str(tmp_path / "report.html")]) == 0
+    assert main(["save", str(tmp_path / "mine.kneepoint")]) == 0
+    assert (tmp_path / "store.db").read_bytes() == before
 
 
 def test_front_says_where_the_knee_is_and_what_is_not_as_real_as_it_looks(monkeypatch, capsys) -> None:

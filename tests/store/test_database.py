@@ -2,8 +2,10 @@
 
 import json
 import math
+import os
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from engine.errors import InputError
 from engine.store import Exports, ItemResult, Queue, Store, StoreError, StoreFullError, schema
-from tests.store.filled import EIGHT, claimed, set_version
+from tests.store.filled import EIGHT, FOUR, claimed, set_version
 
 
 def test_an_older_store_is_migrated_step_by_step(tmp_path: Path) -> None:
@@ -86,6 +88,68 @@ def test_a_newer_store_is_refused_in_one_sentence_and_left_alone(url: str, store
         Store(url)
     assert "\n" not in str(refused.value)
     assert store.row(EIGHT.id).state == "queued"
+
+
+@pytest.fixture
+def read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing in the test's folder can be written, as far as anyone can tell who asks."""
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    yield
+    tmp_path.chmod(0o755)
+
+
+@pytest.mark.usefixtures("read_only")
+def test_a_store_that_can_not_be_written_is_read_and_left_as_it_is(tmp_path: Path, url: str) -> None:
+    own = Store(url)
+    own.submit([EIGHT], ["size"])
+    own.close()
+    before = (tmp_path / "store.db").read_bytes()
+    tmp_path.chmod(0o555)
+    given = Store(url, to_read=True)
+    assert [row.trial_id for row in given.rows()] == [EIGHT.id]
+    assert given.trial(EIGHT.id) == EIGHT
+    with pytest.raises(StoreError, match=r"can't write the store .*store\.db: it is read-only"):
+        given.submit([FOUR], ["size"])
+    assert [path.name for path in tmp_path.iterdir()] == ["store.db"]
+    assert (tmp_path / "store.db").read_bytes() == before
+
+
+@pytest.mark.usefixtures("read_only")
+def test_reading_a_store_that_can_not_be_written_sees_what_others_write(url: str, store: Store) -> None:
+    given = Store(url, to_read=True)
+    assert given.rows() == []
+    store.submit([EIGHT], ["size"])  # still in the log beside the file
+    assert [row.trial_id for row in given.rows()] == [EIGHT.id]
+    store.close()
+    assert [row.trial_id for row in given.rows()] == [EIGHT.id]
+    again = Store(url)
+    again.submit([FOUR], ["size"])
+    assert {row.trial_id for row in given.rows()} == {EIGHT.id, FOUR.id}
+    again.close()
+
+
+@pytest.mark.usefixtures("read_only")
+def test_an_older_store_that_can_not_be_written_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    with sqlite3.connect(file) as old:
+        old.executescript((Path(__file__).parent / "version_1.sql").read_text())
+    before = file.read_bytes()
+    says = (
+        rf"older Kneepoint \(its version is 1, this one's {schema.VERSION}\) .* copy it to a folder that you can write"
+    )
+    with pytest.raises(InputError, match=says) as refused:
+        Store(f"sqlite:///{file}", to_read=True)
+    assert "\n" not in str(refused.value)
+    assert file.read_bytes() == before
+
+
+def test_what_can_be_written_is_made_and_migrated_to_be_read(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "old.db") as old:
+        old.executescript((Path(__file__).parent / "version_1.sql").read_text())
+    for name, trials in (("old", 3), ("new", 0)):
+        given = Store(f"sqlite:///{tmp_path / f'{name}.db'}", to_read=True)
+        assert len(given.rows()) == trials
+        given.close()
 
 
 def test_what_is_no_store_is_refused_in_one_sentence(tmp_path: Path) -> None:
