@@ -10,9 +10,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
-from engine import layouts, streaming
+from engine import layouts, streaming, weights
 from engine.errors import InputError
 from engine.layers.cut import keep_inputs, keep_outputs, runs
 from engine.layers.packed_embedding import PackedEmbedding
@@ -315,20 +322,11 @@ def load(source: Source, dtype: torch.dtype = torch.float32, device: str = "cpu"
     Raises InputError where transformers can't read the folder or does not know the family, and where the weights are
     not those of the network that the configuration describes: transformers would draw the others at random.
     """
-    refuse_type(source.name, source.model_type, source.config)
-    with explained(f"the configuration of the model {source.name!r}", source.config):
-        AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
-    with explained(f"the tokenizer of the model {source.name!r}", source.config):
-        tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
+    _, tokenizer = _described(source)
     network: Any
     with explained(f"the model {source.name!r}", source.config):
         network, read = AutoModelForCausalLM.from_pretrained(
-            source.folder,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # so that they are told
+            source.folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, **_TELL
         )
     refuse_unread(source.name, read)
     model = LanguageModel(network, tokenizer, source)
@@ -351,16 +349,47 @@ def load_to_run(source: Source, device: str) -> LanguageModel:
     """
     runs_on = torch.device(device)
     model = load(source, torch.float32, streaming.home(source.parameters, source.config, runs_on).type)
-    tokens, rows = model.tokenizer.vocab_size, model.network.get_input_embeddings().weight.shape[0]
-    if tokens > rows:
-        raise InputError(
-            f"the model {source.name!r} has an embedding of {rows} rows for a tokenizer of {tokens} tokens"
-        )
+    _refuse_few_rows(source, model.tokenizer, model.network)
     for name, parameter in model.network.named_parameters():
         if parameter.numel() and not torch.stack(torch.aminmax(parameter)).isfinite().all():
             raise InputError(f"the model {source.name!r} holds weights that are infinite or not a number, in {name!r}")
     model.runs_on = runs_on
     return model
+
+
+def refuse_unloadable(source: Source) -> None:
+    """Raise InputError where `load_to_run` would, but for what weights are; reads what they are called and no more."""
+    config, tokenizer = _described(source)
+    stored = weights.tensors(weights.files(source.folder))
+    with explained(f"the model {source.name!r}", source.config), torch.device("meta"):
+        empty = {name: torch.empty(tensor.shape) for name, tensor in stored.items()}
+        network: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        network, read = type(network).from_pretrained(
+            None, config=network.config, state_dict=empty, device_map="meta", **_TELL
+        )
+    refuse_unread(source.name, read)
+    _refuse_few_rows(source, tokenizer, network)
+
+
+_TELL = {"output_loading_info": True, "ignore_mismatched_sizes": True}  # what files lack, or have of another size
+
+
+def _described(source: Source) -> tuple[PreTrainedConfig, PreTrainedTokenizerBase]:
+    """The configuration and the tokenizer; raises InputError where transformers can't read them."""
+    refuse_type(source.name, source.model_type, source.config)
+    with explained(f"the configuration of the model {source.name!r}", source.config):
+        config = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
+    with explained(f"the tokenizer of the model {source.name!r}", source.config):
+        return config, AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
+
+
+def _refuse_few_rows(source: Source, tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel) -> None:
+    """Raise InputError where the tokenizer knows tokens that the embedding does not."""
+    tokens, rows = tokenizer.vocab_size, network.get_input_embeddings().weight.shape[0]
+    if tokens > rows:
+        raise InputError(
+            f"the model {source.name!r} has an embedding of {rows} rows for a tokenizer of {tokens} tokens"
+        )
 
 
 def epsilon_of(norm: nn.Module) -> float:

@@ -1,8 +1,8 @@
 """From a user's words (a model's name, recipes, a protocol, a data folder) to trials that know what they are about.
 
-All that can be wrong is found here, before any work: a model or task that does not exist, a method that does not know
-the model's family, settings that do not fit its shape, a task file that can't be read. Torch-free, and quick when
-asked again, so pages call it at every rerun.
+All that can be wrong is found here, before any work: a model or task that does not exist, a model that can't be loaded,
+a method that does not know its family, settings that do not fit its shape, a task file that can't be read. Torch-free,
+and quick when asked again, so pages call it at every rerun.
 """
 
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine import assets, paths, perplexity_text, sources, tasks
 from engine.errors import InputError
+from engine.loadable import refuse_unloadable
 from engine.sources import Source
 from engine.spec import Protocol, Recipe, Sweep, Trial, refuse_length, refuse_misfits, refuse_unknown
 from engine.spec.quantize import Rtn
@@ -63,7 +64,16 @@ def unmeasured(trial: Trial) -> Trial:
 
 
 def find_model(name: str) -> Source:
-    """The model of a name as users write it: the default's, a folder, a hub id, or `hub/id@revision`."""
+    """The model of a name as users write it: the default's, a folder, a hub id, or `hub/id@revision`.
+
+    Raises InputError where there is none, or none that can be loaded.
+    """
+    source = _resolve(name)
+    refuse_unloadable(source)
+    return source
+
+
+def _resolve(name: str) -> Source:
     hub_id, at, revision = name.partition("@")
     if at and not paths.user_path(name, "the model").exists():
         if not revision:

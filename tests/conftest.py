@@ -38,7 +38,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from engine import models
+from engine import models, trials
 from engine.models import LanguageModel
 from engine.sources import Source
 from engine.store import Queue, Store
@@ -85,6 +85,12 @@ def _own_cache(
     """Keep tests off the user's cache, except those of the model and the data that `fetch` left there."""
     if not request.node.get_closest_marker("fetched"):
         monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The models that tests make up can be loaded; of real ones a process would be asked, see test_loadable."""
+    monkeypatch.setattr(trials, "refuse_unloadable", lambda source: None)
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from engine.methods import compress
 from engine.models import LanguageModel
 from engine.sources import Source
 from engine.spec import parse
-from tests.conftest import source_of
+from tests.conftest import NETWORKS, OTHERS, source_of
 
 
 def test_anatomy_names_every_weight_of_each_family(each_family: LanguageModel) -> None:
@@ -108,8 +108,17 @@ DOWN, HEAD = "model.layers.1.mlp.down_proj.weight", "lm_head.weight"
 def test_weights_that_are_not_the_network_s_are_refused_instead_of_drawn_at_random_and_so_are_no_numbers(
     tiny_folder: Callable[[str], Path], tmp_path: Path, harm: Callable[[dict[str, Tensor]], None], words: str
 ) -> None:
+    source = harmed(tiny_folder("mistral"), tmp_path / "mine", harm)
     with pytest.raises(InputError, match=words):
-        models.load_to_run(harmed(tiny_folder("mistral"), tmp_path / "mine", harm), "cpu")
+        models.load_to_run(source, "cpu")
+    if "infinite" not in words:
+        with pytest.raises(InputError, match=words):
+            models.refuse_unloadable(source)
+
+
+@pytest.mark.parametrize("family", [*NETWORKS, *OTHERS])
+def test_what_can_be_loaded_is_not_refused_before(tiny_folder: Callable[[str], Path], family: str) -> None:
+    models.refuse_unloadable(source_of(tiny_folder(family), family))
 
 
 def test_tensors_that_no_part_of_the_network_holds_are_left_out_and_not_counted(
@@ -127,8 +136,10 @@ def test_a_tokenizer_that_knows_more_than_the_embedding_is_refused(
     tmp_path: Path, tiny_tokenizer: PreTrainedTokenizerFast
 ) -> None:
     another(BloomConfig(**SIZES | {"vocab_size": 200}, n_layer=1, n_head=2), tmp_path / "small", tiny_tokenizer)
-    with pytest.raises(InputError, match="an embedding of 200 rows for a tokenizer of 256 tokens"):
-        models.load_to_run(Source("small", tmp_path / "small", None, "0" * 64, "bloom", 1, {}), "cpu")
+    source = Source("small", tmp_path / "small", None, "0" * 64, "bloom", 1, {})
+    for read in (lambda: models.load_to_run(source, "cpu"), lambda: models.refuse_unloadable(source)):
+        with pytest.raises(InputError, match="an embedding of 200 rows for a tokenizer of 256 tokens"):
+            read()
 
 
 def harmed(folder: Path, copy: Path, harm: Callable[[dict[str, Tensor]], None]) -> Source:

@@ -21,9 +21,15 @@ def folder(tiny_folder: Callable[[str], Path], tmp_path: Path) -> Path:
     return copy
 
 
-def load(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    models.load(Source("mine", folder, None, "0" * 64, config["model_type"], 1, config))
+@pytest.fixture(params=[models.load, models.refuse_unloadable])
+def load(request: pytest.FixtureRequest) -> Callable[[Path], None]:
+    """Loads a folder, or finds out without its weights that it can't be."""
+
+    def one(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        request.param(Source("mine", folder, None, "0" * 64, config["model_type"], 1, config))
+
+    return one
 
 
 @pytest.mark.parametrize(
@@ -38,7 +44,9 @@ def load(folder: Path) -> None:
         ({"vocab_size": 9}, "can't load the model 'mine'"),
     ],
 )
-def test_a_configuration_that_makes_no_network_is_named(folder: Path, changed: dict[str, Any], words: str) -> None:
+def test_a_configuration_that_makes_no_network_is_named(
+    folder: Path, load: Callable[[Path], None], changed: dict[str, Any], words: str
+) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | changed))
     with pytest.raises(InputError, match=words) as raised:
@@ -47,7 +55,9 @@ def test_a_configuration_that_makes_no_network_is_named(folder: Path, changed: d
 
 
 @pytest.mark.parametrize(("content", "words"), [('{"version": ', "Expecting value"), ("{}", "KeyError 'added_tokens'")])
-def test_a_damaged_tokenizer_is_not_called_a_damaged_model(folder: Path, content: str, words: str) -> None:
+def test_a_damaged_tokenizer_is_not_called_a_damaged_model(
+    folder: Path, load: Callable[[Path], None], content: str, words: str
+) -> None:
     (folder / "tokenizer.json").write_text(content)
     with pytest.raises(InputError, match=f"can't load the tokenizer of the model 'mine': {words}"):
         load(folder)
