@@ -107,6 +107,7 @@ def run(job: Job, events: Events) -> None:
     if sensitivity.NAME in job.measures:
         measure_sensitivity(job, model, events)
         return
+    asked = questions(job, model) if "accuracy" in job.measures else {}
     words = next_words(job, source, model, events)
     dense = dense_layers(job, model, events)
     compress_model(job, model, events)
@@ -119,7 +120,7 @@ def run(job: Job, events: Events) -> None:
         if words is not None:
             measure_perplexity(job, network, words, events)
         if "accuracy" in job.measures:
-            measure_accuracy(job, network, model.tokenizer, events)
+            measure_accuracy(job, asked, network, model.tokenizer, events)
     del model, network, words, dense
     release(job)
     if "memory" in job.measures:
@@ -276,12 +277,18 @@ def measure_perplexity(job: Job, network: nn.Module, words: NextWords, events: E
     events.metrics({"kernel_top1_agreement": perplexity.agreement(said, argmax[:KERNEL_WINDOWS])})
 
 
-def measure_accuracy(job: Job, network: nn.Module, tokenizer: PreTrainedTokenizerBase, events: Events) -> None:
-    """Answer the protocol's tasks; each task's answers go out as soon as they are there."""
+def measure_accuracy(
+    job: Job,
+    asked: Mapping[str, Sequence[Item]],
+    network: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    events: Events,
+) -> None:
+    """Answer the questions of every task; each task's answers go out as soon as they are there."""
     evaluator = Evaluator(network, tokenizer)
     events.notes("accuracy", [evaluator.note] if evaluator.note else [])
     answered: dict[str, tuple[Sequence[Item], Sequence[Answer]]] = {}
-    for task, items in questions(job).items():
+    for task, items in asked.items():
         known = {answer["id"]: answer for answer in job.answered.get(task, ())}
         more = [item for item in items if item.id not in known]
         events.stage(f"accuracy: {task}", len(more))
@@ -292,8 +299,15 @@ def measure_accuracy(job: Job, network: nn.Module, tokenizer: PreTrainedTokenize
     events.metrics(zero_shot.metrics(answered))
 
 
-def questions(job: Job) -> dict[str, list[Item]]:
-    """The items to answer, by task: all up to the protocol's limit, or the job's share of them."""
+def questions(job: Job, model: LanguageModel) -> dict[str, list[Item]]:
+    """The items to answer, by task; raises InputError where the model can't, before it is worked on."""
+    asked = shared_questions(job)
+    zero_shot.refuse_unscorable(model.network, model.tokenizer, list(chain.from_iterable(asked.values())))
+    return asked
+
+
+def shared_questions(job: Job) -> dict[str, list[Item]]:
+    """The protocol's items by task: all up to its limit, or the job's share of them."""
     protocol, folder = job.trial.protocol, Path(job.trial.data_dir) if job.trial.data_dir else None
     every = {task: tasks.load(task, protocol.limit, folder) for task in protocol.tasks}
     if job.share is None:

@@ -368,6 +368,19 @@ def test_numbers_that_overflow_become_null_with_a_reason(
     assert "not a number" in told.reasons()["perplexity"]
 
 
+def test_an_answer_longer_than_the_model_reads_is_refused_before_any_work(
+    make_job: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    with (tmp_path / "data" / "piqa.jsonl").open("a") as file:
+        file.write(json.dumps(PIQA[0] | {"sol2": "push " * 200}) + "\n")
+    job = make_job("quantize:rtn,bits=8", "accuracy", "perplexity")
+    job["trial"]["protocol"]["limit"] = 5
+    stream = io.StringIO()
+    with pytest.raises(InputError, match=r"item 4, choice 1: .* and the model reads at most 512 at once"):
+        trial.run(trial.Job.from_dict(job), Events(stream))
+    assert read(stream.getvalue()).stages() == ["load"]
+
+
 def test_what_was_measured_before_a_failure_is_out_already(
     make_job: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

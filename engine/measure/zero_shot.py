@@ -105,18 +105,7 @@ class Evaluator:
     def _requests(self, place: int, item: Item) -> list[Request]:
         """An item's choices in tokens, cut from the left to the model's length."""
         requests = []
-        for choice, (context, continuation) in enumerate(item.requests):
-            before, targets = self.encoder.pair(context, continuation)
-            if not before or not targets:
-                raise InputError(
-                    f"item {item.id}, choice {choice}: {len(before)} tokens of context and {len(targets)} to score; "
-                    "each needs one at least"
-                )
-            if len(targets) > self.longest:
-                raise InputError(
-                    f"item {item.id}, choice {choice}: {len(targets)} tokens to score, and the model reads at most "
-                    f"{self.longest} at once; measure it on tasks with shorter answers"
-                )
+        for choice, (before, targets) in enumerate(_encoded(item, self.encoder, self.longest)):
             sequence = tuple((before + targets)[-(self.longest + 1) : -1])
             requests.append(Request(place, choice, sequence, tuple(targets)))
             self.work.separate += len(sequence)
@@ -128,6 +117,36 @@ class Evaluator:
             scores = list(tree_scores(self.logits, states, batch))
         self.work.add(batch, states.shape)
         return scores
+
+
+def refuse_unscorable(network: nn.Module, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item]) -> None:
+    """Raise InputError for an item that `Evaluator.answer` would refuse, before a network is worth answering with.
+
+    An answer hardly ever has more tokens than bytes, so only those that could be too long are split into tokens.
+    """
+    encoder, longest = Encoder(tokenizer), max_length(network, tokenizer)
+    for item in items:
+        if any(not choice.strip() or len(choice.encode()) > longest for choice in item.choices):
+            _encoded(item, encoder, longest)
+
+
+def _encoded(item: Item, encoder: Encoder, longest: int) -> list[tuple[list[int], list[int]]]:
+    """The tokens of each choice's context, and those to score; InputError where there are none, or too many."""
+    encoded = []
+    for choice, (context, continuation) in enumerate(item.requests):
+        before, targets = encoder.pair(context, continuation)
+        if not before or not targets:
+            raise InputError(
+                f"item {item.id}, choice {choice}: {len(before)} tokens of context and {len(targets)} to score; "
+                "each needs one at least"
+            )
+        if len(targets) > longest:
+            raise InputError(
+                f"item {item.id}, choice {choice}: {len(targets)} tokens to score, and the model reads at most "
+                f"{longest} at once; measure it on tasks with shorter answers"
+            )
+        encoded.append((before, targets))
+    return encoded
 
 
 def metrics(answered: Mapping[str, tuple[Sequence[Item], Sequence[Answer]]]) -> dict[str, float]:

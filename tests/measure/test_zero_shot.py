@@ -1,6 +1,7 @@
 """The reference is lm-evaluation-harness itself, on the same random weights."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from engine.errors import InputError
 from engine.measure import zero_shot
 from engine.measure.logits import Logits
 from engine.measure.tree_scores import Score
-from engine.measure.zero_shot import Evaluator
+from engine.measure.zero_shot import Evaluator, refuse_unscorable
 from engine.tasks.task import Item, item
 
 TEXT = [
@@ -156,11 +157,14 @@ def test_progress_counts_items_and_ends_at_all(network):
 
 
 def test_an_item_longer_than_the_model_is_refused(network):
-    long = item(9, "a", ("fox " * 200, "b"), 0)
-    with pytest.raises(InputError, match=r"item 9, choice 0: \d+ tokens to score, and .* at most 64 at once"):
-        Evaluator(network, make_tokenizer(adds_bos=False)).answer([long])
-    with pytest.raises(InputError, match="0 to score; each needs one at least"):
-        Evaluator(network, make_tokenizer(adds_bos=False)).answer([Item(9, (("a", ""),), ("",), 0)])
+    tokenizer = make_tokenizer(adds_bos=False)
+    long, empty = item(9, "a", ("fox " * 200, "b"), 0), Item(9, (("a", ""),), ("",), 0)
+    for refuse in (Evaluator(network, tokenizer).answer, partial(refuse_unscorable, network, tokenizer)):
+        with pytest.raises(InputError, match=r"item 9, choice 0: \d+ tokens to score, and .* at most 64 at once"):
+            refuse([*ITEMS, long])
+        with pytest.raises(InputError, match="0 to score; each needs one at least"):
+            refuse([*ITEMS, empty])
+    refuse_unscorable(network, tokenizer, ITEMS)
 
 
 def scores(*sums: float, greedy: bool = False) -> list[Score]:
