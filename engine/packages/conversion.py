@@ -9,6 +9,8 @@ it. fp32 keeps every value of the GGUF's scales, so other tools that read the fo
 import sys
 from pathlib import Path
 
+from engine.child import exit_with_parent
+
 
 def convert(gguf: Path, folder: Path) -> None:
     """Write `folder` with config.json, model.safetensors and the tokenizer of a GGUF file of a causal LM."""
@@ -37,4 +39,5 @@ def _forget_quantization(network: object) -> None:
 
 
 if __name__ == "__main__":
+    exit_with_parent()
     convert(Path(sys.argv[1]), Path(sys.argv[2]))
