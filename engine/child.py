@@ -26,6 +26,7 @@ PARENT = "KNEEPOINT_PARENT_PID"
 LOG_BYTES = 64 * 1024
 POLL_S = 0.1
 GRACE_S = 1.5  # between asking the child to stop and killing it
+_FROM_OUTSIDE = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)  # nothing sends them by itself
 SPINS = "1000"  # how long OpenMP's threads spin for each other before they sleep
 
 Event = Mapping[str, Any]
@@ -260,7 +261,7 @@ def explain_exit(code: int, log: str = "") -> str:
             "the process was killed (signal 9), most likely because memory ran out: close other programs, choose a "
             "smaller model, or use fewer or shorter calibration windows, then retry"
         )
-    if code in (-signal.SIGTERM, -signal.SIGHUP):
+    if -code in _FROM_OUTSIDE:
         return f"the process was stopped from outside (signal {-code}, {signal.Signals(-code).name}): retry"
     if code < 0:
         with contextlib.suppress(ValueError):

@@ -19,7 +19,7 @@ from engine.exporter import Exporter
 from engine.lock import LockHeldError, hold, holder
 from engine.paths import cache_dir
 from engine.store import Exports, Generations, Store, StoreError
-from engine.worker import stopping
+from engine.worker import print_with_time, stopping
 
 IDLE_S = 300.0
 LOOK_S = 0.3  # between looks for a prompt
@@ -66,7 +66,7 @@ def main() -> int:
     stop = threading.Event()
     with stopping(stop):
         try:
-            serve(sys.argv[1], lambda text: print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True), stop)
+            serve(sys.argv[1], print_with_time, stop)
         except LockHeldError:
             return 0  # another was quicker
         except InputError as error:

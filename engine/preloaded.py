@@ -73,5 +73,6 @@ def load(module: str) -> entry.Work:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # one that is meant for it ends it, without a traceback
     with socket.socket(fileno=int(sys.argv[1])) as control:
         serve(control, load(sys.argv[2]))

@@ -124,6 +124,7 @@ def test_a_child_that_says_nothing_failed_with_its_status_and_last_words() -> No
 def test_a_crash_names_its_signal() -> None:
     assert "signal 11, SIGSEGV" in explain_exit(-11)
     assert explain_exit(-15) == "the process was stopped from outside (signal 15, SIGTERM): retry"
+    assert explain_exit(-2) == "the process was stopped from outside (signal 2, SIGINT): retry"
     assert "SIGABRT" in run_code("import os; os.abort()").reason
 
 

@@ -96,17 +96,21 @@ def test_a_module_that_cant_be_imported_fails_the_trial(module: str) -> None:
     assert "exit status 1" in outcome.reason
 
 
-def test_after_the_loaded_process_was_killed_the_next_child_has_another(nursery: Nursery) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_after_the_loaded_process_was_killed_the_next_child_has_another(
+    nursery: Nursery, number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
     events: list[Event] = []
 
     def kill(event: Event) -> None:
         events.append(event)
         if event["event"] == "note":  # by now it has a child of its own
-            os.kill(parent_of(told(events)[0]), signal.SIGKILL)
+            os.kill(parent_of(told(events)[0]), number)
 
     outcome = run_in_child(job(SLOW), kill, lambda: False, nursery.start)
     assert outcome.state == "failed"
-    assert "signal 9" in outcome.reason
+    assert f"signal {number:d}" in outcome.reason
+    assert "Traceback" not in capfd.readouterr().err
     wait_until_gone(told(events))
     assert run(nursery)[0].state == "done"
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import threading
-import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -104,12 +103,8 @@ def serve(args: argparse.Namespace, nursery: Nursery) -> int:
     stop = threading.Event()
     url = _url(args.store)
     with worker.stopping(stop):
-        worker.work(url, _print_with_time, stop, nursery)
+        worker.work(url, worker.print_with_time, stop, nursery)
     return 0
-
-
-def _print_with_time(text: str) -> None:
-    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True)
 
 
 def _say_elsewhere(asked: Collection[str], given: str | None, line: ProgressLine) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from typing import TextIO
 
 from engine.row import Progress
@@ -10,7 +11,10 @@ EVERY_S = 5.0  # between lines where the output is no terminal
 
 
 class ProgressLine:
-    """One line that is rewritten on a terminal; elsewhere a line for every stage, and one every few seconds."""
+    """One line that is rewritten on a terminal; elsewhere a line for every stage, and one every few seconds.
+
+    Where nobody listens any more, as when the terminal was closed, the work goes on without it.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
@@ -23,9 +27,9 @@ class ProgressLine:
         if text == self.shown:
             return
         if self.live:
-            print(f"\r{text:<{len(self.shown)}}", end="", file=self.stream, flush=True)
+            self._print(f"\r{text:<{len(self.shown)}}", end="")
         elif progress.stage != self.stage or time.monotonic() - self.at > EVERY_S:
-            print(text, file=self.stream, flush=True)
+            self._print(text)
             self.at = time.monotonic()
         else:
             return
@@ -34,9 +38,13 @@ class ProgressLine:
     def say(self, text: str) -> None:
         """A line of its own, after which the progress goes on."""
         if self.live and self.shown:
-            print(file=self.stream)
-        print(text, file=self.stream, flush=True)
+            self._print()
+        self._print(text)
         self.shown = self.stage = ""
+
+    def _print(self, text: str = "", end: str = "\n") -> None:
+        with suppress(OSError):
+            print(text, end=end, file=self.stream, flush=True)
 
 
 def describe(progress: Progress) -> str:

@@ -1,10 +1,12 @@
 """`run` and `sweep`: what they print and write, how they stop, and how they share the work with a worker."""
 
+import io
 import json
 import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -144,6 +146,18 @@ def test_run_waits_for_a_trial_that_another_process_measures(prepared: str, monk
     assert "123 MB" in capsys.readouterr().out
 
 
+def test_run_goes_on_where_nobody_listens_any_more(prepared: str, monkeypatch) -> None:
+    """As when its terminal was closed under nohup, or its output went to `head`."""
+
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+    assert run(fake_trial.WORKS) == 0
+    assert states(prepared) == {"dense": "done", recipe(8): "done"}
+
+
 def test_run_interrupted_cancels_its_trial_and_stops(prepared: str, capsys) -> None:
     interrupt_when_it_runs(prepared, fake_trial.SLOW)
     assert run(fake_trial.SLOW) == 130
@@ -194,7 +208,7 @@ def test_sweep_with_a_failing_trial_runs_the_others_and_exits_with_one(tmp_path:
     assert "failed: quantize:rtn,bits=5,group_size=32: the process was killed (signal 9)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_sweep_interrupted_keeps_its_place(tmp_path: Path, prepared: str, capsys, number: int) -> None:
     file = sweep_file(tmp_path, fake_trial.SLOW, fake_trial.WORKS)
     interrupt_when_it_runs(prepared, fake_trial.SLOW, number)
