@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
@@ -74,5 +75,8 @@ def load(module: str) -> entry.Work:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # one that is meant for it ends it, without a traceback
-    with socket.socket(fileno=int(sys.argv[1])) as control:
+    with (
+        socket.socket(fileno=int(sys.argv[1])) as control,
+        suppress(ConnectionError),
+    ):  # it hung up; a child sees that too
         serve(control, load(sys.argv[2]))

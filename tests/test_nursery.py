@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from engine.child import Event, Outcome, run_in_child
 from engine.nursery import Nursery
 from tests import fake_trial
 from tests.fake_trial import SLOW, WORKS, made
-from tests.processes import wait_until_gone
+from tests.processes import PATIENCE_S, wait_until_gone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every child imports for itself")
 
@@ -113,6 +114,30 @@ def test_after_the_loaded_process_was_killed_the_next_child_has_another(
     assert "Traceback" not in capfd.readouterr().err
     wait_until_gone(told(events))
     assert run(nursery)[0].state == "done"
+
+
+def test_a_worker_that_dies_while_its_first_child_is_asked_for_leaves_nothing(
+    tmp_path: Path, module: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told, go = tmp_path / "pid", tmp_path / "go"
+    (tmp_path / f"{module}.py").write_text(
+        "import os, time\nfrom pathlib import Path\n"
+        f"while not Path({str(go)!r}).exists():\n    time.sleep(0.02)\n"
+        f"def work(content, events):\n    Path({str(told)!r}).write_text(str(os.getpid()))\n    time.sleep(200)\n"
+    )
+    loaded, control = nursery_module._load(module)
+    pipes = [os.pipe() for _ in range(3)]
+    os.write(pipes[0][1], b"{}")
+    socket.send_fds(control, [b"+"], [pipes[0][0], pipes[1][1], pipes[2][1]])
+    control.close()  # as a killed worker's is
+    for pipe in pipes:
+        os.close(pipe[0])
+        os.close(pipe[1])
+    go.touch()
+    assert loaded.wait(PATIENCE_S) == 0
+    assert "Traceback" not in capfd.readouterr().err
+    if told.exists() and told.read_text():
+        wait_until_gone([int(told.read_text())])
 
 
 def test_closing_ends_the_loaded_process(nursery: Nursery) -> None:
