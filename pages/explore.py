@@ -78,12 +78,14 @@ def draw_view(found: Mapping[str, Group]) -> None:
     if front_tab.open:
         with front_tab:
             front_view.draw_controls(found, group, state)
-            left, right = st.container(key="explore-split").columns([2.3, 1], gap="medium")
+            chosen = panel.find([group, *more], trial)
+            left, right = st.container(key="explore-split").columns([2.1, 1], gap="medium")
             with left:
                 front_view.draw_chart(drawn, front, state, rings, choose)
                 hypervolumes.draw(group, rows, front, state)
             with right:
-                panel.draw([group, *more], front, trial, choose)
+                panel.draw(chosen, front, trial, choose)
+            panel.draw_below(chosen)
     if parallel_tab.open:
         with parallel_tab:
             parallel_view.draw(rows, state)

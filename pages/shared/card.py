@@ -24,22 +24,12 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
         markup.text(row.reason)
     else:
         markup.chips(marks(row, dense, None if left_out else on_front))
-        said = (
-            words.size(row, dense),
-            words.quality(row, dense),
-            unsettled(row, dense),
-            "" if unrewarded(row) else words.speed(row),
-            why(row, dense),
-        )
+        said = (words.size(row, dense), words.quality(row, dense), "" if unrewarded(row) else words.speed(row))
         for sentence in said:
             if sentence:
                 markup.text(sentence)
         if asked := unrewarded(row):
             st.page_link("pages/result.py", label=markup.plain(f"{asked} Why?"), query_params=stored.address(row))
-        score = telling_score(dense or row)
-        numbers = (score, f"{score}_change", f"{score}_retention", ABOVE_CHANCE[score], *_OTHERS)
-        known = [name for name in numbers if own_value(row, name) is not None]
-        markup.table(("", "Result"), [line(row, dense, name)[:2] for name in known])
         if left_out:
             markup.soft(f"Not on these axes: {left_out}.")
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -47,6 +37,17 @@ def draw_card(row: Row, dense: Row | None, on_front: bool, left_out: str, on_clo
             "pages/result.py", label="All details", icon=":material/arrow_forward:", query_params=stored.address(row)
         )
         st.button("Close", key="card:close", on_click=on_close, type="tertiary")
+
+
+def draw_rest(row: Row, dense: Row | None) -> None:
+    """What a clicked point comes to in numbers, with remarks: too much to stand beside a chart."""
+    score = telling_score(dense or row)
+    numbers = (score, f"{score}_change", f"{score}_retention", ABOVE_CHANCE[score], *_OTHERS)
+    remarks = " ".join(filter(None, (unsettled(row, dense), why(row, dense))))
+    with st.container(border=True, key="card-rest"):
+        markup.facts(line(row, dense, name)[:2] for name in numbers if own_value(row, name) is not None)
+        if remarks:
+            markup.soft(remarks)
 
 
 def unsettled(row: Row, dense: Row | None) -> str:

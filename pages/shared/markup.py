@@ -113,6 +113,12 @@ def figures_html(items: Iterable[Figure]) -> str:
     return f'<div class="kp-figures">{cells}</div>'
 
 
+def facts(items: Iterable[Sequence[str | tuple[str, str]]]) -> None:
+    """Names over their values, as many beside each other as there is room for; each may be (text, its tip)."""
+    cells = "".join(f"<div><dt>{_tipped(name)}</dt><dd>{_tipped(value)}</dd></div>" for name, value in items)
+    st.html(f'<dl class="kp-facts">{cells}</dl>')
+
+
 def chips(items: Iterable[tuple[str, str]]) -> None:
     """Marks such as "recorded"; each is (text, its tip)."""
     st.html(chips_html(items))
@@ -193,6 +199,9 @@ def _sentence(head: str, cell: str | tuple[str, str]) -> str:
 
 
 def _cell(cell: str | tuple[str, str], kind: str) -> str:
+    return f'<td class="{kind}">{_tipped(cell)}</td>'
+
+
+def _tipped(cell: str | tuple[str, str]) -> str:
     words, why = cell if isinstance(cell, tuple) else (cell, "")
-    inner = f"<span{tip(why)}>{escape(words)}</span>" if why else escape(words)
-    return f'<td class="{kind}">{inner}</td>'
+    return f"<span{tip(why)}>{escape(words)}</span>" if why else escape(words)

@@ -69,13 +69,29 @@ def query() -> dict[str, str]:
     return {NAME: ",".join(tokens())}
 
 
-def draw(row: Row | None = None) -> None:
-    """The button that puts a finished result into the tray or takes it out, and what is in the tray.
+def draw(row: Row) -> None:
+    """The button that puts a finished result into the tray or takes it out, and what is in the tray."""
+    draw_button(row)
+    draw_held()
 
-    Draws nothing without a result while the tray is empty.
-    """
-    if row is not None and row.state == "done":
-        _draw_button(row)
+
+def draw_button(row: Row) -> None:
+    """The button that puts a finished result into the tray or takes it out."""
+    if row.state != "done":
+        return
+    name = token(row)
+    if name in tokens():
+        st.button("Remove from compare", key="tray:toggle", icon=":material/remove:", on_click=partial(remove, name))
+        return
+    full = len(tokens()) >= MOST
+    why = f"The tray holds {MOST} results; take one out first." if full else "See it beside other results"
+    st.button(
+        "Add to compare", key="tray:toggle", icon=":material/add:", on_click=partial(add, name), disabled=full, help=why
+    )
+
+
+def draw_held() -> None:
+    """What is in the tray; nothing while it is empty."""
     chosen = {name: found for name in tokens() if (found := find(name))}
     if not chosen:
         return
@@ -90,18 +106,6 @@ def draw(row: Row | None = None) -> None:
                     on_click=partial(remove, name), help="Take it out of the tray",
                 )  # fmt: skip
         st.page_link("pages/compare.py", label=_invitation(len(chosen)), query_params=query())
-
-
-def _draw_button(row: Row) -> None:
-    name = token(row)
-    if name in tokens():
-        st.button("Remove from compare", key="tray:toggle", icon=":material/remove:", on_click=partial(remove, name))
-        return
-    full = len(tokens()) >= MOST
-    why = f"The tray holds {MOST} results; take one out first." if full else "See it beside other results"
-    st.button(
-        "Add to compare", key="tray:toggle", icon=":material/add:", on_click=partial(add, name), disabled=full, help=why
-    )
 
 
 def _invitation(count: int) -> str:

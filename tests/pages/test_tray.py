@@ -15,7 +15,10 @@ from tests.processes import PATIENCE_S
 SCRIPT = """
 from pages.shared import stored, tray, view
 values = {"trials": tray.VALUE, "row": view.Value("")}
-tray.draw(stored.find(view.restore("test", values)["row"]))
+row = stored.find(view.restore("test", values)["row"])
+if row is not None:
+    tray.draw_button(row)
+tray.draw_held()
 view.keep("test", values)
 """
 
