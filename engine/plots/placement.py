@@ -96,16 +96,21 @@ def place(
             for box, preference, led in _places(label)
             if box.inside(area) and not any(box.grown(2).overlap(text) for text in texts)
         ]
-        if not costs:
-            continue
-        cost, box, led = min(costs, key=lambda c: c[0])
-        if cost < _COVERED or label.needed:
-            placed.append(Placed(label, box, led))
+        for cost, box, led in sorted(costs, key=lambda c: c[0]):
+            line = _leader(label, box) if led else []
+            if any(part.overlap(text) for part in line for text in texts):
+                continue
+            if cost < _COVERED or label.needed:
+                placed.append(Placed(label, box, led))
+                obstacles = np.hstack([obstacles, matrix(line)])
+            break
     return placed
 
 
 _COVERED = 60.0  # square pixels of marks under a label that make it not worth showing
 _GAPS = ((10.0, False), (26.0, True), (46.0, True), (72.0, True))  # pixels between a point and its label; whether led
+
+_PARTS = 24  # boxes of a label's line, which is at most 100 pixels long
 
 
 def _places(label: Wanted) -> Iterable[tuple[Box, float, bool]]:
@@ -126,6 +131,18 @@ def _places(label: Wanted) -> Iterable[tuple[Box, float, bool]]:
         )
         for rank, (left, bottom) in enumerate(corners):
             yield Box(left, bottom, left + width, bottom + height), 12.0 * near + rank, led
+
+
+def _leader(label: Wanted, box: Box) -> list[Box]:
+    """The line from a point to its label, which ends at the label's nearest edges, as small boxes along it."""
+    x, y = _edge(label.x, box.left, box.right), _edge(label.y, box.bottom, box.top)
+    parts = np.linspace((label.x, label.y), (x, y), _PARTS).tolist()
+    return [Box(a, b, a, b).grown(2) for a, b in parts]
+
+
+def _edge(at: float, low: float, high: float) -> float:
+    """Where a line that comes from `at` meets the side from low to high: at its nearer end, or at its middle."""
+    return low if at <= low else high if at >= high else (low + high) / 2
 
 
 def matrix(boxes: Sequence[Box]) -> NDArray[np.float64]:

@@ -15,7 +15,8 @@ from engine.plots.palette import ThemeName
 from engine.row import Row
 from pages.shared import frame, markup, stored
 
-_STAGE_WIDTH, _STAGE_HEIGHT = 820, 700  # pixels, of a window of 1280 beside the sidebar
+_STAGE_HEIGHT = 700  # pixels
+_STAGE_WIDTH, _STAGE_SNUG = 820, 637  # pixels that the narrowest window that is wide leaves, and a snug one
 _ALT = "Pareto front: {y} over {x} of {count} results"
 _OPENED = "chart|opened"  # the trial whose point was clicked, until its page opens
 
@@ -51,13 +52,13 @@ def draw_front(
     that a window which is no phone's shows it, in pixels, unless it is that of a whole page. stage: with type to be
     read across a room, where the window is wide enough for it.
     """
-    compact = frame.narrow()
-    size: tuple[int | None, int | None] = (width, None)
-    if stage and not compact:
-        size = (round(_STAGE_WIDTH / STAGE), round(_STAGE_HEIGHT / STAGE))
+    compact, large = frame.narrow() or (stage and frame.snug()), stage and not frame.narrow()
+    size: tuple[int | None, int | None] = (None if compact else width, None)
+    if large:
+        size = (round((_STAGE_SNUG if frame.snug() else _STAGE_WIDTH) / STAGE), round(_STAGE_HEIGHT / STAGE))
     front = stored.front_of(rows, x, y, comparison)
     figure = _figure(
-        front, stored.stamp(rows), x, y, comparison, tuple(highlighted), frame.theme(), compact, extras, size, stage
+        front, stored.stamp(rows), x, y, comparison, tuple(highlighted), frame.theme(), compact, extras, size, large
     )
     alt = _ALT.format(x=METRICS[x].label, y=METRICS[y].label, count=len(rows))
     name = f"{x}-{y}".replace("_", "-")
@@ -115,10 +116,10 @@ def _figure(
     compact: bool,
     extras: Extras,
     size: tuple[int | None, int | None],
-    stage: bool,
+    large: bool,
 ) -> go.Figure:
-    width, height = (None, None) if compact else size
+    width, height = size
     figure = front_figure(_front, highlighted, theme, compact=compact, extras=extras, width=width, height=height)
-    figure = enlarged(figure) if stage and not compact else figure
+    figure = enlarged(figure) if large else figure
     figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"mode": "markers"})  # a click dims nothing
     return figure

@@ -56,8 +56,8 @@ def dress(page: Page) -> None:
     _window(
         key=_WINDOW,
         data={"plotScript": PLOT_SCRIPT},
-        default={"narrow": False},
-        on_narrow_change=lambda: None,
+        default={"width": "wide"},
+        on_width_change=lambda: None,
         height="content",
     )
     ink = "#f2f3f5" if theme() == "dark" else "#1a1c23"
@@ -86,7 +86,16 @@ def theme() -> Literal["light", "dark"]:
 
 def narrow() -> bool:
     """Whether the window leaves a page little more room than a phone's; False until the browser has said so."""
-    return bool(st.session_state.get(_WINDOW, {}).get("narrow", False))
+    return _width() == "narrow"
+
+
+def snug() -> bool:
+    """Whether a page beside the sidebar has less room than on a laptop, and is not narrow either."""
+    return _width() == "snug"
+
+
+def _width() -> str:
+    return str(st.session_state.get(_WINDOW, {}).get("width", "wide"))
 
 
 def _plot_script() -> str:

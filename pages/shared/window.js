@@ -1,7 +1,9 @@
-// What every page has in the browser: whether it is narrow, charts loaded early, and tables taken along as CSV.
+// What every page has in the browser: how wide it is, charts loaded early, and tables taken along as CSV.
 
 // A phone, upright or beside the sidebar, which Streamlit opens from 768 pixels on; a small tablet; a window enlarged.
 const NARROW = window.matchMedia("(max-width: 640px), (min-width: 768px) and (max-width: 1000px)");
+// Beside the sidebar a page of up to 840 pixels, too little for large type and all of its words.
+const SNUG = window.matchMedia("(min-width: 1001px) and (max-width: 1200px)");
 
 // The table above the button that was clicked, as a file; a cell that a spreadsheet would take for a formula gets a quote.
 function takeTable({ target }) {
@@ -18,12 +20,13 @@ function takeTable({ target }) {
 
 export default function ({ data, setStateValue }) {
   if (data.plotScript) import(new URL(data.plotScript, document.baseURI).href);
-  const report = () => setStateValue("narrow", NARROW.matches);
-  NARROW.addEventListener("change", report);
+  const width = () => (NARROW.matches ? "narrow" : SNUG.matches ? "snug" : "wide");
+  const report = () => setStateValue("width", width());
+  for (const query of [NARROW, SNUG]) query.addEventListener("change", report);
   document.addEventListener("click", takeTable);
-  if (NARROW.matches) report();
+  if (width() !== "wide") report();
   return () => {
-    NARROW.removeEventListener("change", report);
+    for (const query of [NARROW, SNUG]) query.removeEventListener("change", report);
     document.removeEventListener("click", takeTable);
   };
 }

@@ -34,3 +34,28 @@ def test_what_stands_beside_the_front_is_no_higher_than_it(window: Page, address
     chart, panel = (place(window.locator(css)) for css in (".js-plotly-plot", ".st-key-explore-panel"))
     assert panel["x"] > chart["x"] + chart["width"]
     assert panel["height"] < chart["height"] + 120
+
+
+_OVER = """() => {
+  const box = (node) => [node.textContent, node.getBoundingClientRect()];
+  const boxes = (css) => [...document.querySelectorAll(`.js-plotly-plot ${css}`)].map(box);
+  const over = (a, b) => Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left))
+    * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
+  const texts = boxes(".annotation-text"), points = boxes("path.point");
+  const names = texts.filter(([words]) => /^(original|guessing)/.test(words));
+  const pairs = names.flatMap((one) => points.map((point) => [one, point]));
+  texts.forEach((one, n) => pairs.push(...texts.slice(n + 1).map((other) => [one, other])));
+  return pairs.map(([one, other]) => [one[0], other[0], over(one[1], other[1])]).filter(([, , area]) => area > 10);
+}"""
+
+
+@pytest.mark.parametrize("width", [1024, 1280])
+@pytest.mark.parametrize("axes", ["size-quality", "speed-quality", "memory-quality"])
+def test_no_label_of_a_chart_for_a_room_covers_another_or_a_point(
+    window: Page, address: str, axes: str, width: int
+) -> None:
+    window.set_viewport_size({"width": width, "height": 900})
+    window.goto(f"{address}/present?axes={axes}")
+    expect(window.locator(".js-plotly-plot .annotation-text").first).to_be_visible()
+    settle(window)
+    assert window.evaluate(_OVER) == []

@@ -1,9 +1,9 @@
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 
-from engine.plots.placement import Box, Wanted, place, text_width, wrap
+from engine.plots.placement import Box, Placed, Wanted, place, text_width, wrap
 
 AREA = Box(0, 0, 700, 400)
 
@@ -25,6 +25,26 @@ def test_labels_cover_no_label_and_stay_inside(seed: int) -> None:
     assert not any(a.box.overlap(b.box) for a, b in combinations(placed, 2))
     assert not any(label.box.overlap(Box(0, 370, 80, 400)) for label in placed)
     assert all(sum(label.box.overlap(mark) for mark in marks) < 20 for label in placed)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_line_to_a_label_that_lies_apart_crosses_no_label(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    points = random.uniform((300, 150), (400, 250), (15, 2))
+    wanted = [Wanted(str(n), x, y, ("8-bit + 4-bit",), 13) for n, (x, y) in enumerate(points)]
+    placed = place(wanted, AREA, [Box(x - 7, y - 7, x + 7, y + 7) for x, y in points], [], [], 7)
+    lines = [(one, _line(one)) for one in placed if one.led]
+    assert lines
+    for (one, line), other in product(lines, placed):
+        assert one is other or not any(other.box.overlap(Box(x, y, x + 0.1, y + 0.1)) for x, y in line)
+
+
+def _line(label: Placed) -> list[list[float]]:
+    """Points along the line from a label's point to where plotly is told to put its nearest edges."""
+    box, at = label.box, (label.wanted.x, label.wanted.y)
+    sides = zip(at, (box.left, box.bottom), (box.right, box.top), strict=True)
+    end = [low if here <= low else high if here >= high else (low + high) / 2 for here, low, high in sides]
+    return np.linspace(at, end, 100).tolist()
 
 
 def test_a_lone_label_stands_right_of_its_point_without_a_line() -> None:
