@@ -10,7 +10,7 @@ from engine.front import Front, own_value
 from engine.metrics import METRICS, summary
 from engine.plots.palette import family
 from engine.row import Row
-from pages.shared import stored
+from pages.shared import markup, stored
 from pages.shared.frame import narrow
 from pages.shared.result_words import short_verdict
 
@@ -46,6 +46,8 @@ def draw_table(rows: Sequence[Row], front: Front, key: str, on_row: Callable[[st
         column_config=_config(front.score),
         placeholder="–",
     )
+    if narrow():
+        markup.soft("Scroll the table sideways for more columns.")
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

@@ -59,3 +59,20 @@ def test_no_label_of_a_chart_for_a_room_covers_another_or_a_point(
     expect(window.locator(".js-plotly-plot .annotation-text").first).to_be_visible()
     settle(window)
     assert window.evaluate(_OVER) == []
+
+
+_HINTED = """() => [...document.querySelectorAll(".kp-scroll")]
+  .filter((box) => !box.closest("details:not([open])"))
+  .map((box) => [box.scrollWidth > box.clientWidth, parseFloat(getComputedStyle(box, "::after").height) > 10])"""
+
+
+def test_a_table_says_that_it_scrolls_sideways_where_it_does(window: Page, address: str) -> None:
+    found = set()
+    for width in (390, 1280):
+        window.set_viewport_size({"width": width, "height": 900})
+        for path in ("present", f"result?trial={knee()}"):
+            window.goto(f"{address}/{path}")
+            expect(window.locator(".kp-scroll:visible").first).to_be_visible()
+            settle(window)
+            found |= {tuple(box) for box in window.evaluate(_HINTED)}
+    assert found == {(True, True), (False, False)}
