@@ -41,7 +41,7 @@ def format_value(name: str, value: float | None) -> str:
     if name.startswith("perplexity") and not unit:
         return f"over {PERPLEXITY_LIMIT:,.0f} {UP}" if value > PERPLEXITY_LIMIT else _digits(value)
     if unit == "MB":
-        return f"{megabytes(value)} MB"
+        return byte_count(value)
     if unit == "%":
         return f"{_signed(100 * value)}%"
     if unit == "points":
@@ -58,6 +58,11 @@ def format_value(name: str, value: float | None) -> str:
 def megabytes(value: float) -> str:
     """Bytes as a number of MB: 86.4, 269, 1,234, 0.35."""
     return _digits(value / 1e6)
+
+
+def byte_count(value: float) -> str:
+    """Bytes with their unit: 86.4 MB, 0.35 MB, 70.3 kB."""
+    return f"{megabytes(value)} MB" if abs(value) >= 1e5 or value == 0 else f"{_digits(value / 1e3)} kB"
 
 
 def nats(value: float | None) -> str:

@@ -193,4 +193,4 @@ def _part_trace(
         horizontal.fitting((f"{name} {text}", text), size * pixels) for size, text in zip(sizes, shown, strict=True)
     ]
     bars = horizontal.stack(name, labels, sizes, texts, fill, colours.background)
-    return bars.update(hovertext=[f"{name}: {text} MB" for text in shown])
+    return bars.update(hovertext=[f"{name}: {words.byte_count(size * 1e6)}" for size in sizes])
