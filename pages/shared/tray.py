@@ -21,6 +21,7 @@ VALUE = Value("", shared=True)
 MOST = 4
 _KEY = view.key(view.SHARED, NAME)
 _RECORDED = "recorded-"
+_OUT = "Take it out of the tray"
 _TOKEN = re.compile(r"(recorded-)?[0-9a-z]{1,32}")
 
 
@@ -76,18 +77,23 @@ def draw(row: Row) -> None:
 
 
 def draw_button(row: Row) -> None:
-    """The button that puts a finished result into the tray or takes it out."""
+    """The button that puts a finished result into the tray or takes it out; it keeps the keyboard's focus.
+
+    Streamlit makes a button anew, without the focus, where it gets its first explanation or loses it.
+    """
     if row.state != "done":
         return
     name = token(row)
-    if name in tokens():
-        st.button("Remove from compare", key="tray:toggle", icon=":material/remove:", on_click=partial(remove, name))
-        return
-    full = len(tokens()) >= MOST
-    why = f"The tray holds {MOST} results; take one out first." if full else "See it beside other results"
+    held, full = name in tokens(), len(tokens()) >= MOST
+    label, sign, change, why = "Add to compare", "add", add, "See it beside other results"
+    if held:
+        label, sign, change, why = "Remove from compare", "remove", remove, _OUT
+    elif full:
+        why = f"The tray holds {MOST} results; take one out first."
     st.button(
-        "Add to compare", key="tray:toggle", icon=":material/add:", on_click=partial(add, name), disabled=full, help=why
-    )
+        label, key="tray:toggle", icon=f":material/{sign}:", on_click=partial(change, name),
+        disabled=full and not held, help=why,
+    )  # fmt: skip
 
 
 def draw_held() -> None:
@@ -103,7 +109,7 @@ def draw_held() -> None:
                 label = f"{family(found.family).glyph} {labels[found.trial_id]}"
                 st.button(
                     markup.plain(label), key=f"tray:{name}", icon=":material/close:", icon_position="right",
-                    on_click=partial(remove, name), help="Take it out of the tray",
+                    on_click=partial(remove, name), help=_OUT,
                 )  # fmt: skip
         st.page_link("pages/compare.py", label=_invitation(len(chosen)), query_params=query())
 

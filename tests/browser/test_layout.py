@@ -76,3 +76,13 @@ def test_a_table_says_that_it_scrolls_sideways_where_it_does(window: Page, addre
             settle(window)
             found |= {tuple(box) for box in window.evaluate(_HINTED)}
     assert found == {(True, True), (False, False)}
+
+
+def test_the_button_of_the_tray_keeps_the_keyboards_focus(window: Page, address: str) -> None:
+    window.goto(f"{address}/explore?trial={knee()}")
+    window.get_by_role("button", name="Add to compare").focus()
+    for pressed, then in (("Add to compare", "Remove from compare"), ("Remove from compare", "Add to compare")):
+        expect(window.get_by_role("button", name=pressed)).to_be_focused()
+        settle(window)
+        window.keyboard.press("Enter")
+        expect(window.get_by_role("button", name=then)).to_be_focused()
