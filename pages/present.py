@@ -45,6 +45,7 @@ def draw_page(found: Mapping[str, Group]) -> None:
         group = draw_choices(found)
         draw_budgets()
         saved_sweeps.draw(PAGE, found)
+    draw_gone(group)
     state = view.keep(PAGE, values)
     draw_view(group, state, view.query(values, state))
 
@@ -83,11 +84,12 @@ def draw_choices(found: Mapping[str, Group]) -> Group:
         st.segmented_control(
             "Compare quality with", list(AXES), key=view.key(PAGE, "axes"), required=True, format_func=AXES.__getitem__
         )
-        labels = words.distinct_labels([row for row in group.rows if row.state == "done"])
+        named = offered(group)
         picks = view.key(PAGE, "picks")
-        st.session_state[picks] = [pick for pick in st.session_state[picks] if pick in KINDS or pick in labels]
+        there = [pick for pick in st.session_state[picks] if pick in named]
+        st.session_state[picks] = there if there or not st.session_state[picks] else list(USUAL.picks)
         st.multiselect(
-            "Picks", [*KINDS, *labels], key=picks, format_func=lambda pick: KINDS.get(pick) or labels[pick],
+            "Picks", list(named), key=picks, format_func=named.__getitem__,
             help="The first of them is the recommendation.",
         )  # fmt: skip
         st.number_input(
@@ -95,6 +97,21 @@ def draw_choices(found: Mapping[str, Group]) -> Group:
             help="How far below the original the quality of “smallest within the margin” may lie.",
         )  # fmt: skip
     return group
+
+
+def offered(group: Group) -> dict[str, str]:
+    """What may be picked of a group, with its name: the kinds of picks, and every result."""
+    return {**KINDS, **words.distinct_labels([row for row in group.rows if row.state == "done"])}
+
+
+def draw_gone(group: Group) -> None:
+    """Say so where the link picks results that are not among those presented."""
+    named = offered(group)
+    gone = view.unread("picks", Value(list(USUAL.picks), allowed=tuple(named)))
+    if gone:
+        what = "A pick that the link names is" if len(gone) == 1 else f"{len(gone)} picks that the link names are"
+        shown = ", ".join(named[pick] for pick in st.session_state[view.key(PAGE, "picks")])
+        st.info(markup.plain(f"{what} not among these results. Shown: {shown}."))
 
 
 def draw_budgets() -> None:

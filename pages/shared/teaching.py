@@ -23,6 +23,9 @@ def models() -> Value:
 def choose(page: str) -> Pack | None:
     """Let the reader choose the model where there are several; its pack, or None while it is not prepared."""
     names = [DEFAULT_MODEL, *_others()]
+    for gone in view.unread("model", models()):
+        shown = name_of(DEFAULT_MODEL)
+        st.info(markup.plain(f"{gone}, which the link names, is not on this machine: {shown} is shown."))
     if len(names) > 1:
         st.selectbox("Model", names, key=view.key(page, "model"), format_func=name_of, width=420)
     name = str(st.session_state[view.key(page, "model")])

@@ -35,12 +35,13 @@ class Value:
     shared: bool = False
 
     def read(self, text: str) -> State:
-        """The value a text of the address writes; the default where it writes none that is allowed."""
+        """The value a text of the address writes, of a list what is allowed; the default where nothing of it is."""
         if isinstance(self.default, bool):
             return {"yes": True, "no": False}.get(text, self.default)
         if isinstance(self.default, list):
             parts = [part for part in text.split(",") if part]
-            return parts if all(part in self.allowed for part in parts) else list(self.default)
+            known = [part for part in parts if part in self.allowed]
+            return known if known or not parts else list(self.default)
         if isinstance(self.default, tuple):
             return self._range(text)
         if isinstance(self.default, float):
@@ -110,6 +111,13 @@ def find(page: str, name: str, value: Value) -> State:
         return value.read(address[name]) if name in address else value.default
     kept = st.session_state.get(_where(page, name, value), st.session_state.get(_last(page), {}).get(name))
     return kept if value.valid(kept) else value.default
+
+
+def unread(name: str, value: Value) -> list[str]:
+    """The words with which the address names what a value can't be; to be asked before `keep` writes it anew."""
+    text = st.query_params.get(name, "")
+    parts = text.split(",") if isinstance(value.default, list) else [text]
+    return [part for part in parts if part and part not in value.allowed]
 
 
 def keep(page: str, values: Mapping[str, Value]) -> dict[str, State]:

@@ -69,6 +69,19 @@ def test_nonsense_in_the_address_falls_back(open_page, store):
     assert "Recommendation" in said(app)
 
 
+def test_a_pick_that_is_not_there_is_said_with_what_is_shown(open_page, store):
+    filling.fill(store, filling.make_trials())
+    notes = [note.value.replace("\\", "") for note in open_page("present", picks="nobody").info]
+    assert notes == [
+        "A pick that the link names is not among these results. Shown: The knee, Smallest within the margin."
+    ]
+    app = open_page("present", picks="nobody,original,noone")
+    assert app.session_state["present:picks"] == ["original"]
+    assert "2 picks that the link names are not among these results" in app.info[0].value
+    app.number_input(key="present:memory").set_value(0.05).run()
+    assert not app.info
+
+
 def test_no_pick_at_all_is_said(open_page, store):
     filling.fill(store, filling.make_trials())
     app = open_page("present")

@@ -56,3 +56,9 @@ def test_the_address_names_the_sweep(open_page, store, monkeypatch):
     assert any("3 layers removed" in name for name in app.dataframe[0].value["Trial"])
     rows, front = taken["runs:csv"]  # to take along: the front that is drawn, not that of all sweeps
     assert {point.trial_id for point in front.points} == {row.trial_id for row in rows}
+
+
+def test_a_sweep_that_is_not_here_is_said(open_page, store):
+    filling.fill(store, filling.make_trials())
+    assert "another is shown" in open_page("runs", sweep="99").info[0].value
+    assert not open_page("runs").info

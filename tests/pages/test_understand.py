@@ -62,6 +62,14 @@ def test_the_models_own_grid_is_explained_and_shown(open_page: Open) -> None:
     assert app.query_params["group"] == "32"
 
 
+@pytest.mark.parametrize("page", ["quantize", "prune", "slice", "distil"])
+def test_a_model_that_is_not_here_is_said(open_page: Open, page: str) -> None:
+    app = open_page(page, model="somebody/else")
+    said_of_it = app.info[0].value.replace("\\", "")
+    assert said_of_it == "somebody/else, which the link names, is not on this machine: SmolLM2-135M-Instruct is shown."
+    assert not open_page(page).info
+
+
 def test_training_through_the_rounding_is_what_the_pack_holds_at_the_width_chosen(open_page: Open) -> None:
     made = packs.shipped(DEFAULT_MODEL)
     assert made is not None
