@@ -70,6 +70,12 @@ def write(network: nn.Module, prompt: Tensor, most: int) -> Iterator[Token]:
         yield Token(int(read), time.perf_counter() - began)
 
 
+@torch.inference_mode()
+def warm(model: LanguageModel) -> None:
+    """Have a model read one token, so that what is compiled at the first one of all counts in no speed."""
+    read_on(model.network, torch.zeros((1, 1), dtype=torch.long, device=model.device), None)
+
+
 class Spelling:
     """What each further token adds to a text; a character that several tokens make comes with the last of them."""
 

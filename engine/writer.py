@@ -111,13 +111,14 @@ class Loaded:
         return model
 
     def load(self, asked: Trial, folder: Path | None) -> LanguageModel:
-        """The model of a packed checkpoint, or the dense one where there is no folder; makes room for it."""
+        """The model of a packed checkpoint, or the dense one where there is no folder, ready; makes room for it."""
         device = asked.protocol.device
         self._make_room()
         if folder is None:
             model = models.load(trial.find_source(asked), torch.bfloat16, device)
         else:
             model = checkpoint.load(folder, torch.bfloat16, device)
+        greedy.warm(model)
         self._models[asked.id] = model
         return model
 

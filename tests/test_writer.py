@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,6 +138,25 @@ def test_what_goes_wrong_costs_one_text_and_is_said_in_a_sentence(
     assert reason
     assert "\n" not in reason
     assert any("Traceback" in text for text in said)
+
+
+def test_what_is_compiled_at_the_first_token_counts_in_no_speed(
+    generations: Generations, trials: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_on, compiled = greedy.read_on, []
+
+    def compiling(network, read, past):
+        if read.shape[1] == 1 and network not in compiled:
+            compiled.append(network)
+            time.sleep(1)
+        return read_on(network, read, past)
+
+    monkeypatch.setattr(greedy, "read_on", compiling)
+    generations.ask(NAMES, trials, PROMPT, False, TOKENS)
+    run(generations)
+    written = read(generations).completions
+    assert [len(one.pieces) for one in written] == [TOKENS] * 3
+    assert all((one.tokens_per_s or 0) > TOKENS for one in written)
 
 
 def test_a_failed_compression_is_said_with_its_reason(
