@@ -3,11 +3,12 @@
 import json
 from itertools import product
 
+import numpy as np
 import pytest
 
 from engine.errors import InputError
-from engine.mixed import WHOLE, mixture, predict, propose, recipe_of
-from engine.sensitivity import Sensitivity
+from engine.mixed import WHOLE, mixture, options, predict, propose, recipe_of
+from engine.sensitivity import Sensitivity, Way
 from engine.spec import parse
 from tests.made_sensitivity import made
 
@@ -23,6 +24,24 @@ def test_no_other_mixture_within_the_budget_is_predicted_to_lose_less(seed: int)
         chosen = propose(found, budget, WIDTHS)
         assert chosen.weight_bytes <= budget
         assert chosen.loss == pytest.approx(best.loss, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_large_loss_at_two_bits_hides_no_small_ones_at_eight(seed: int) -> None:
+    """Of losses that fall by four with each bit, those that decide a large budget are millionths of the largest."""
+    random, widths = np.random.default_rng(seed), (2, 3, 4, 5, 6, 8, WHOLE)
+    sizes, harm = random.integers(1, 6, 30) * 16, 10.0 ** random.uniform(-2, 0.5, 30)
+    losses = {bits: harm * random.uniform(0.7, 1.3, 30) * 4.0 ** (2 - bits) for bits in widths[:-1]}
+    ways = tuple(Way("bits", bits, tuple(loss), tuple(sizes * (bits + 1))) for bits, loss in losses.items())
+    found = Sensitivity(ways, tuple(sizes * 16), 0, 32, 4, 16, 32)
+    least = np.zeros(sum(found.dense_bytes) + 1)  # by bytes that the blocks so far may take
+    for block in range(30):
+        before, least = least, np.full_like(least, np.inf)
+        for _, taken, loss in options(found, block, widths):
+            least[taken:] = np.minimum(least[taken:], before[: len(before) - taken] + loss)
+    for share in (0.5, 0.7, 0.9, 0.97):
+        budget = int(share * sum(found.dense_bytes))
+        assert propose(found, budget, widths).loss == pytest.approx(least[budget], rel=1e-9)
 
 
 def test_a_protected_block_is_left_as_it_is_and_the_others_make_up_for_its_bytes() -> None:
