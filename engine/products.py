@@ -20,6 +20,7 @@ from engine import kept_files
 from engine.errors import InputError
 from engine.hessian import add_products
 from engine.kv_cache import cache_settings
+from engine.layers.weight import inputs_of
 from engine.models import Anatomy, Block
 from engine.paths import cache_dir
 from engine.streaming import on_device
@@ -64,7 +65,8 @@ def compress_from_products(
 def _replace(block: Block, folder: Path, device: torch.device, compress: Compress[Tensor]) -> None:
     """Replace the linears of a block by what `compress` makes of them and the products that are kept."""
     for layers in block.groups:
-        products = _load(folder / _file(block.name, layers), device)
+        inputs = inputs_of(next(iter(layers.values())))
+        products = _load(folder / _file(block.name, layers), inputs, device)
         for name, layer in compress(layers, products).items():
             block.replace(name, layer)
 
@@ -85,16 +87,21 @@ def _gather(anatomy: Anatomy, windows: Tensor, folder: Path, report: Report) -> 
     kept_files.keep_within(folder, BUDGET_BYTES)
 
 
-def _load(file: Path, device: torch.device) -> Tensor:
-    """The products that a file holds, their lower triangle zero."""
+def _load(file: Path, inputs: int, device: torch.device) -> Tensor:
+    """The products [inputs, inputs] that a file holds, their lower triangle zero."""
     try:
-        values = load_file(file)["upper"].to(device)
-    except (OSError, SafetensorError, KeyError):
+        values = load_file(file)["upper"]
+        if (
+            values.dtype != torch.float32
+            or values.shape != (inputs * (inputs + 1) // 2,)
+            or not values.isfinite().all()
+        ):
+            raise ValueError(f"no products of {inputs} inputs")
+    except (OSError, SafetensorError, KeyError, ValueError):
         kept_files.delete(file.parent)
         raise InputError(f"the statistics kept in {str(file.parent)!r} were damaged; they are deleted, retry") from None
-    size = int((2 * len(values)) ** 0.5)
-    products = torch.zeros(size, size, device=device)
-    products[torch.ones_like(products, dtype=torch.bool).triu()] = values
+    products = torch.zeros(inputs, inputs, device=device)
+    products[torch.ones_like(products, dtype=torch.bool).triu()] = values.to(device)
     return products
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -111,10 +112,21 @@ def test_a_pass_that_fails_leaves_nothing(tiny_llama: LanguageModel, monkeypatch
     assert not kept()
 
 
-def test_damaged_statistics_are_deleted_in_one_sentence(tiny_llama: LanguageModel) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"not tensors",
+        safetensors.torch.save({"upper": torch.ones(100)}),
+        safetensors.torch.save({"upper": torch.full((64 * 65 // 2,), torch.nan)}),
+        safetensors.torch.save({"upper": torch.ones(64 * 65 // 2, dtype=torch.int64)}),
+        safetensors.torch.save({"other": torch.ones(64 * 65 // 2)}),
+    ],
+    ids=["bytes", "short", "nan", "whole numbers", "unnamed"],
+)
+def test_damaged_statistics_are_deleted_in_one_sentence(tiny_llama: LanguageModel, content: bytes) -> None:
     recipe = parse("prune:sparsegpt,sparsity=0.5,statistics=dense")
     compress(copy.deepcopy(tiny_llama), recipe, WINDOWS, lambda *_: None)
-    next(kept()[0].iterdir()).write_bytes(b"not tensors")
+    next(file for file in kept()[0].iterdir() if "q_proj" in file.name).write_bytes(content)
     with pytest.raises(InputError, match="damaged; they are deleted"):
         compress(copy.deepcopy(tiny_llama), recipe, WINDOWS, lambda *_: None)
     compress(tiny_llama, recipe, WINDOWS, lambda *_: None)
