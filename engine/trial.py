@@ -142,7 +142,8 @@ def go_on(job: Job, events: Events) -> bool:
     except InputError:
         kept_files.delete(job.halfway)
         return False
-    measure_accuracy(job, checkpoint.evaluated(model).to(job.trial.protocol.device), model.tokenizer, events)
+    asked, network = questions(job, model), checkpoint.evaluated(model).to(job.trial.protocol.device)
+    measure_accuracy(job, asked, network, model.tokenizer, events)
     return True
 
 
