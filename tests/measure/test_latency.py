@@ -289,3 +289,9 @@ def test_a_long_disturbed_timing_is_not_repeated(monkeypatch: pytest.MonkeyPatch
     latency.measure(loads(), None, PROTOCOL, lambda done, total: told.append((done, total)))
     once = len(latency.DTYPES) + latency.PREFILLS + latency.DECODE_ROUNDS * 2
     assert told[-1] == (once, once)
+
+
+def test_a_format_is_not_judged_by_a_first_run_that_made_its_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([900.0, 40.0, 30.0, 2000.0])
+    monkeypatch.setattr(latency, "_milliseconds", lambda run, device: next(times))
+    assert latency._quickest(lambda: None, torch.device("cpu")) == 30.0
