@@ -81,7 +81,7 @@ def parallel_figure(
     """One line a finished row over the axes of these names, coloured by family; compact: for about 390 px."""
     done, colours = [row for row in rows if row.state == "done"], THEMES[theme]
     order = _families(done)
-    figure = go.Figure(layout=frame(440, {"l": 62, "r": 66, "t": 92 if compact else 76, "b": 20}, colours))
+    figure = go.Figure(layout=frame(440, {"l": 62, "r": 66, "t": 112 if compact else 76, "b": 20}, colours))
     if not done:
         return figure
     figure.add_trace(
@@ -156,6 +156,10 @@ def _number_axis(rows: Sequence[Row], name: str) -> Axis:
     texts = [f"{tick:,.4g}" for tick in ticks]
     if None in values:
         spots, texts, bottom = [absent, *spots], ["none", *texts], absent
+    if spots[0] > bottom:  # an axis is drawn between its first tick and its last
+        spots, texts = [bottom, *spots], ["", *texts]
+    if spots[-1] < top:
+        spots, texts = [*spots, top], [*texts, ""]
     return Axis(_headed(name), places, (bottom, top), tuple(spots), tuple(texts))
 
 

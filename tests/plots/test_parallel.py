@@ -37,6 +37,13 @@ def test_bytes_lie_on_a_logarithm_in_megabytes() -> None:
     assert "none" not in axis.texts
 
 
+def test_an_axis_has_a_tick_at_both_ends_so_that_it_is_drawn_as_far_as_its_lines_reach() -> None:
+    for axis in parallel.axes_of(ROWS, ["weight_bytes", "accuracy", "bits", "decode_speedup"]):
+        assert (axis.ticks[0], axis.ticks[-1]) == pytest.approx(axis.ends)
+        assert len(axis.ticks) == len(axis.texts)
+        assert list(axis.ticks) == sorted(axis.ticks)
+
+
 def test_diverged_perplexities_are_held_at_the_limit() -> None:
     wild = row("quantize:rtn,bits=2", metrics={"perplexity": 5e5})
     assert max(parallel.axes_of([ROWS[0], wild], ["perplexity"])[0].places) == pytest.approx(3)
