@@ -20,6 +20,7 @@ from engine.hessian import add_products, mirrored
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.scaled import DividedInputs, divide_outputs
 from engine.layers.weight import bias_of, inputs_of, weight_of
+from engine.layouts import Layout
 from engine.methods import Report, rtn
 from engine.methods.gptq import split_rows
 from engine.models import Block, LanguageModel
@@ -63,7 +64,7 @@ def compress(model: LanguageModel, settings: Awq, windows: Tensor | None, report
             magnitudes = alike_in_groups(magnitudes, first.queries_per_key, first.head_dim)
         factors = torch.ones_like(magnitudes)
         if anatomy.layout.giver(layers) is not None:
-            factors = best_factors(weight, hessian, magnitudes, grid)
+            factors = keeping_gains(best_factors(weight, hessian, magnitudes, grid), anatomy.layout)
         scaled = weight * factors
         if settings.clip:
             scaled = clipped(scaled, hessian / torch.outer(factors, factors), grid)
@@ -90,6 +91,14 @@ def add_inputs(before: Inputs | None, x: Tensor) -> Inputs:
     if before is None:
         return Inputs(add_products(None, x), sums)
     return Inputs(add_products(before.products, x), before.magnitudes + sums)
+
+
+def keeping_gains(factors: Tensor, layout: Layout) -> Tensor:
+    """The factors [inputs] in the same proportions, at most 1 where a family stores gains less 1.
+
+    Such a gain loses its bits where it becomes small; all may grow.
+    """
+    return factors / factors.amax() if layout.gain_offset else factors
 
 
 def alike_in_groups(

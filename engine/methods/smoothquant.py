@@ -19,7 +19,7 @@ from engine.layers.rounded_inputs import RoundedInputs
 from engine.layers.scaled import DividedInputs
 from engine.layers.weight import bias_of, weight_of
 from engine.methods import Report, rtn
-from engine.methods.awq import alike_in_groups, fold
+from engine.methods.awq import alike_in_groups, fold, keeping_gains
 from engine.models import LanguageModel
 from engine.spec.quantize import PER_CHANNEL, Rtn, SmoothQuant
 from engine.walk import compress_blocks
@@ -52,8 +52,7 @@ def compress(model: LanguageModel, settings: SmoothQuant, windows: Tensor | None
         factors = smoothing(activations, weights, settings.alpha)
         if anatomy.layout.giver(layers) is None:  # nothing before these can undo a scaling
             factors = torch.ones_like(factors)
-        if anatomy.layout.gain_offset:  # a gain stored less 1 loses its bits where it becomes small; all may grow
-            factors = factors / factors.amax()
+        factors = keeping_gains(factors, anatomy.layout)
         return {name: DividedInputs(in_8_bits(layer, factors), factors) for name, layer in layers.items()}
 
     told = partial(report, "smooth and round the linears")

@@ -135,6 +135,19 @@ def test_folding_factors_changes_no_bit_of_the_logits(each_family: LanguageModel
     assert torch.equal(each_family.network(windows).logits, expected)
 
 
+@pytest.mark.parametrize("family", ["gemma", "gemma2", "gemma3_text"])
+def test_no_gain_that_is_stored_less_1_becomes_smaller(tiny_model, windows: Tensor, family: str) -> None:
+    """Near -1 bf16 has two digits only: the gains of much used inputs would lose what the others keep."""
+    model = tiny_model(family)
+    model.anatomy.embedding.weight.data[:, ::16] *= 16
+    norms = [norm for block in model.anatomy.blocks for norm, _ in block.readers]
+    before = [1 + norm.weight.detach().clone() for norm in norms]
+    compress(model, Awq(bits=8, group_size=16), windows, _silent)
+    ratios = [(1 + norm.weight) / gain for norm, gain in zip(norms, before, strict=True)]
+    assert min(float(ratio.min()) for ratio in ratios) > 0.999
+    assert max(float(ratio.max()) for ratio in ratios) > 3.9
+
+
 def test_linears_were_calibrated_on_what_the_folded_network_gives_them(
     monkeypatch: pytest.MonkeyPatch, each_family: LanguageModel, windows: Tensor
 ) -> None:
