@@ -159,7 +159,7 @@ def refuse_renumbering(recipe: Recipe) -> None:
 
 
 def refuse_zeroing(recipe: Recipe, count: int) -> None:
-    """Raise InputError where weights are to be zeroed in matrices whose packed form we can't give a zero.
+    """Raise InputError where weights are to be zeroed in matrices whose packed form has no zero, or none we can set.
 
     count: the model's blocks.
     """
@@ -168,9 +168,11 @@ def refuse_zeroing(recipe: Recipe, count: int) -> None:
         blocks = named_blocks(recipe.step_on(place, count)) or range(count)
         if isinstance(step, Zeros) and not step.unpacks:
             for block in blocks:
-                if isinstance(found := packed.get(block), Hqq | Bnb):
+                found = packed.get(block)
+                if isinstance(found, Bnb) or (isinstance(found, Hqq) and found.zero_points == "fraction"):
+                    packer = f"{found.method},zero_points=fraction" if isinstance(found, Hqq) else found.method
                     raise InputError(
-                        f"prune:{step.method} can't zero weights that quantize:{found.method} has packed; prune first"
+                        f"prune:{step.method} can't zero weights that quantize:{packer} has packed; prune first"
                     )
         if step.family == "quantize" and "linears" in getattr(step, "targets", ()):
             packed |= dict.fromkeys(blocks, step)

@@ -57,6 +57,7 @@ COMBINED = (
     "quantize:bnb,format=nf4 | prune:heads,fraction=0.5",
     "prune:sparsegpt,sparsity=0.5 | prune:neurons,fraction=0.2,multiple=8 | quantize:gptq,bits=4,group_size=8",
     "quantize:hqq,bits=4,group_size=16 | prune:sparsegpt,sparsity=0.5",
+    "quantize:hqq,bits=3,group_size=16 | prune:wanda,pattern=2:4 | prune:magnitude,sparsity=0.6",
     "dense",
     "slice:slicegpt,fraction=0.1 | quantize:rtn,bits=4,group_size=8",
     "quantize:rtn,bits=8,targets=linears+embedding | slice:slicegpt,fraction=0.25",

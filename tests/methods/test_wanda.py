@@ -70,8 +70,11 @@ def test_a_pattern_that_does_not_divide_changes_nothing(tiny_llama: LanguageMode
     assert all(torch.equal(before[name], tensor) for name, tensor in tiny_llama.network.state_dict().items())
 
 
-def test_packed_weights_stay_packed_and_earlier_zeros_stay(tiny_llama: LanguageModel, windows: Tensor) -> None:
-    earlier = parse("prune:magnitude,sparsity=0.25 | quantize:rtn,bits=4,group_size=16")
+@pytest.mark.parametrize("method", ["rtn", "rtn,symmetric=false", "hqq"])
+def test_packed_weights_stay_packed_and_earlier_zeros_stay(
+    tiny_llama: LanguageModel, windows: Tensor, method: str
+) -> None:
+    earlier = parse(f"prune:magnitude,sparsity=0.25 | quantize:{method},bits=4,group_size=16")
     apply_recipe(tiny_llama, earlier, windows, _silent)
     before = [weight_of(layer) for _, layer in tiny_llama.anatomy.linears()]
     compress(tiny_llama, Wanda(pattern="2:4"), windows, _silent)

@@ -38,9 +38,15 @@ def test_an_unknown_family_is_named_with_the_known_ones() -> None:
             "1024 does not divide the 576 inputs of self_attn.q_proj",
         ),
         ("quantize:hqq,group_size=128", "128 does not divide the 576 inputs of self_attn.q_proj"),
-        ("quantize:hqq | prune:magnitude", "prune:magnitude can't zero weights that quantize:hqq has packed"),
+        (
+            "quantize:hqq,zero_points=fraction | prune:magnitude",
+            "can't zero weights that quantize:hqq,zero_points",
+        ),
         ("quantize:ternary,group_size=128", "128 does not divide the 576 inputs of self_attn.q_proj"),
-        ("quantize:hqq | prune:wanda", "prune:wanda can't zero weights that quantize:hqq has packed"),
+        (
+            "quantize:hqq,zero_points=fraction | prune:wanda",
+            "prune:wanda can't zero weights that quantize:hqq",
+        ),
         ("quantize:bnb | prune:magnitude,pattern=2:4", "can't zero weights that quantize:bnb has packed; prune first"),
         ("prune:layers,count=30", "count must be less than the model's 30 blocks, got 30"),
         ("prune:layers,count=20 | prune:layers,count=10", "the model's 10 blocks, got 10"),
@@ -58,8 +64,14 @@ def test_an_unknown_family_is_named_with_the_known_ones() -> None:
         ("quantize:rtn,targets=head,blocks=1", "blocks=1 contradicts targets=head"),
         ("quantize:rtn,blocks=1 | prune:layers", "prune:layers numbers the layers anew"),
         (f"quantize:rtn,blocks={'+'.join(map(str, range(30)))} | quantize:gptq", "quantize:gptq has nothing to do"),
-        ("quantize:hqq,blocks=3 | prune:magnitude", "can't zero weights that quantize:hqq has packed"),
-        ("quantize:rtn,blocks=1 | quantize:hqq | prune:wanda,blocks=2", "weights that quantize:hqq has packed"),
+        (
+            "quantize:hqq,zero_points=fraction,blocks=3 | prune:magnitude",
+            "can't zero weights that quantize:hqq",
+        ),
+        (
+            "quantize:rtn,blocks=1 | quantize:hqq,zero_points=fraction | prune:wanda,blocks=2",
+            "weights that quantize:hqq",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_before_any_work(recipe: str, message: str) -> None:
@@ -77,12 +89,13 @@ def test_what_does_not_fit_is_refused_before_any_work(recipe: str, message: str)
         "prune:neurons,fraction=0.2 | prune:heads,fraction=0.25 | quantize:rtn,bits=4",
         "prune:heads,fraction=0.25,unit=queries | prune:heads,fraction=0.5,unit=queries",
         "prune:magnitude | quantize:hqq",
-        "quantize:hqq | slice:slicegpt,fraction=0.1 | prune:magnitude",
-        "quantize:hqq | quantize:rtn | prune:magnitude",
-        "quantize:hqq | prune:sparsegpt | prune:magnitude",
-        "quantize:hqq,targets=embedding | prune:magnitude",
-        "quantize:hqq,blocks=3 | prune:magnitude,blocks=4 | quantize:rtn,bits=8",
-        "quantize:hqq,blocks=3 | prune:sparsegpt,blocks=3 | prune:magnitude",
+        "quantize:hqq | prune:magnitude | quantize:hqq,zero_points=fraction,targets=head | prune:wanda,pattern=2:4",
+        "quantize:hqq,zero_points=fraction | slice:slicegpt,fraction=0.1 | prune:magnitude",
+        "quantize:hqq,zero_points=fraction | quantize:rtn | prune:magnitude",
+        "quantize:hqq,zero_points=fraction | prune:sparsegpt | prune:magnitude",
+        "quantize:hqq,zero_points=fraction,targets=embedding | prune:magnitude",
+        "quantize:hqq,zero_points=fraction,blocks=3 | prune:magnitude,blocks=4 | quantize:rtn,bits=8",
+        "quantize:hqq,zero_points=fraction,blocks=3 | prune:sparsegpt,blocks=3 | prune:magnitude",
     ],
 )
 def test_what_fits_passes(recipe: str) -> None:
