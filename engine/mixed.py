@@ -83,8 +83,11 @@ def propose(
 def ends(found: Sensitivity, widths: Collection[int], protected: Collection[int] = ()) -> tuple[int, int]:
     """The bytes of the smallest and the largest mixture of these widths, protected blocks left as they are.
 
-    Raises InputError for widths that were not measured, or overflowed in a block, and for blocks that there are not.
+    Raises InputError for no widths, for those that were not measured, or overflowed in a block, and for blocks that
+    there are not.
     """
+    if not widths:
+        raise InputError(f"no widths are given; there are {', '.join(map(str, (WHOLE, *found.bits)))}")
     if odd := set(widths) - {WHOLE, *found.bits}:
         raise InputError(f"{min(odd)} bits were not measured; there are {', '.join(map(str, (WHOLE, *found.bits)))}")
     if odd := set(protected) - set(range(found.blocks)):

@@ -59,6 +59,8 @@ def test_a_budget_below_every_mixture_is_refused_with_the_smallest() -> None:
         propose(found, least, (2, 4))
     with pytest.raises(InputError, match="5 bits were not measured; there are 16, 8, 4, 3, 2"):
         propose(found, 1e6, (4, 5))
+    with pytest.raises(InputError, match="no widths are given; there are 16, 8, 4, 3, 2"):
+        propose(found, 1e6, ())
     with pytest.raises(InputError, match="numbered from 0 to 3 in this model, got 4"):
         propose(found, 1e6, (4,), protected=[4])
 
