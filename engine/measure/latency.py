@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from engine.layers.packed_linear import multiplies_bf16
 from engine.measure import machine_load
 from engine.past import Past, read_on
 from engine.spec import Protocol
@@ -37,7 +38,6 @@ ATTEMPTS = 3
 PATIENCE_SECONDS = 60.0  # after which a disturbed phase is not repeated: the load will not pass soon
 PROBES, PROBES_MS = 16, 1000.0  # runs that tell which format is faster: at most so many, for about so long
 PROBE_MS = 5000.0  # of a warm-up that is answer enough; a shorter one may be mostly the making of kernels
-USUAL = {"prefill": torch.float32, "decode": torch.bfloat16}  # the faster format wherever it was looked at closely
 TIE = 0.05  # the other must be quicker by more than this share, or chance would pick the sides' formats
 RESAMPLES = 1000
 
@@ -276,8 +276,13 @@ def quietest(
 
 def _faster(phase: str, times: Mapping[torch.dtype, float]) -> torch.dtype:
     """The format of least time; the phase's usual one where no other is clearly quicker, so that like meets like."""
-    quickest = min(times, key=times.__getitem__)
-    return quickest if times[quickest] < (1 - TIE) * times[USUAL[phase]] else USUAL[phase]
+    quickest, expected = min(times, key=times.__getitem__), usual(phase)
+    return quickest if times[quickest] < (1 - TIE) * times[expected] else expected
+
+
+def usual(phase: str) -> torch.dtype:
+    """The faster format of a phase wherever it was looked at closely: fp32 for prompts where bf16 has no units."""
+    return torch.float32 if phase == "prefill" and not multiplies_bf16() else torch.bfloat16
 
 
 def _turns(sides: int, block: int) -> Sequence[int]:

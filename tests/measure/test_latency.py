@@ -295,3 +295,13 @@ def test_a_format_is_not_judged_by_a_first_run_that_made_its_kernels(monkeypatch
     times = iter([900.0, 40.0, 30.0, 2000.0])
     monkeypatch.setattr(latency, "_milliseconds", lambda run, device: next(times))
     assert latency._quickest(lambda: None, torch.device("cpu")) == 30.0
+
+
+@pytest.mark.parametrize(("units", "said"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_of_formats_alike_the_usual_one_is_timed_so_that_like_meets_like(
+    units: bool, said: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency, "multiplies_bf16", lambda: units)
+    assert latency._faster("prefill", {torch.float32: 100.0, torch.bfloat16: 98.0}) == said
+    assert latency._faster("decode", {torch.float32: 98.0, torch.bfloat16: 100.0}) == torch.bfloat16
+    assert latency._faster("prefill", {torch.float32: 50.0, torch.bfloat16: 98.0}) == torch.float32
