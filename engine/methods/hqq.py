@@ -25,6 +25,10 @@ from engine.methods.rtn import divisors, round_asymmetric, stored_scales
 from engine.models import LanguageModel
 from engine.spec.quantize import PER_CHANNEL, Hqq
 
+LOST_ZEROS = (
+    "Grids whose zero points have a fraction need have no zero: of the weights that an earlier step zeroed, some are "
+    "small numbers again."
+)
 _BETA, _GROWTH = 10.0, 1.01  # how strongly E is tied to the error, and how fast that grows
 
 
@@ -44,6 +48,8 @@ def compress(model: LanguageModel, settings: Hqq, windows: Tensor | None, report
     not divide a matrix's inputs.
     """
     targets.pack(model, settings, lambda weight: quantize(weight, settings), report)
+    if model.masked_zeros and settings.zero_points == "fraction" and "linears" in settings.targets:
+        model.notes.append(LOST_ZEROS)
 
 
 def quantize(weight: Tensor, settings: Hqq) -> PackedMatrix:

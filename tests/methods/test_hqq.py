@@ -4,8 +4,10 @@ import torch
 from torch import Tensor
 
 from engine.errors import InputError
-from engine.methods import hqq, rtn
+from engine.layers.weight import weight_of
+from engine.methods import compress, hqq, rtn
 from engine.methods.hqq import as_stored, quantize, shrink
+from engine.spec import parse
 from engine.spec.quantize import Hqq, Rtn
 
 PAPERS = {"zero_points": "fraction", "fit_scales": False}
@@ -66,6 +68,17 @@ def test_never_costs_more_than_round_to_nearest(bits: int) -> None:
 def test_nothing_left_to_fit_is_refused() -> None:
     with pytest.raises(InputError, match="fit_scales=false contradicts zero_points=whole"):
         Hqq(fit_scales=False)
+
+
+@pytest.mark.parametrize(("zero_points", "kept"), [("whole", True), ("fraction", False)])
+def test_zeros_that_a_fraction_takes_from_their_grid_are_told(tiny_model, zero_points: str, kept: bool) -> None:
+    model = tiny_model("llama")
+    recipe = parse(f"prune:magnitude | quantize:hqq,group_size=16,zero_points={zero_points}")
+    compress(model, recipe, None, lambda *_: None)
+    zeros = sum(int((weight_of(layer) == 0).sum()) for _, layer in model.anatomy.linears())
+    all_weights = sum(weight_of(layer).numel() for _, layer in model.anatomy.linears())
+    assert (zeros >= all_weights // 2) == kept
+    assert any("small numbers again" in note for note in model.notes) != kept
 
 
 def test_groups_of_zeros_and_of_tiny_weights_are_safe() -> None:
