@@ -38,13 +38,17 @@ class Halfway:
         if self._folder is None:
             return None
         path = self._folder / trial_id
-        return path if path.is_dir() or self._room(self._folder) else None
+        try:
+            return path if path.is_dir() or self._room(self._folder) else None
+        except OSError:  # somebody cleared the cache
+            return None
 
     def keep_only(self, trial_ids: Collection[str]) -> None:
         """Delete the models of all other trials, and what a killed process left half written."""
-        for path in self._folder.iterdir() if self._folder else ():
-            if path.name not in trial_ids:
-                kept_files.delete(path)
+        with suppress(OSError):
+            for path in self._folder.iterdir() if self._folder else ():
+                if path.name not in trial_ids:
+                    kept_files.delete(path)
 
     def _room(self, folder: Path) -> bool:
         taken = sum(map(kept_files.size_bytes, folder.iterdir()))

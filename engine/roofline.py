@@ -2,8 +2,9 @@
 
 One pass reads every stored weight once, whatever the batch, and multiplies every one of them with every token. So few
 tokens wait for the memory, where fewer bytes are fewer milliseconds, and many tokens wait for the arithmetic, which
-packing does not shorten: packed weights are unpacked before they are multiplied. What is measured beyond the least
-time is overhead. Everything here follows from what was stored of a result, so it needs no model and no torch.
+packing does not shorten: packed weights are unpacked before they are multiplied, unless the inputs are rounded too and
+both are multiplied as whole numbers, whose peak is not measured. What is measured beyond the least time is overhead.
+Everything here follows from what was stored of a result, so it needs no model and no torch.
 Source: the roofline of Williams, Waterman and Patterson 2009, Commun. ACM 52, as time.
 
 Left out: activations, which stay in the caches, and attention's products with the cache, 4% of the arithmetic of

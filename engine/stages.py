@@ -32,7 +32,7 @@ def decide(store: Store, queue: Queue) -> Iterator[str]:
 def _ask_all(sweep: Undecided, rows: Sequence[Row], queue: Queue) -> str:
     """Without the original nothing is known of what is still to be asked, so nothing is left out."""
     for row in rows:
-        if row.stopped_at is not None:
+        if row.stopped_at is not None and "accuracy" in row.measures:
             queue.go_on(row.trial_id, 1.0)
     queue.settle(sweep.id)
     return f"sweep {sweep.id}: the original has no answers, so every trial answers all questions"
@@ -51,7 +51,8 @@ def _send_on(sweep: Undecided, rows: Sequence[Row], dense: Row, store: Store, qu
     labels = {row.trial_id: row.label for row in rows}
     for trial_id in early.keys() - before.keys():
         queue.leave_out(trial_id, early[trial_id], explain(labels[early[trial_id]], sweep.tolerance))
-    going = next_share(found, scores, schedule)
+    asked = {row.trial_id for row in rows if "accuracy" in row.measures}  # not those that somebody stopped halfway
+    going = next_share({i: standing for i, standing in found.items() if i in asked}, scores, schedule)
     for trial_id, share in going.items():
         queue.go_on(trial_id, share)
     if not going:

@@ -259,7 +259,8 @@ def measure_size(job: Job, model: LanguageModel, events: Events) -> Sized:
         events.metrics(measured.metrics)
     packed = [layer for layer in model.network.modules() if isinstance(layer, PackedLinear)]
     if packed and job.trial.protocol.device == "cpu":
-        events.environment({EXPANDED: packed[0].expands_to})
+        found = {layer.expands_to for layer in packed}
+        events.environment({EXPANDED: found.pop() if len(found) == 1 else ""})
     widths = sorted({layer.matrix.bits for layer in packed if not has_kernel(layer.matrix)})
     unrun = [f"runs {' and '.join(f'{bits}-bit' for bits in widths)} weights packed"] if widths else []
     unrun += [f"reads a {model.kv_cache.bits}-bit KV cache"] if model.kv_cache is not None else []

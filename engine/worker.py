@@ -126,8 +126,9 @@ class Runner:
                 self.say(f"{trial_id} cancelled before it began")
             for line in stages.decide(self.store, self.queue):
                 self.say(line)
-                self.halfway.keep_only(self.queue.unsettled())
             job = self.queue.claim(trial_ids)
+            if job is None or job.share is None:
+                self.halfway.keep_only(self.queue.unsettled())
         except StoreFullError as error:
             self.say(str(error))
             self.stop.wait(FULL_S)
@@ -168,7 +169,7 @@ class Runner:
     def _in_child(self, job: Job, report: "_Report") -> Outcome:
         with work_folder(Path(tempfile.gettempdir()), "trial") as folder:
             content = {**job.to_dict(), "work_dir": str(folder), "answered": self._answered(job)}
-            if job.share is not None and (kept := self.halfway.place(job.trial.id)):
+            if job.share is not None and "accuracy" in job.measures and (kept := self.halfway.place(job.trial.id)):
                 content["halfway"] = str(kept)
             return run_in_child(content, report.on_event, report.must_stop, self.start)
 

@@ -1,5 +1,6 @@
 """Models between two shares of their questions: kept within a budget, and gone with the runner that kept them."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from engine.halfway import Halfway
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path))
+    monkeypatch.setattr(halfway, "SPARE_BYTES", 0)
     return tmp_path
 
 
@@ -55,6 +57,14 @@ def test_there_is_no_room_on_a_disk_that_is_nearly_full(monkeypatch: pytest.Monk
     monkeypatch.setattr(halfway, "SPARE_BYTES", 10**18)
     with Halfway() as models:
         assert models.place("one") is None
+
+
+def test_a_cache_that_somebody_clears_costs_only_what_was_kept(cache: Path) -> None:
+    with Halfway() as models:
+        keep(models, "one")
+        shutil.rmtree(next(cache.iterdir()))
+        assert models.place("one") is None
+        models.keep_only(())
 
 
 def test_without_a_folder_nothing_is_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,6 +174,23 @@ def test_a_cancelled_sweep_is_settled_as_it_stands(store: Store, queue: Queue) -
     assert store.sweeps()[0].settled
 
 
+def test_a_trial_that_was_stopped_in_a_later_share_stays_as_it_stands(store: Store, queue: Queue) -> None:
+    store.submit([SAME, GOOD], ["size", "accuracy"], tolerance=0.0)
+    for _ in range(3):
+        job = queue.claim()
+        assert job is not None
+        answer(store, queue, job)
+    list(stages.decide(store, queue))
+    job = queue.claim()
+    assert job is not None
+    answered = store.row(job.trial.id).stopped_at
+    queue.cancel(job)
+    more, _ = run(store, queue)
+    assert job.trial.id not in more
+    assert store.row(job.trial.id).stopped_at == answered
+    assert store.sweeps()[0].settled
+
+
 def test_a_retried_trial_is_decided_upon_again(store: Store, queue: Queue) -> None:
     store.submit([BAD, GOOD], ["size", "accuracy"], tolerance=0.05)
     store.request_cancel([BAD.id])

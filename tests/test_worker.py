@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 
 from engine import child, events, lock, worker
+from engine import halfway as halfway_module
 from engine.child import Outcome
 from engine.errors import InputError
 from engine.halfway import Halfway
@@ -323,6 +324,7 @@ def test_only_trials_that_answer_by_shares_keep_their_model_and_only_until_all_i
 
     with Queue(store) as queue, Halfway() as halfway, pytest.MonkeyPatch.context() as patched:
         patched.setattr(worker, "run_in_child", note)
+        patched.setattr(halfway_module, "SPARE_BYTES", 0)
         runner = worker.Runner(store, queue, threading.Event(), lambda text: None, fake_trial.COMMAND, halfway)
         while runner.run_next():
             pass

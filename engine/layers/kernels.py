@@ -9,7 +9,7 @@ A zero point is a whole number in as many bits as a code or, at 4 bits, 8 bits o
 
 At 4 bits a byte holds an even and an odd neighbour, so x is split into its even and its odd half once a call; the odd
 code is used where it stands, 16 times too large, against a sixteenth of x, which saves a shift and is exact. Prefill
-asks for `blocks` instead: the weights some rows at a time in fp32.
+asks for `blocks` instead: the weights some rows at a time, in fp32 or bf16.
 
 numba compiles all of it for the machine's own vector unit, without a C compiler, and keeps the machine code in the
 cache folder. A model has hundreds of small linears, and numba takes longer to accept an array than some of them to

@@ -61,7 +61,7 @@ class PackedLinear(nn.Module):
         if kernel and x.numel() <= KERNEL_ROWS * self.in_features:
             y: Tensor = _kernels().matvec(self.matrix, x)
             return y
-        inputs = x.float() if x.is_cpu and not multiplies_bf16() else x
+        inputs = x.float() if x.is_cpu and not (x.dtype == torch.bfloat16 and multiplies_bf16()) else x
         blocks = _kernels().blocks(self.matrix, inputs.dtype) if kernel else self.matrix.blocks()
         return self._by_blocks(inputs, blocks).to(x.dtype)
 

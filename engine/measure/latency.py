@@ -90,10 +90,10 @@ def measure(dense: Load, compressed: Load | None, protocol: Protocol, report: Re
 def probe(side: Side, protocols: Sequence[Protocol], meter: "Meter") -> list[dict[str, torch.dtype]]:
     """The faster number format of a side for each phase under each protocol, by some runs; leaves the last one loaded.
 
-    bf16 goes first, because fp32 usually wins prefill, the phase that is timed next: it is then still in memory.
+    The usual format of prefill, the phase that is timed next, comes last: it is then still in memory.
     """
     times: dict[torch.dtype, list[dict[str, float]]] = {}
-    for dtype in reversed(DTYPES):
+    for dtype in sorted(DTYPES, key=lambda dtype: dtype is usual("prefill")):
         network = side.network(dtype)
         times[dtype] = [_probe_once(network, protocol) for protocol in protocols]
         meter.advance()

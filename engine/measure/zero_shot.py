@@ -120,9 +120,10 @@ class Evaluator:
 
 
 def refuse_unscorable(network: nn.Module, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item]) -> None:
-    """Raise InputError for an item that `Evaluator.answer` would refuse, before a network is worth answering with.
+    """Raise InputError for an item with a blank or too long answer, before a network is worth answering with.
 
-    An answer hardly ever has more tokens than bytes, so only those that could be too long are split into tokens.
+    `Evaluator.answer` refuses what few others there may be. An answer hardly ever has more tokens than bytes, so only
+    those that could be too long are split into tokens.
     """
     encoder, longest = Encoder(tokenizer), max_length(network, tokenizer)
     for item in items:

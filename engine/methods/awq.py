@@ -63,8 +63,8 @@ def compress(model: LanguageModel, settings: Awq, windows: Tensor | None, report
         if anatomy.layout.attention_out in layers:
             magnitudes = alike_in_groups(magnitudes, first.queries_per_key, first.head_dim)
         factors = torch.ones_like(magnitudes)
-        if anatomy.layout.giver(layers) is not None:
-            factors = keeping_gains(best_factors(weight, hessian, magnitudes, grid), anatomy.layout)
+        if (giver := anatomy.layout.giver(layers)) is not None:
+            factors = keeping_gains(best_factors(weight, hessian, magnitudes, grid), anatomy.layout, giver)
         scaled = weight * factors
         if settings.clip:
             scaled = clipped(scaled, hessian / torch.outer(factors, factors), grid)
@@ -93,12 +93,12 @@ def add_inputs(before: Inputs | None, x: Tensor) -> Inputs:
     return Inputs(add_products(before.products, x), before.magnitudes + sums)
 
 
-def keeping_gains(factors: Tensor, layout: Layout) -> Tensor:
-    """The factors [inputs] in the same proportions, at most 1 where a family stores gains less 1.
+def keeping_gains(factors: Tensor, layout: Layout, giver: str | None) -> Tensor:
+    """The factors [inputs] in the same proportions, at most 1 where what gives the inputs is a gain stored less 1.
 
     Such a gain loses its bits where it becomes small; all may grow.
     """
-    return factors / factors.amax() if layout.gain_offset else factors
+    return factors / factors.amax() if layout.gain_offset and giver in layout.norms else factors
 
 
 def alike_in_groups(

@@ -50,9 +50,10 @@ def compress(model: LanguageModel, settings: SmoothQuant, windows: Tensor | None
                 for largest in (activations, weights)
             )
         factors = smoothing(activations, weights, settings.alpha)
-        if anatomy.layout.giver(layers) is None:  # nothing before these can undo a scaling
+        giver = anatomy.layout.giver(layers)
+        if giver is None:  # nothing before these can undo a scaling
             factors = torch.ones_like(factors)
-        factors = keeping_gains(factors, anatomy.layout)
+        factors = keeping_gains(factors, anatomy.layout, giver)
         return {name: DividedInputs(in_8_bits(layer, factors), factors) for name, layer in layers.items()}
 
     told = partial(report, "smooth and round the linears")

@@ -14,6 +14,7 @@ from engine.plots import palette
 from engine.roofline import BATCHES, PHASES, Phase
 from engine.row import Row
 from engine.spec import parse
+from engine.spec.quantize import SmoothQuant
 
 DASHES = ("", "8 4", "2 4")  # of the formats' lines, in their order
 WIDTHS = (8, 4)  # bits with a kernel of their own
@@ -106,4 +107,5 @@ def _bits(row: Row) -> int | None:
     if is_dense(row) or row.state != "done" or len(steps) != 1 or steps[0].family != "quantize":
         return None
     ours = getattr(steps[0], "targets", ()) == ("linears",) and not hasattr(steps[0], "library")
+    ours = ours and not isinstance(steps[0], SmoothQuant)  # whose prompts may be multiplied as whole numbers
     return getattr(steps[0], "bits", None) if ours else None

@@ -188,7 +188,9 @@ class SmoothQuant(Quantizer):
     )
     paper: ClassVar[str] = "SmoothQuant (Xiao et al. 2022, arXiv:2211.10438)"
     rewrites: ClassVar[str] = "SmoothQuant moves factors from the activations into the weights"
-    real: ClassVar[str] = "bytes, memory, time and the rounding of activations; CPU kernels here multiply in fp32"
+    real: ClassVar[str] = (
+        "bytes, memory, time and the rounding of activations; CPUs with units for it read prompts in int8"
+    )
     calibrated: ClassVar[bool] = True
     bits: ClassVar[int] = 8
     group_size: ClassVar[int] = PER_CHANNEL

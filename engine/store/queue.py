@@ -245,6 +245,7 @@ class Queue:
             .join(sweeps, sweeps.c.id == inside.c.sweep_id)
             .join(trials, trials.c.id == inside.c.trial_id)
             .where(sweeps.c.settled.is_(False), sweeps.c.tolerance.is_not(None), trials.c.left_out_by.is_(None))
+            .where(trials.c.state.in_(("queued", "running")) | trials.c.stopped_at.is_not(None))
         )
         with self.store.database.read() as connection:
             return set(connection.scalars(query))
@@ -274,8 +275,10 @@ class Queue:
     def give_back(self, job: Job) -> None:
         """The runner stops: the trial waits again, at its old place, and this attempt does not count."""
         with self.store.database.write() as connection:
-            attempts = self._own(connection, job.trial.id).attempts
-            move(connection, job.trial.id, "queued", owned_by=self.id, attempts=max(0, attempts - 1))
+            found = self._own(connection, job.trial.id)
+            until = self.clock() if found.measured else None  # so that what it took counts when it goes on
+            values = {"attempts": max(0, found.attempts - 1), "finished_at": until}
+            move(connection, job.trial.id, "queued", owned_by=self.id, **values)
             _forget(connection, job.trial.id)
 
     def cancel_asked(self, trial_id: str) -> bool:
