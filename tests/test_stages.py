@@ -50,6 +50,14 @@ def answer(store: Store, queue: Queue, job: Job, by_length: bool = False) -> int
     return len({item.id for item in items} - known)
 
 
+def answer_next(store: Store, queue: Queue, count: int) -> None:
+    """Have so many trials answer what is asked of them next."""
+    for _ in range(count):
+        job = queue.claim()
+        assert job is not None
+        answer(store, queue, job)
+
+
 def run(store: Store, queue: Queue, by_length: bool = False) -> tuple[dict[str, int], list[str]]:
     """Run what is queued until nothing is; by trial the items it answered, and what was said of the sweep."""
     answered: dict[str, int] = {}
@@ -134,10 +142,7 @@ def test_a_later_sweep_without_a_tolerance_extends_what_was_stopped(store: Store
 
 def test_a_trial_between_two_shares_keeps_its_place_on_the_page(store: Store, queue: Queue) -> None:
     store.submit([SAME, GOOD], ["size", "accuracy"], tolerance=0.0)
-    for _ in range(3):
-        job = queue.claim()
-        assert job is not None
-        answer(store, queue, job)
+    answer_next(store, queue, 3)
     list(stages.decide(store, queue))
     waiting = [row for row in store.rows() if row.state == "queued"]
     assert waiting
@@ -164,10 +169,7 @@ def test_a_stopped_trials_accuracy_is_estimated_for_all_questions(store: Store, 
 
 def test_a_cancelled_sweep_is_settled_as_it_stands(store: Store, queue: Queue) -> None:
     sweep = store.submit([SAME, BAD, GOOD], ["size", "accuracy"], tolerance=0.0).sweep_id
-    for _ in range(2):
-        job = queue.claim()
-        assert job is not None
-        answer(store, queue, job)
+    answer_next(store, queue, 2)
     store.request_cancel(sweep_id=sweep)
     assert len(queue.honour_cancels()) == 2
     assert run(store, queue) == ({}, [])
@@ -176,10 +178,7 @@ def test_a_cancelled_sweep_is_settled_as_it_stands(store: Store, queue: Queue) -
 
 def test_a_trial_that_was_stopped_in_a_later_share_stays_as_it_stands(store: Store, queue: Queue) -> None:
     store.submit([SAME, GOOD], ["size", "accuracy"], tolerance=0.0)
-    for _ in range(3):
-        job = queue.claim()
-        assert job is not None
-        answer(store, queue, job)
+    answer_next(store, queue, 3)
     list(stages.decide(store, queue))
     job = queue.claim()
     assert job is not None

@@ -177,12 +177,19 @@ def _read(address, tokens, columns, bf16):  # type: ignore[no-untyped-def]
 
 
 @njit
+def _rounded(number):  # type: ignore[no-untyped-def]
+    """A float32 that is no NaN as the bits of a bf16, rounded to nearest, ties to even."""
+    bits = np.float32(number).view(np.uint32)
+    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+
+
+@njit
 def _to_bf16(value):  # type: ignore[no-untyped-def]
-    """A float32 as the bits of a bf16, rounded to nearest, ties to even; NaN stays NaN."""
+    """As _rounded; NaN stays NaN."""
     bits = np.float32(value).view(np.uint32)
     if (bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000):
         return np.uint16(0x7FC0)
-    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+    return _rounded(value)
 
 
 @njit(fastmath=_SUMS)
@@ -261,13 +268,6 @@ def _multiply4(arguments):  # type: ignore[no-untyped-def]
                 out16[t, r] = _to_bf16(total)
             else:
                 out[t, r] = total
-
-
-@njit
-def _rounded(weight):  # type: ignore[no-untyped-def]
-    """A weight as the bits of a bf16, rounded to nearest, ties to even; no weight is NaN."""
-    bits = np.float32(weight).view(np.uint32)
-    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
 
 
 @njit

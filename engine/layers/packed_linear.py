@@ -61,6 +61,11 @@ class PackedLinear(nn.Module):
         if kernel and x.numel() <= KERNEL_ROWS * self.in_features:
             y: Tensor = _kernels().matvec(self.matrix, x)
             return y
+        return self.product_of_many(x)
+
+    def product_of_many(self, x: Tensor) -> Tensor:
+        """The product of more tokens than the kernel is for."""
+        kernel = self.has_kernel and x.is_cpu
         inputs = x.float() if x.is_cpu and not (x.dtype == torch.bfloat16 and multiplies_bf16()) else x
         blocks = _kernels().blocks(self.matrix, inputs.dtype) if kernel else self.matrix.blocks()
         return self._by_blocks(inputs, blocks).to(x.dtype)

@@ -40,10 +40,11 @@ class RoundedInputs(PackedLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         steps, scales = rounded(x)
-        many = x.is_cpu and x.numel() > KERNEL_ROWS * self.in_features
-        product = self._whole_product(steps) if many and self._whole() else self.product(steps)
-        y = (product * scales).to(x.dtype)
+        y = (self.product(steps) * scales).to(x.dtype)
         return y if self.bias is None else y + self.bias
+
+    def product_of_many(self, x: Tensor) -> Tensor:
+        return self._whole_product(x) if x.is_cpu and self._whole() else super().product_of_many(x)
 
     def _whole(self) -> bool:
         matrix = self.matrix

@@ -1,7 +1,8 @@
 """One token through every linear of a model's blocks: packed int8 and int4 against bf16 `F.linear`, weights cold.
 
-    python -m tests.benchmarks.linears_one_token [MODEL] [--repetitions N] [--threads N]
+    python -m tests.benchmarks.linears_one_token [MODEL] [--tokens N] [--repetitions N] [--threads N]
 
+With `--tokens 128` it is a prompt's, where packed weights are expanded first, and W8A8's are multiplied as they are.
 A repetition runs each number format once over all linears, the formats taking turns, so that no cache holds a weight
 from one use to the next (212 MB in bf16 for the default model). All run as `checkpoint.load` makes them, bf16
 activations in and out, Python's own time included. Two figures each: the median over repetitions, and the sum over
@@ -17,10 +18,11 @@ from torch import Tensor, nn
 
 from engine import models, sources
 from engine.layers.packed_linear import PackedLinear
+from engine.layers.rounded_inputs import RoundedInputs
 from engine.layers.weight import plain_linear, weight_of
 from engine.methods.rtn import quantize
 from engine.spec import DEFAULT_MODEL
-from engine.spec.quantize import Rtn
+from engine.spec.quantize import PER_CHANNEL, Rtn
 
 FORMATS: dict[str, Rtn | None] = {"bf16": None, "int8": Rtn(bits=8), "int4": Rtn(bits=4)}
 
@@ -28,14 +30,16 @@ FORMATS: dict[str, Rtn | None] = {"bf16": None, "int8": Rtn(bits=8), "int4": Rtn
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default=DEFAULT_MODEL)
+    parser.add_argument("--tokens", type=int, default=1)
     parser.add_argument("--repetitions", type=int, default=30)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     weights = [weight_of(layer) for _, layer in models.load(sources.resolve(arguments.model)).anatomy.linears()]
     formats = {name: [_layer(weight, settings) for weight in weights] for name, settings in FORMATS.items()}
-    times = measure(formats, arguments.repetitions)
-    print(f"{len(weights)} linears, {arguments.threads} threads, {arguments.repetitions} repetitions")
+    formats["w8a8"] = [RoundedInputs(quantize(weight, Rtn(bits=8, group_size=PER_CHANNEL))) for weight in weights]
+    times = measure(formats, arguments.tokens, arguments.repetitions)
+    print(f"{len(weights)} linears, tokens {arguments.tokens}, threads {arguments.threads}, {arguments.repetitions} runs")
     medians = {name: statistics.median(map(sum, rounds)) for name, rounds in times.items()}
     fastest = {name: sum(map(min, zip(*rounds, strict=True))) for name, rounds in times.items()}
     for name, layers in formats.items():
@@ -48,11 +52,11 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def measure(formats: dict[str, list[nn.Module]], repetitions: int) -> dict[str, list[list[float]]]:
+def measure(formats: dict[str, list[nn.Module]], tokens: int, repetitions: int) -> dict[str, list[list[float]]]:
     """Seconds of every layer in every repetition, by format, after one repetition to warm up."""
     generator = torch.Generator().manual_seed(0)
     widths = [int(layer.in_features) for layer in next(iter(formats.values()))]  # type: ignore[arg-type]
-    inputs = [torch.randn(1, width, generator=generator).bfloat16() for width in widths]
+    inputs = [torch.randn(tokens, width, generator=generator).bfloat16() for width in widths]
     times: dict[str, list[list[float]]] = {name: [] for name in formats}
     for repetition in range(repetitions + 1):
         for name, layers in formats.items():
