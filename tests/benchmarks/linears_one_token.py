@@ -39,7 +39,7 @@ def main() -> None:
     formats = {name: [_layer(weight, settings) for weight in weights] for name, settings in FORMATS.items()}
     formats["w8a8"] = [RoundedInputs(quantize(weight, Rtn(bits=8, group_size=PER_CHANNEL))) for weight in weights]
     times = measure(formats, arguments.tokens, arguments.repetitions)
-    print(f"{len(weights)} linears, {arguments.tokens} tokens, {arguments.threads} threads, {arguments.repetitions} runs")
+    print(f"{len(weights)} linears, {arguments.tokens} tokens, {arguments.threads} threads, {arguments.repetitions} x")
     medians = {name: statistics.median(map(sum, rounds)) for name, rounds in times.items()}
     fastest = {name: sum(map(min, zip(*rounds, strict=True))) for name, rounds in times.items()}
     for name, layers in formats.items():
