@@ -6,7 +6,7 @@ from dataclasses import fields
 import streamlit as st
 
 from engine import estimates, paths, tasks, trials, words, worker
-from engine.anytime import TOLERANCE
+from engine.anytime import TOLERANCE, resolution
 from engine.errors import InputError
 from engine.spec import MEASURES, METHODS, TASK_GROUPS, Protocol, Recipe, Sweep, Trial, parse
 from engine.spec.sweep import in_running_order
@@ -278,7 +278,7 @@ def draw_launch(sweep: Sweep, measures: Sequence[str]) -> None:
     reused = len({trial.id for trial in asked} - set(missing))
     draw_cost(asked, missing, reused, anytime=sweep.tolerance is not None)
     if sweep.tolerance is not None:
-        markup.soft("At most: trials that are left out early take less.")
+        markup.soft(f"At most: trials that are left out early take less. {describe_resolution(sweep)}")
     with st.expander(f"The {len(asked):,} trials"):
         for trial in asked[:100]:
             markup.soft(trial.recipe.describe() + (" · answered already" if trial.id not in missing else ""))
@@ -287,6 +287,18 @@ def draw_launch(sweep: Sweep, measures: Sequence[str]) -> None:
     label = f"Launch {len(missing):,} trials" if len(missing) != 1 else "Launch 1 trial"
     if st.button(label if missing else "Show the results", type="primary", key="sweep:launch", width="stretch"):
         launch(asked, measures, sweep)
+
+
+def describe_resolution(sweep: Sweep) -> str:
+    """How fine a difference its questions settle, so that nobody waits for what they can't."""
+    sizes = {task.name: task.items for task in known_tasks(str(paths.data_dir() or "")) if task.items}
+    limit = sweep.protocol.limit
+    items = {name: min(limit, sizes.get(name, limit)) for name in sweep.protocol.tasks}
+    points = 100 * resolution(items, len(sweep.recipes))
+    return (
+        f"All {sum(items.values()):,} questions together settle differences from about {points:.1f} points on between "
+        f"{len(sweep.recipes)} results; where far fewer points matter, most of them are asked."
+    )
 
 
 def draw_cost(asked: Sequence[Trial], missing: Mapping[str, Sequence[str]], reused: int, *, anytime: bool) -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.anytime import Schedule, evidence, standings
+from engine.anytime import TOLERANCE, Schedule, evidence, resolution, standings
 
 TWO = Schedule({"piqa": 400, "arc_easy": 400}, seed=0)
 
@@ -181,3 +181,22 @@ def test_what_was_left_out_stays_so() -> None:
 def test_a_sweep_of_one_trial_is_settled() -> None:
     found = standings({"dense": drawn(0.5, 1)}, {"dense": 1.0}, TWO, {})
     assert (found["dense"].state, found["dense"].needed) == ("on the front", False)
+
+
+def test_the_default_tolerance_is_what_3000_questions_settle_between_24_trials() -> None:
+    assert resolution(dict.fromkeys(("piqa", "social_iqa", "boolq"), 1000), 24) == pytest.approx(TOLERANCE, rel=0.01)
+
+
+def test_more_questions_settle_finer_differences_and_more_pairs_coarser_ones() -> None:
+    few, many = {"piqa": 100, "boolq": 100}, {"piqa": 400, "boolq": 400}
+    assert resolution(many, 10) == pytest.approx(resolution(few, 10) / 2)
+    assert resolution(few, 2) < resolution(few, 10) < resolution(few, 10, confidence=0.99)
+    assert resolution({"piqa": 1}, 500) == 1.0
+
+
+def test_what_is_settled_shows_four_times_in_five() -> None:
+    """Two trials that differ in 14% of 2,000 answers, by as much as is said to be settled: drawn 4,000 times."""
+    gap = resolution({"piqa": 2000}, 2)
+    better, worse, _ = np.random.default_rng(0).multinomial(2000, [0.07 + gap / 2, 0.07 - gap / 2, 0.86], 4000).T
+    low = (better - worse) - 1.6449 * np.sqrt(better + worse)
+    assert (low > 0).mean() == pytest.approx(0.8, abs=0.02)
