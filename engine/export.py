@@ -14,23 +14,24 @@ from typing import Any
 
 import torch
 
-from engine import checkpoint, entry, model_card, trial
+from engine import checkpoint, entry, model_card, trial_model
 from engine.events import Events
+from engine.job import Job
 from engine.measure.timing_lock import WAITING, stand_aside
 from engine.spec import Trial
-from engine.trial import Job
 
 
 def export(values: Mapping[str, Any], events: Events) -> None:
     """Compress the trial's model and write it; the folder gets its name once it is whole."""
     folder = Path(values["folder"])
     job = Job(Trial.from_dict(values["trial"]), (), Path(values["work_dir"]))
-    trial.refuse_absent_device(job.trial)
+    trial_model.refuse_absent_device(job.trial)
     torch.set_num_threads(job.threads)
     if values.get("yields"):
         events.pause = lambda: stand_aside(on_wait=lambda: events.stage(WAITING))
-    _, model = trial.load(job, events)
-    trial.compress_model(job, model, events)
+    _, model = trial_model.load(job.trial, events)
+    trial_model.compress(job.trial, model, events)
+    checkpoint.save(model, job.packed)
     events.stage("write")
     made = job.packed
     if values["format"] == "plain":

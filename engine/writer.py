@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import torch
 
-from engine import checkpoint, compressed, entry, greedy, models, trial
+from engine import checkpoint, compressed, entry, greedy, models, trial_model
 from engine.child import Event
 from engine.errors import InputError
 from engine.every import Every
@@ -83,7 +83,7 @@ class Writer:
             self.say(f"{name}: written")
 
     def _answer(self, asked: Trial, page: "_Page") -> None:
-        trial.refuse_absent_device(asked)
+        trial_model.refuse_absent_device(asked)
         torch.set_num_threads(asked.protocol.threads or environment.cpu_threads())
         model = self.loaded.find(asked)
         if model is None:
@@ -115,7 +115,7 @@ class Loaded:
         device = asked.protocol.device
         self._make_room()
         if folder is None:
-            model = models.load(trial.find_source(asked), torch.bfloat16, device)
+            model = models.load(trial_model.find_source(asked), torch.bfloat16, device)
         else:
             model = checkpoint.load(folder, torch.bfloat16, device)
         greedy.warm(model)

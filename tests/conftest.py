@@ -43,6 +43,8 @@ from engine.models import LanguageModel
 from engine.sources import Source
 from engine.store import Queue, Store
 
+pytest_plugins = ["tests.tiny_trial"]  # its fixtures
+
 SIZES = {
     "vocab_size": 264,
     "hidden_size": 64,

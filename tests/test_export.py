@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from engine import checkpoint, exporter, trial
+from engine import checkpoint, exporter, trial_model
 from engine.__main__ import main
 from engine.errors import InputError
 from engine.events import Events
@@ -107,7 +107,7 @@ def test_a_folder_beside_which_nothing_can_be_written_is_one_sentence(tmp_path: 
 def test_a_model_that_no_standard_configuration_expresses_is_refused_before_the_work(
     tmp_path: Path, tiny_folder: Callable[[str], Path], capsys, monkeypatch, family: str, recipe: str, says: str
 ) -> None:
-    monkeypatch.setattr(trial, "load", lambda *_: pytest.fail("the work began"))
+    monkeypatch.setattr(trial_model, "load", lambda *_: pytest.fail("the work began"))
     assert main(["export", recipe, str(tmp_path / "made"), "--model", str(tiny_folder(family))]) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "made").exists()
