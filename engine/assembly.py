@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from engine import layouts
+from engine.anatomy import Anatomy
 from engine.errors import InputError
 from engine.layers import semi_structured
 from engine.layers.bnb_linear import BnbLinear
@@ -21,7 +22,6 @@ from engine.layers.rounded_inputs import RoundedInputs
 from engine.layers.semi_structured import SemiStructuredLinear, SkippedZeros
 from engine.layers.sliced_head import SlicedHead
 from engine.layers.weight import PackedLayer, bias_of, plain_embedding, plain_linear, scale_of
-from engine.models import Anatomy
 from engine.own_layers import as_the_family_stores, make_plain
 
 VALUES, MASK = ".values", ".mask"  # what stands for the weight of a linear that is stored without its zeros

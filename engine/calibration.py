@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from engine import assets, perplexity_text
+from engine.anatomy import Anatomy
 from engine.errors import InputError
-from engine.models import Anatomy
 from engine.spec.protocol import Protocol
 from engine.streaming import streamed
 

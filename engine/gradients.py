@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.models import Anatomy, Block
+from engine.anatomy import Anatomy, Block
 from engine.streaming import on_device, streamed
 
 OnInput = Callable[[int, Tensor, Tensor], None]  # (block, a linear's input [tokens, inputs], its gradient, the same)

@@ -19,12 +19,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from engine.anatomy import Anatomy
 from engine.calibration import walk
 from engine.checkpoint import dequantized
 from engine.gradients import walk_back
 from engine.layers.weight import inputs_of, weight_of
 from engine.methods import Report
-from engine.models import Anatomy, LanguageModel
+from engine.models import LanguageModel
 
 
 def unit_scores(

@@ -17,9 +17,10 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from engine import layouts
+from engine.anatomy import Anatomy
 from engine.layers.packing import packed_width
 from engine.methods.rtn import nearest
-from engine.models import Anatomy, LanguageModel
+from engine.models import LanguageModel
 from engine.spec.quantize import PER_CHANNEL, KvCache
 
 _NUMBER_BYTES = _SCALE_BYTES = 2  # of a number in bf16, of a group's scale

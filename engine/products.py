@@ -17,11 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from engine import kept_files
+from engine.anatomy import Anatomy, Block
 from engine.errors import InputError
 from engine.hessian import add_products
 from engine.kv_cache import cache_settings
 from engine.layers.weight import inputs_of
-from engine.models import Anatomy, Block
 from engine.paths import cache_dir
 from engine.streaming import on_device
 from engine.walk import Compress, compress_blocks

@@ -24,9 +24,9 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from engine.anatomy import Anatomy, Block
 from engine.heap import keep_freed_memory
 from engine.layers.weight import inputs_of, unpacked
-from engine.models import Anatomy, Block
 from engine.streaming import beside_blocks, on_device
 from engine.walk_memory import TOGETHER
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from engine import checkpoint, layouts, weights
+from engine.anatomy import Block
 from engine.errors import InputError
 from engine.layers.scaled import DividedInputs
 from engine.layers.weight import bias_of, inputs_of, plain_linear, weight_of
@@ -22,7 +23,7 @@ from engine.measure import size
 from engine.measure.zero_shot import Evaluator
 from engine.methods import compress
 from engine.methods.awq import alike_in_groups, fold
-from engine.models import Block, LanguageModel
+from engine.models import LanguageModel
 from engine.spec import METHODS, parse, refuse_misfits, refuse_unknown
 from engine.tasks import Item
 from engine.walk import compress_blocks

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 
 from engine import assets, calibration, checkpoint
+from engine.anatomy import Block
 from engine.layers.weight import bias_of, plain_linear, unpacked, weight_of
 from engine.measure.logits import HEAD_POSITIONS
 from engine.methods import compress
 from engine.methods.slicegpt import pooled_covariance, principal_axes
-from engine.models import Block, LanguageModel
+from engine.models import LanguageModel
 from engine.sensitivity import POSITIONS, TOKENS, WAYS, WINDOWS, Kind, Sensitivity, Way
 from engine.spec import Protocol, Recipe
 from engine.spec.fit import Shape

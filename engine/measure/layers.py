@@ -26,9 +26,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from engine import assets, calibration, weights
+from engine.anatomy import Anatomy
 from engine.layer_errors import LayerErrors, LinearErrors
 from engine.layers.weight import weight_of
-from engine.models import Anatomy, LanguageModel
+from engine.models import LanguageModel
 from engine.spec import Recipe
 from engine.spec.slicing import SliceGpt
 

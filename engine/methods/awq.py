@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from engine.anatomy import Block
 from engine.hessian import add_products, mirrored
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.scaled import DividedInputs, divide_outputs
@@ -23,7 +24,7 @@ from engine.layers.weight import bias_of, inputs_of, weight_of
 from engine.layouts import Layout
 from engine.methods import Report, rtn
 from engine.methods.gptq import split_rows
-from engine.models import Block, LanguageModel
+from engine.models import LanguageModel
 from engine.spec.fit import refuse_group_size
 from engine.spec.quantize import PER_CHANNEL, Awq, Rtn
 from engine.walk import compress_blocks

@@ -13,12 +13,12 @@ points, which grows, keeps weights from flipping between two of them for ever (N
 import torch
 from torch import Tensor, nn
 
+from engine.anatomy import Anatomy
 from engine.calibration import walk
 from engine.hessian import add_products, mirrored
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.weight import inputs_of, weight_of
 from engine.methods import Report, gptq, rtn
-from engine.models import Anatomy
 from engine.spec.quantize import PER_CHANNEL, Gptq, Rtn
 from engine.teaching.pack import EVERY, SIDE, STEPS, Trained, Training, numbers
 

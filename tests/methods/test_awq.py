@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.anatomy import Block
 from engine.errors import InputError
 from engine.hessian import mirrored
 from engine.layers.packed_embedding import PackedEmbedding
@@ -9,7 +10,7 @@ from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.weight import weight_of
 from engine.methods import awq, rtn
 from engine.methods.awq import add_inputs, alike_in_groups, best_factors, clipped, compress, fold, powers
-from engine.models import Block, LanguageModel
+from engine.models import LanguageModel
 from engine.spec import parse
 from engine.spec.quantize import Awq, Rtn
 from tests.test_families import divide_inputs
