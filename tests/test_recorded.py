@@ -9,7 +9,7 @@ from engine.errors import InputError
 from engine.kept import Kept
 from engine.plots.roofline_lesson import formats
 from engine.recorded import FOLDER, entries, pack_answers, provenance, read, recorded
-from engine.results import front_json
+from engine.result_json import front_json
 from engine.spec import DEFAULT_MODEL
 from engine.store import ItemResult
 from engine.texts import Text

@@ -7,7 +7,7 @@ import pytest
 from engine import stats
 from engine.front import FLATTERED_NOTE
 from engine.metrics import metric
-from engine.results import Derived, analyse, derive, front_json, to_json, verdict
+from engine.results import Derived, analyse, derive, verdict
 from engine.row import Row
 from engine.store.items import ItemResult, pack, unpack
 from tests.made_rows import TASKS, answers, row, sweep
@@ -112,9 +112,6 @@ def test_the_verdict_names_its_questions_and_interval() -> None:
     assert (alike.standing, alike.questions, worse.standing) == ("not distinguishable", 200, "worse")
     assert alike.low < 0 < alike.high
     assert verdict(by_recipe["dense"], "accuracy") is None
-    written = to_json(by_recipe["quantize:rtn,bits=2"])["verdict"]["accuracy"]
-    assert written == worse._asdict()
-    assert to_json(by_recipe["dense"])["verdict"] == {}
 
 
 def test_flips_count_answers_that_changed_from_wrong_to_wrong() -> None:
@@ -192,27 +189,3 @@ def test_analyse_marks_flattered_results_and_passes_unfinished_ones_through() ->
     assert marked.notes == (FLATTERED_NOTE,)
     assert analyse([marked], lambda _: {}, {})[0].notes == (FLATTERED_NOTE,)
     assert same is waiting
-
-
-def test_json_has_null_with_a_reason_for_what_is_not_finite() -> None:
-    one = row(metrics={"perplexity": math.inf, "accuracy": 0.5})
-    content = to_json(one, {"piqa": answers(1, 2)})
-    assert content["metrics"] == {"perplexity": None, "accuracy": 0.5}
-    assert content["reasons"] == {"perplexity": "the value is not finite"}
-    assert content["items"]["piqa"][0] == {
-        "id": 0,
-        "loglikelihoods": [-1.0, -2.0],
-        "choice": 0,
-        "choice_norm": 0,
-        "correct": True,
-    }
-    json.dumps(content, allow_nan=False)
-
-
-def test_front_json_lists_every_finished_trial_and_says_which_are_on_the_front() -> None:
-    failed = Row("c" * 16, "group", "m", "dense", {}, state="failed")
-    content = front_json([*ROWS, failed])
-    assert [c["trial"] for c in content] == [r.trial_id for r in ROWS]
-    assert [c["on_front"] for c in content] == [i in (1, 2, 3, 7) for i in range(len(ROWS))]
-    wanted = {"trial", "model", "recipe", "protocol", "metrics", "environment", "simulated", "on_front"}
-    assert all(wanted <= set(c) and "items" not in c for c in content)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from engine import exporter, paths, results, sources, words, worker
+from engine import exporter, paths, result_json, results, sources, words, worker
 from engine.child import Event
 from engine.cli.measuring import writable, write_json
 from engine.cli.progress_line import ProgressLine
@@ -65,7 +65,7 @@ def front(args: argparse.Namespace) -> int:
             print(f"{count} of another model or protocol not shown; --json has all trials.")
     if target:
         packed_of = answers_of if args.answers else lambda trial_id: {}
-        write_json(target, results.front_json(rows, args.x, args.y, kept_of=kept_of, answers_of=packed_of))
+        write_json(target, result_json.front_json(rows, args.x, args.y, kept_of=kept_of, answers_of=packed_of))
     return 0
 
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Collection
 from pathlib import Path
 
-from engine import paths, results, tasks, worker
+from engine import paths, result_json, results, tasks, worker
 from engine.cli.catalog import data_folder
 from engine.cli.progress_line import ProgressLine
 from engine.cli.terminal import profile_lines, result, table
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, nursery: Nursery) -> int:
     if row.state != "done":
         return 1
     if target:
-        write_json(target, results.to_json(row, store.items(row.trial_id), store.kept(row.trial_id)))
+        write_json(target, result_json.to_json(row, store.items(row.trial_id), store.kept(row.trial_id)))
         line.say(f"written to {target}")
     return 0
 
