@@ -12,7 +12,8 @@ from engine.store.items import ItemResult
 from engine.store.queue import Job, Queue, Undecided
 from engine.store.rows import Detail, SweepRow
 from engine.store.states import StateError
-from engine.store.store import DECIDED_BY, FIRST_SHARE, Store, Submitted
+from engine.store.store import Store
+from engine.store.submission import DECIDED_BY, FIRST_SHARE, Submitted
 
 __all__ = [
     "DECIDED_BY",

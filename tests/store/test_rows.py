@@ -131,3 +131,12 @@ def test_rows_keep_their_order_when_a_trial_is_queued_again(store: Store, queue:
     queue.fail(claimed(queue), "why")
     store.retry(EIGHT.id)
     assert [row.trial_id for row in store.rows()] == [EIGHT.id, FOUR.id]
+
+
+def test_a_sweep_counts_its_trials_by_state(store: Store, queue: Queue) -> None:
+    store.submit([DENSE, EIGHT, FOUR], ["size"])
+    queue.finish(claimed(queue))
+    claimed(queue)
+    (sweep,) = store.sweeps()
+    assert sweep.counts == {"done": 1, "running": 1, "queued": 1}
+    assert (sweep.total, sweep.unfinished, sweep.model) == (3, 2, "tiny")

@@ -73,12 +73,3 @@ def test_the_same_sweep_submitted_again_is_the_same_sweep(store: Store) -> None:
         (other.sweep_id, "mine", 1),
         (first.sweep_id, "mine", 2),
     ]
-
-
-def test_a_sweep_counts_its_trials_by_state(store: Store, queue: Queue) -> None:
-    store.submit([DENSE, EIGHT, FOUR], ["size"])
-    queue.finish(claimed(queue))
-    claimed(queue)
-    (sweep,) = store.sweeps()
-    assert sweep.counts == {"done": 1, "running": 1, "queued": 1}
-    assert (sweep.total, sweep.unfinished, sweep.model) == (3, 2, "tiny")
