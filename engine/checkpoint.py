@@ -1,4 +1,4 @@
-"""Checkpoints: what a compressed model is on disk, and the networks made from it.
+"""Checkpoints: what a compressed model is on disk, and the running model made from it.
 
     model.safetensors   every tensor once: packed codes, scales and zero points as they are, all others in bf16; a
                         pruned linear as `values` and `mask` where that takes fewer bytes than its zeros
@@ -6,15 +6,13 @@
     kneepoint.json      which layers are packed and how, which lack their zeros, and what the head is
     tokenizer files
 
-`load` gives the running model, on packed kernels where they exist. `evaluated` gives the fp32 network that accuracy
-and perplexity are measured with. `export_plain` writes a folder for AutoModelForCausalLM. Nothing is ever unpickled,
-and the same model gives the same bytes.
+`load` gives the running model, on packed kernels where they exist. `export_plain` writes a folder for
+AutoModelForCausalLM. Nothing is ever unpickled, and the same model gives the same bytes.
 """
 
-import copy
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,17 +31,17 @@ from transformers import (
 )
 
 from engine import layouts
-from engine.assembly import MASK, VALUES, assemble, packing_of, retie, skip_zeros
+from engine.assembly import MASK, VALUES, assemble, packing_of, skip_zeros
 from engine.errors import InputError
 from engine.formats import KERNEL_BITS
+from engine.fp32 import dequantized, packed_layers
 from engine.kv_cache import round_cache
 from engine.layers.bnb_matrix import BnbMatrix
 from engine.layers.nonzeros import nonzeros
-from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.rounded_inputs import RoundedInputs
 from engine.layers.sliced_head import SlicedHead
-from engine.layers.weight import PackedLayer, plain_embedding, plain_linear
+from engine.layers.weight import PackedLayer
 from engine.models import LanguageModel
 from engine.own_layers import as_the_family_stores, standard_names
 from engine.sources import Source
@@ -73,7 +71,7 @@ def save(model: LanguageModel, folder: Path, exact: bool = False) -> None:
         "packed": {name: packing_of(matrix) for name, matrix in _matrices(network).items()},
         **_fewer_heads(model),
     }
-    if rounding := [name for name, layer in _packed_layers(network).items() if isinstance(layer, RoundedInputs)]:
+    if rounding := [name for name, layer in packed_layers(network).items() if isinstance(layer, RoundedInputs)]:
         layout["rounds_inputs"] = rounding
     if model.kv_cache is not None:
         layout["kv_cache"] = asdict(model.kv_cache)
@@ -138,36 +136,6 @@ def load(folder: Path, dtype: torch.dtype = torch.bfloat16, device: str = "cpu")
     return model
 
 
-def evaluated(model: LanguageModel) -> PreTrainedModel:
-    """The fp32 network that quality is measured with: dequantized, but for layers that round their inputs as well."""
-    return _fp32(model, keep=lambda layer: layer.rounds_inputs)
-
-
-def dequantized(model: LanguageModel) -> PreTrainedModel:
-    """The model as an fp32 network of plain layers."""
-    return _fp32(model, keep=lambda layer: False)
-
-
-def _fp32(model: LanguageModel, keep: Callable[[PackedLayer], bool]) -> PreTrainedModel:
-    """The model in fp32: packed layers as plain ones, but for those to keep; the rest shared with it.
-
-    Packed tensors have exactly their stored values; tensors that no step packed keep the precision the model holds.
-    """
-    shared: dict[int, Any] = {id(buffer): buffer for buffer in model.network.buffers()}
-    for parameter in model.network.parameters():
-        shared[id(parameter)] = nn.Parameter(parameter.detach().float(), requires_grad=False)
-    network = copy.deepcopy(model.network, memo=shared)
-    plain: dict[int, Tensor] = {}  # by matrix, so that what was shared stays shared
-    for name, layer in _packed_layers(network).items():
-        if keep(layer):
-            continue
-        if id(layer.matrix) not in plain:
-            plain[id(layer.matrix)] = layer.matrix.dequantize()
-        network.set_submodule(name, _plain_layer(layer, plain[id(layer.matrix)]))
-    retie(network)
-    return network
-
-
 def stored_tensors(model: LanguageModel, exact: bool = False) -> dict[str, Tensor]:
     """Every tensor of a packed checkpoint by name, as it is stored: pruned linears without their zeros."""
     tensors = _each_once(model.network, exact)
@@ -195,7 +163,7 @@ def _each_once(network: PreTrainedModel, exact: bool = False) -> dict[str, Tenso
 
     exact: those that bf16 would change are left as they are.
     """
-    layers = _packed_layers(network)
+    layers = packed_layers(network)
     seen: set[tuple[int, tuple[int, ...]]] = set()
     tensors = {}
     for name, tensor in network.state_dict().items():
@@ -244,23 +212,12 @@ def standard_config(config: PreTrainedConfig) -> PreTrainedConfig:
     return MistralConfig(**content, architectures=["MistralForCausalLM"], sliding_window=None)
 
 
-def _packed_layers(network: nn.Module) -> dict[str, PackedLayer]:
-    return {name: layer for name, layer in network.named_modules() if isinstance(layer, PackedLayer)}
-
-
 def _matrices(network: nn.Module) -> dict[str, PackedMatrix | BnbMatrix]:
     """Packed matrices by the name of the first layer that holds each."""
     first: dict[int, tuple[str, PackedMatrix | BnbMatrix]] = {}
-    for name, layer in _packed_layers(network).items():
+    for name, layer in packed_layers(network).items():
         first.setdefault(id(layer.matrix), (name, layer.matrix))
     return dict(first.values())
-
-
-def _plain_layer(layer: PackedLayer, weight: Tensor) -> nn.Module:
-    """A plain layer in place of a packed one, around its dequantized weight."""
-    if isinstance(layer, PackedEmbedding):
-        return plain_embedding(weight, layer.scale)
-    return plain_linear(weight, None if layer.bias is None else layer.bias.detach())
 
 
 def _head_kind(model: LanguageModel) -> str:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from engine.anatomy import Anatomy
 from engine.calibration import walk
-from engine.checkpoint import dequantized
+from engine.fp32 import dequantized
 from engine.gradients import walk_back
 from engine.layers.weight import inputs_of, weight_of
 from engine.methods import Report

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from engine import checkpoint, efficiency, entry, kept_files, quality, sensitivity, trial_model
+from engine import checkpoint, efficiency, entry, fp32, kept_files, quality, sensitivity, trial_model
 from engine.errors import InputError
 from engine.events import Events
 from engine.job import Job
@@ -44,7 +44,7 @@ def run(job: Job, events: Events) -> None:
     checkpoint.save(model, job.packed)
     keep_halfway(job, model)
     sized = efficiency.measure_size(job, model, events)
-    network = checkpoint.evaluated(model)
+    network = fp32.evaluated(model)
     if dense is not None:
         quality.measure_layers(dense, model, network, events)
     with streamed(network, model.device):
@@ -73,7 +73,7 @@ def go_on(job: Job, events: Events) -> bool:
     except InputError:
         kept_files.delete(job.halfway)
         return False
-    asked, network = quality.questions(job, model), checkpoint.evaluated(model).to(job.trial.protocol.device)
+    asked, network = quality.questions(job, model), fp32.evaluated(model).to(job.trial.protocol.device)
     quality.measure_accuracy(job, asked, network, model.tokenizer, events)
     return True
 

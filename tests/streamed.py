@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine import checkpoint, models
+from engine import fp32, models
 from engine.methods import compress
 from engine.models import LanguageModel
 from engine.spec import parse
@@ -35,13 +35,13 @@ def compare(family: str, folder: str, recipe: str) -> dict[str, Any]:
         together = blocks_together(away)
         compress(away, parse(recipe), WINDOWS, quietly)
         most, left = device.most_bytes, device.bytes
-        network = checkpoint.evaluated(away)
+        network = fp32.evaluated(away)
         with streamed(network, DEVICE), torch.inference_mode():
             logits = network(WINDOWS.to(DEVICE)).logits.cpu()
         with torch.inference_mode():
             expected = network(WINDOWS).logits
     return {
-        "alike": share_alike(checkpoint.evaluated(home), network),
+        "alike": share_alike(fp32.evaluated(home), network),
         "blocks_together": max(together, default=0),
         "left_bytes": left,
         "most_bytes": most,

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from engine import assembly, checkpoint
+from engine import assembly, checkpoint, fp32
 from engine.errors import InputError
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear
@@ -29,7 +29,7 @@ def saved(tiny_llama: LanguageModel, tmp_path: Path) -> Path:
 def test_runs_packed_and_agrees_with_the_evaluation(saved: Path, tiny_llama: LanguageModel, windows: Tensor) -> None:
     running = checkpoint.load(saved, torch.float32)
     assert all(isinstance(layer, PackedLinear) for _, layer in running.anatomy.linears())
-    expected = checkpoint.dequantized(tiny_llama)
+    expected = fp32.dequantized(tiny_llama)
     torch.testing.assert_close(running.network(windows).logits, expected(windows).logits, rtol=0, atol=1e-3)
     prompt = windows[:1, :8]
     theirs = expected.generate(prompt, max_new_tokens=8, do_sample=False)
@@ -49,15 +49,6 @@ def test_widths_without_a_kernel_run_on_a_copy_but_look_up_packed(tiny_model, tm
     assert not any(isinstance(layer, PackedLinear) for _, layer in anatomy.linears())
     assert isinstance(anatomy.embedding, PackedEmbedding) == (family == "qwen3")  # llama's is its head as well
     assert anatomy.tied == (family == "llama")
-
-
-def test_evaluating_leaves_the_model_packed(tiny_llama: LanguageModel, windows: Tensor) -> None:
-    compress(tiny_llama, parse("quantize:rtn,bits=4,targets=linears+head"), None, lambda *_: None)
-    network = checkpoint.dequantized(tiny_llama)
-    assert isinstance(tiny_llama.anatomy.output, PackedLinear)
-    assert network.lm_head.weight is network.model.embed_tokens.weight
-    norm = tiny_llama.anatomy.final_norm.weight
-    assert network.model.norm.weight.data_ptr() == norm.data_ptr()  # what is not packed is not copied
 
 
 def test_a_tied_slice_has_no_plain_form(tiny_llama: LanguageModel, windows: Tensor, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from engine import checkpoint, exporter, trial_model
+from engine import checkpoint, exporter, fp32, trial_model
 from engine.__main__ import main
 from engine.errors import InputError
 from engine.events import Events
@@ -37,7 +37,7 @@ def test_a_plain_export_is_the_compressed_model_for_transformers(
     make(tmp_path / "made", tiny_folder("llama"), "plain")
     ours = AutoModelForCausalLM.from_pretrained(tmp_path / "made", dtype=torch.float32)
     compress(tiny_llama, parse(RECIPE), None, lambda stage, done, total: None)
-    expected = checkpoint.dequantized(tiny_llama).state_dict()
+    expected = fp32.dequantized(tiny_llama).state_dict()
     assert ours.state_dict().keys() == expected.keys()
     for name, tensor in ours.state_dict().items():
         assert torch.equal(tensor, expected[name].bfloat16().float()), name  # the file is bf16

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from engine import checkpoint, layouts, weights
+from engine import checkpoint, fp32, layouts, weights
 from engine.anatomy import Block
 from engine.errors import InputError
 from engine.layers.scaled import DividedInputs
@@ -102,7 +102,7 @@ def test_what_was_compressed_is_stored_loaded_and_exported(
     written = weights.tensors([tmp_path / "plain" / "model.safetensors"])
     assert set(written) <= set(stored_names)  # as transformers itself names them
     network = AutoModelForCausalLM.from_pretrained(tmp_path / "plain", dtype=torch.float32)
-    rounded = checkpoint.dequantized(model)
+    rounded = fp32.dequantized(model)
     for parameter in rounded.parameters():
         parameter.data = parameter.data.bfloat16().float()
     torch.testing.assert_close(network(windows).logits, rounded(windows).logits, rtol=1e-5, atol=1e-4)
@@ -129,7 +129,7 @@ def test_activations_and_the_cache_are_rounded_before_and_after_storing(
     expected = model.network(windows).logits.detach()
     compress(model, parse("quantize:smoothquant | quantize:kv_cache,bits=8,group_size=8"), windows, quiet)
     checkpoint.save(model, tmp_path)
-    for network in checkpoint.evaluated(model), checkpoint.evaluated(checkpoint.load(tmp_path, torch.float32)):
+    for network in fp32.evaluated(model), fp32.evaluated(checkpoint.load(tmp_path, torch.float32)):
         got = network(windows).logits
         divergence = (expected.softmax(-1) * (expected.log_softmax(-1) - got.log_softmax(-1))).sum(-1)
         assert 0 < float(divergence.mean()) < 0.02  # nats
@@ -140,7 +140,7 @@ def holds_in_a_checkpoint(model: LanguageModel, windows: Tensor, folder: Path) -
     checkpoint.save(model, folder)
     running = checkpoint.load(folder, torch.float32)
     expected = as_stored(model)(windows).logits
-    torch.testing.assert_close(checkpoint.dequantized(running)(windows).logits, expected, rtol=0, atol=0)
+    torch.testing.assert_close(fp32.dequantized(running)(windows).logits, expected, rtol=0, atol=0)
     prompt = windows[:1, :12]  # beyond the sliding windows
     for step in running.network(prompt, use_cache=True), running.network(prompt, use_cache=False):
         torch.testing.assert_close(step.logits, expected[:1, :12], rtol=1e-3, atol=1e-2)

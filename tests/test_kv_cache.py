@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from engine import checkpoint
+from engine import fp32
 from engine.gradients import walk_back
 from engine.kv_cache import rounded
 from engine.methods import compress
@@ -43,7 +43,7 @@ def test_attention_reads_what_a_rounding_cache_gives_whole_or_word_by_word(
     expected = each_family.network(windows, past_key_values=RoundingCache(config=each_family.network.config)).logits
     dense = each_family.network(windows).logits
     compress(each_family, parse("quantize:kv_cache,bits=4,group_size=8"), None, lambda *_: None)
-    network = checkpoint.evaluated(each_family)
+    network = fp32.evaluated(each_family)
     torch.testing.assert_close(network(windows, use_cache=False).logits, expected, rtol=0, atol=1e-4)
     assert float((expected - dense).abs().max()) > 0.01
     cache = DynamicCache(config=network.config)

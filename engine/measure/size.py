@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from engine import checkpoint
+from engine import checkpoint, fp32
 from engine.kv_cache import bytes_per_token
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear, has_kernel
@@ -75,7 +75,7 @@ def resident_bytes(network: nn.Module) -> int:
 def count_parameters(model: LanguageModel) -> tuple[int, int]:
     """(numbers in the model once unpacked, those of them that are not zero), shared tensors once."""
     total = nonzero = 0
-    for parameter in checkpoint.dequantized(model).parameters():
+    for parameter in fp32.dequantized(model).parameters():
         total += parameter.numel()
         nonzero += int(parameter.count_nonzero())
     return total, nonzero

@@ -28,7 +28,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from engine import checkpoint, models, sources
+from engine import fp32, models, sources
 from engine.calibration import calibration_windows, perplexity_windows
 from engine.measure import perplexity
 from engine.methods import compress
@@ -121,7 +121,7 @@ def apply(model: LanguageModel, recipe: str, tokens: Tensor) -> None:
 
 
 def perplexity_of(model: LanguageModel, tokens: Tensor) -> float:
-    return float(perplexity.read(checkpoint.dequantized(model), tokens).loss.mean().exp())
+    return float(perplexity.read(fp32.dequantized(model), tokens).loss.mean().exp())
 
 
 if __name__ == "__main__":

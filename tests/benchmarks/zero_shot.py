@@ -26,7 +26,7 @@ from lm_eval.models.huggingface import HFLM
 from torch import nn
 from torch.nn import functional
 
-from engine import checkpoint, models, sources, tasks
+from engine import fp32, models, sources, tasks
 from engine.measure.zero_shot import Answer, Evaluator, Work
 from engine.methods import compress
 from engine.models import LanguageModel
@@ -59,7 +59,7 @@ class Outcome:
 def main() -> int:
     asked = parser().parse_args()
     model = load(asked.model, asked.recipe)
-    network = checkpoint.dequantized(model)
+    network = fp32.dequantized(model)
     throughput = matrix_throughput(network)
     threads = torch.get_num_threads()
     print(f"{asked.model}, {asked.recipe}, fp32, {threads} threads; {throughput / 1e9:,.0f} GFLOP/s in its products")

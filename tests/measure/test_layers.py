@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import assets, checkpoint
+from engine import assets, fp32
 from engine.layer_errors import LayerErrors
 from engine.measure.layers import Layers
 from engine.methods import compress
@@ -27,7 +27,7 @@ def measured(tiny_llama: LanguageModel, windows: torch.Tensor, tmp_path: Path, m
         dense = Layers(model, recipe, tmp_path / "states")
         dense.read_dense(model, lambda done, total: None)
         compress(model, recipe, windows, lambda stage, done, total: None)
-        found = dense.measure(model, checkpoint.evaluated(model), lambda done, total: None)
+        found = dense.measure(model, fp32.evaluated(model), lambda done, total: None)
         assert LayerErrors.from_dict(found.to_dict()) == found
         return found
 
@@ -61,7 +61,7 @@ def test_a_weight_that_the_files_hold_transposed_is_turned_before_it_is_compared
     dense = Layers(model, recipe, tmp_path / "states")
     dense.read_dense(model, lambda done, total: None)
     compress(model, recipe, None, lambda stage, done, total: None)
-    found = dense.measure(model, checkpoint.evaluated(model), lambda done, total: None)
+    found = dense.measure(model, fp32.evaluated(model), lambda done, total: None)
     errors = [error for linear in found.linears for error in linear.errors if error is not None]
     assert errors
     assert max(errors) < 0.02

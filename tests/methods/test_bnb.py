@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import checkpoint
+from engine import fp32
 from engine.errors import InputError
 from engine.layers import bnb_matrix
 from engine.layers.bnb_linear import BnbLinear
@@ -46,9 +46,9 @@ def test_int8_is_evaluated_by_its_own_kernels_and_four_bits_dequantized(tiny_mod
     for format, kept in (("int8", True), ("nf4", False)):
         model = tiny_model("llama")
         compress(model, parse(f"quantize:bnb,format={format}"), None, _silent)
-        network = checkpoint.evaluated(model)
+        network = fp32.evaluated(model)
         assert any(isinstance(layer, BnbLinear) for layer in network.modules()) is kept
-        same = torch.equal(network(windows).logits, checkpoint.dequantized(model)(windows).logits)
+        same = torch.equal(network(windows).logits, fp32.dequantized(model)(windows).logits)
         assert same is not kept
         if kept:
             torch.testing.assert_close(network(windows).logits, model.network(windows).logits, rtol=0, atol=0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from engine import checkpoint
+from engine import checkpoint, fp32
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.weight import PackedLayer, weight_of
 from engine.measure import size
@@ -95,7 +95,7 @@ def test_a_method_that_is_kept_to_some_blocks_changes_no_other(tiny_model, windo
     dense = {key: tensor.clone() for key, tensor in model.network.state_dict().items()}
     group = ",group_size=32" if "group_size" in {field.name for field in fields(METHODS[name])} else ""
     compress(model, parse(f"{name},blocks=1+2{group}"), windows, _silent)
-    now = checkpoint.dequantized(model).state_dict()
+    now = fp32.dequantized(model).state_dict()
     changed = {key for key in dense if not torch.equal(now[key], dense[key])}
     linears = {f"{key}.weight" for key, _ in model.anatomy.linears([1, 2])}
     assert linears <= changed
@@ -119,7 +119,7 @@ def test_reloads_equal_in_the_stated_bytes(
 ) -> None:
     compress(each_family, parse(recipe), windows, _silent)
     checkpoint.save(each_family, tmp_path)
-    reloaded = checkpoint.dequantized(checkpoint.load(tmp_path, torch.float32))
+    reloaded = fp32.dequantized(checkpoint.load(tmp_path, torch.float32))
 
     expected = _as_stored(each_family)(windows).logits
     torch.testing.assert_close(reloaded(windows).logits, expected, rtol=0, atol=0)
@@ -135,9 +135,9 @@ def test_an_exact_checkpoint_goes_on_where_the_measured_model_left_off(
 ) -> None:
     model = tiny_model("llama")
     compress(model, parse(recipe), windows, _silent)
-    expected = checkpoint.evaluated(model)(windows).logits
+    expected = fp32.evaluated(model)(windows).logits
     checkpoint.save(model, tmp_path, exact=True)
-    reloaded = checkpoint.evaluated(checkpoint.load(tmp_path, torch.float32))
+    reloaded = fp32.evaluated(checkpoint.load(tmp_path, torch.float32))
     assert torch.equal(reloaded(windows).logits, expected)
 
 
@@ -162,7 +162,7 @@ def test_exports_plain_where_a_standard_configuration_can(
         return
     checkpoint.export_plain(each_family, tmp_path)
     network = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
-    rounded = checkpoint.dequantized(each_family)
+    rounded = fp32.dequantized(each_family)
     rounded.set_attn_implementation("sdpa")  # a plain folder holds weights, and says nothing of a cache
     for parameter in rounded.parameters():
         parameter.data = parameter.data.bfloat16().float()
@@ -176,7 +176,7 @@ def _silent(stage: str, done: int, total: int) -> None:
 def _as_stored(model: LanguageModel) -> PreTrainedModel:
     """The evaluation network with every tensor that is not packed rounded to bf16, as checkpoints hold it."""
     packed = [name for name, module in model.network.named_modules() if isinstance(module, PackedLayer)]
-    network = checkpoint.dequantized(model)
+    network = fp32.dequantized(model)
     exact = {f"{name}.weight" for name in packed}
     for name, parameter in network.named_parameters():
         if name not in exact:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import pytest
 
-from engine import checkpoint, models, sources
+from engine import fp32, models, sources
 from engine.calibration import calibration_windows, perplexity_windows
 from engine.measure import perplexity
 from engine.methods import compress
@@ -30,7 +30,7 @@ def perplexity_of() -> PerplexityOf:
         changed = copy.deepcopy(model)
         calibration = calibration_windows(model.tokenizer, Protocol(calibration_windows=windows))
         compress(changed, parse(recipe), calibration, lambda *_: None)
-        return perplexity.metrics(perplexity.read(checkpoint.dequantized(changed), heldout))["perplexity"]
+        return perplexity.metrics(perplexity.read(fp32.dequantized(changed), heldout))["perplexity"]
 
     return measure
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import checkpoint
+from engine import checkpoint, fp32
 from engine.layers.rounded_inputs import RoundedInputs
 from engine.layers.weight import plain_linear
 from engine.methods import compress
@@ -50,17 +50,17 @@ def test_smoothing_alone_changes_nothing(each_family: LanguageModel, windows: Te
     with torch.inference_mode():
         before = each_family.network(windows).logits
         compress(each_family, parse(f"quantize:smoothquant,alpha={alpha}"), windows, lambda *_: None)
-        after = checkpoint.dequantized(each_family)(windows).logits
+        after = fp32.dequantized(each_family)(windows).logits
     assert float((after - before).norm() / before.norm()) < 0.1  # rounding weights to 8 bits gives 0.05
 
 
 def test_quality_is_that_of_rounded_activations(tiny_llama: LanguageModel, windows: Tensor, tmp_path: Path) -> None:
     compress(tiny_llama, parse("quantize:smoothquant"), windows, lambda *_: None)
     checkpoint.save(tiny_llama, tmp_path)
-    evaluated, running = checkpoint.evaluated(tiny_llama), checkpoint.load(tmp_path, torch.float32)
+    evaluated, running = fp32.evaluated(tiny_llama), checkpoint.load(tmp_path, torch.float32)
     assert all(isinstance(layer, RoundedInputs) for _, layer in running.anatomy.linears())
     with torch.inference_mode():
-        rounded, weights = evaluated(windows).logits, checkpoint.dequantized(tiny_llama)(windows).logits
+        rounded, weights = evaluated(windows).logits, fp32.dequantized(tiny_llama)(windows).logits
         one = running.network(windows[:, :8]).logits
     assert float((rounded - weights).abs().max()) > 1e-3
     torch.testing.assert_close(one, rounded[:, :8], rtol=0, atol=0.02)
