@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from engine.errors import InputError
-from engine.store import schema
+from engine.store import schema, version
 
 BUSY_TIMEOUT_MS = 30_000
 LEAST_FREE_BYTES = 65_536  # SQLite grows the index of its write-ahead log by half as many at a time
@@ -44,7 +44,7 @@ class Database:
         if to_read and self.file and _is_read_only(self.file):
             self.engine = self._writing = _reader(self.file)
             with self.read() as connection:
-                schema.refuse_older(connection, str(self.name))
+                version.refuse_older(connection, str(self.name))
             return
         try:
             self.engine = create_engine(self.url)
@@ -55,7 +55,7 @@ class Database:
             event.listen(self.engine, "begin", _begin_sqlite)
         self._writing = self.engine.execution_options(writing=True)
         with self._sentences(), self._writing.begin() as connection:
-            schema.prepare(connection, str(self.name))
+            version.prepare(connection, str(self.name))
 
     @property
     def file(self) -> Path | None:
