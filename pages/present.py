@@ -107,7 +107,7 @@ def offered(group: Group) -> dict[str, str]:
 def draw_gone(group: Group) -> None:
     """Say so where the link picks results that are not among those presented."""
     named = offered(group)
-    gone = view.unread("picks", Value(list(USUAL.picks), allowed=tuple(named)))
+    gone = view.unread(PAGE, "picks", Value(list(USUAL.picks), allowed=tuple(named)))
     if gone:
         what = "A pick that the link names is" if len(gone) == 1 else f"{len(gone)} picks that the link names are"
         shown = ", ".join(named[pick] for pick in st.session_state[view.key(PAGE, "picks")])

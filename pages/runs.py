@@ -32,7 +32,7 @@ def main() -> None:
     newest = next((key for key, sweep in sweeps.items() if sweep.going), next(iter(sweeps)))
     values = {"sweep": Value(newest, allowed=tuple(sweeps))}
     view.restore(PAGE, values)
-    if view.unread("sweep", values["sweep"]):
+    if view.unread(PAGE, "sweep", values["sweep"]):
         st.info("The sweep that the link names is not on this machine: another is shown.")
     chosen = st.selectbox(
         "Sweep", list(sweeps), key=view.key(PAGE, "sweep"), format_func=lambda key: name_of(sweeps[key])

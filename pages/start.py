@@ -58,8 +58,8 @@ def draw_empty() -> None:
 def draw_answer(found: Mapping[str, Group], first: str) -> None:
     """The question, its answer for a memory budget, and the front with that answer ringed."""
     of = view.Value(first, allowed=tuple(found))
-    saved_sweeps.draw_absent(found)
     asked = view.restore(PAGE, {"of": of, "budget": view.Value(0.0)})
+    saved_sweeps.draw_absent(PAGE, found)
     group = found[str(asked["of"])]
     name = NAMES.get(group.comparison.model, group.comparison.model)
     dense = stored.dense_of(group.rows)

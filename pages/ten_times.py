@@ -52,8 +52,8 @@ def draw_empty() -> None:
 @st.fragment
 def draw(found: Mapping[str, Group], first: str) -> None:
     values = {"of": Value(first, allowed=tuple(found)), "step": Value("")}
-    saved_sweeps.draw_absent(found)
     group = found[str(view.restore(PAGE, values)["of"])]
+    saved_sweeps.draw_absent(PAGE, found)
     dense = stored.dense_of(group.rows)
     assert dense is not None
     rungs = rungs_of(group.rows, stored.stamp(group.rows), group.comparison.id)
@@ -133,7 +133,7 @@ def draw_step(step: Value, group: Group, dense: Row, rungs: Sequence[Rung], goal
         for place, (above, rung) in enumerate(zip([None, *rungs], rungs, strict=False), 1)
     ]
     for goal in goals:
-        key, says = key_of(goal), f"At most {words.megabytes(goal.bytes)} MB: nothing measured is that small."
+        key, says = key_of(goal), f"At most {words.byte_count(goal.bytes)}: nothing measured is that small."
         card = goal_card(goal, proposed[key], dense, rungs[-1])
         cards.append({"key": key, "name": f"Not reached: {key}", "says": says, "card": card})
     with st.container(border=True):
@@ -206,7 +206,7 @@ def goal_card(goal: Goal, proposed: Sequence[Proposal], dense: Row, last: Rung) 
     parts = [
         markup.head_html(f"{goal.ratio:g} times smaller: not reached yet"),
         markup.text_html(
-            f"Against bf16 that is at most {words.megabytes(goal.bytes)} MB, {goal.bits_per_weight:.1f} bits for every "
+            f"Against bf16 that is at most {words.byte_count(goal.bytes)}, {goal.bits_per_weight:.1f} bits for every "
             f"weight, the embedding too; against fp32 it is {FP32 * goal.ratio:g} times. The smallest measured is "
             f"{smallest}, with {words.format_value('weight_bytes', last.row.value('weight_bytes'))}."
         ),
@@ -228,7 +228,7 @@ def goal_card(goal: Goal, proposed: Sequence[Proposal], dense: Row, last: Rung) 
 def about(one: Proposal, dense: Row) -> str:
     """ "2-bit, round to nearest, groups of 64: about 38.1 MB, 7.1x smaller than bf16." """
     smaller = words.times((dense.value("weight_bytes") or 0.0) / one.bytes)
-    return f"{one.recipe.describe()}: about {words.megabytes(one.bytes)} MB, {smaller} smaller than bf16."
+    return f"{one.recipe.describe()}: about {words.byte_count(one.bytes)}, {smaller} smaller than bf16."
 
 
 def draw_try(proposed: Sequence[Proposal], group: Group) -> None:

@@ -41,8 +41,8 @@ def main() -> None:
         draw_empty()
         return
     values = view_values(found)
-    saved_sweeps.draw_absent(found)
     view.restore(PAGE, values)
+    saved_sweeps.draw_absent(PAGE, found)
     markup.lead("Smaller costs quality, and smaller is not always faster. Which compromises are worth a look, and why?")
     draw_lessons(found, values)
 

@@ -10,6 +10,7 @@ from engine.errors import InputError
 from engine.store import saved
 from pages.shared import markup, stored, view
 from pages.shared.stored import Group
+from pages.shared.view import Value
 
 _REFUSED = "saved_sweeps|refused"
 _CHANGED = "saved_sweeps|changed"
@@ -22,7 +23,7 @@ def draw(page: str, found: Mapping[str, Group]) -> None:
     """
     if st.session_state.pop(_CHANGED, False):
         st.rerun()
-    draw_absent(found)
+    draw_absent(page, found)
     upload = f"{page}:open_saved"
     with st.popover("Saved sweeps", icon=":material/folder_open:"):
         kinds = [saved.SUFFIX.removeprefix(".")]
@@ -49,12 +50,12 @@ def draw(page: str, found: Mapping[str, Group]) -> None:
             st.button("Close this saved sweep", key=f"{page}:close_saved", on_click=partial(_close, shown.sweep))
 
 
-def draw_absent(found: Mapping[str, Group]) -> None:
-    """Say so where the link names results that can't be shown; call it before the address is written anew."""
-    of = st.query_params.get("of", "")
-    if not of or of in found:
+def draw_absent(page: str, found: Mapping[str, Group]) -> None:
+    """Say so where the link names results that can't be shown."""
+    gone = view.unread(page, "of", Value("", allowed=tuple(found)))
+    if not gone:
         return
-    if of.startswith("saved-"):
+    if gone[0].startswith("saved-"):
         st.info("The link shows a saved sweep that was not opened here. Open its file under “Saved sweeps” in Explore.")
     else:
         st.info("The results that the link names are not on this machine, or lack the original: others are shown.")

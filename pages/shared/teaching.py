@@ -23,7 +23,7 @@ def models() -> Value:
 def choose(page: str) -> Pack | None:
     """Let the reader choose the model where there are several; its pack, or None while it is not prepared."""
     names = [DEFAULT_MODEL, *_others()]
-    for gone in view.unread("model", models()):
+    for gone in view.unread(page, "model", models()):
         shown = name_of(DEFAULT_MODEL)
         st.info(markup.plain(f"{gone}, which the link names, is not on this machine: {shown} is shown."))
     if len(names) > 1:

@@ -90,6 +90,10 @@ def restore(page: str, values: Mapping[str, Value]) -> dict[str, State]:
     state = {name: find(page, name, value) for name, value in values.items()}
     for name, value in values.items():
         st.session_state[_where(page, name, value)] = state[name]  # also when unchanged: the browser may have missed it
+    if _changed(page):
+        st.session_state[_link(page)] = st.query_params.to_dict()
+    elif state != st.session_state.get(_last(page), state):
+        st.session_state[_link(page)] = {}
     st.session_state[_written(page)] = st.query_params.to_dict()
     return state
 
@@ -106,16 +110,19 @@ def begin(widget: str, value: object) -> None:
 def find(page: str, name: str, value: Value) -> State:
     """What `restore` makes of a value, for others whose defaults follow from it."""
     address = st.query_params.to_dict()
-    changed = bool(address) and address != st.session_state.get(_written(page))
-    if changed and (name in address or not value.shared):
+    if _changed(page) and (name in address or not value.shared):
         return value.read(address[name]) if name in address else value.default
     kept = st.session_state.get(_where(page, name, value), st.session_state.get(_last(page), {}).get(name))
     return kept if value.valid(kept) else value.default
 
 
-def unread(name: str, value: Value) -> list[str]:
-    """The words with which the address names what a value can't be; to be asked before `keep` writes it anew."""
-    text = st.query_params.get(name, "")
+def unread(page: str, name: str, value: Value) -> list[str]:
+    """The words with which a link names what a value can't be; none once the reader has chosen anything in the view.
+
+    To be asked after `restore` where the page has a view. The address is no measure by then: `keep` writes it anew, and
+    the first run on a phone is cut short by a second.
+    """
+    text = st.session_state.get(_link(page), st.query_params.to_dict()).get(name, "")
     parts = text.split(",") if isinstance(value.default, list) else [text]
     return [part for part in parts if part and part not in value.allowed]
 
@@ -150,6 +157,16 @@ def key(page: str, name: str) -> str:
 
 def _where(page: str, name: str, value: Value) -> str:
     return key(SHARED if value.shared else page, name)
+
+
+def _changed(page: str) -> bool:
+    """Whether the address is not what this page last wrote or read: a link was opened, or the history gone through."""
+    address = st.query_params.to_dict()
+    return bool(address) and address != st.session_state.get(_written(page))
+
+
+def _link(page: str) -> str:
+    return f"{page}|link"
 
 
 def _written(page: str) -> str:

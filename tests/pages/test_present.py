@@ -78,7 +78,20 @@ def test_a_pick_that_is_not_there_is_said_with_what_is_shown(open_page, store):
     app = open_page("present", picks="nobody,original,noone")
     assert app.session_state["present:picks"] == ["original"]
     assert "2 picks that the link names are not among these results" in app.info[0].value
+    app.run()  # as a phone runs a page again, once its width is known
+    assert "2 picks that the link names are not among these results" in app.info[0].value
     app.number_input(key="present:memory").set_value(0.05).run()
+    assert not app.info
+
+
+def test_other_results_that_the_reader_chose_lack_no_pick_of_the_link(open_page, store):
+    filling.fill(store, filling.make_trials())
+    filling.fill(store, filling.make_trials(limit=50))
+    found = {row.protocol["limit"]: row for row in store.rows() if row.recipe.startswith("prune:layers,count=3")}
+    app = open_page("present", of=f"mine-{found[100].comparison_id}", picks=found[100].trial_id)
+    assert app.session_state["present:picks"] == [found[100].trial_id]
+    app.selectbox(key="present:of").set_value(f"mine-{found[50].comparison_id}").run()
+    assert app.session_state["present:picks"] == ["knee", "within"]
     assert not app.info
 
 
