@@ -106,5 +106,5 @@ def _plot_script() -> str:
 
 
 PLOT_SCRIPT = _plot_script()
-_JS = (_HERE / "window.js").read_text(encoding="utf-8")
+_JS = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("focus.js", "window.js"))
 _window = st.components.v2.component("kneepoint_window", html="<span hidden></span>", js=_JS)

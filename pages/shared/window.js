@@ -1,4 +1,5 @@
-// What every page has in the browser: how wide it is, charts loaded early, and tables taken along as CSV.
+// What every page has in the browser: how wide it is, charts loaded early, tables taken along as CSV, and the keyboard's
+// place kept (focus.js).
 
 // A phone, upright or beside the sidebar, which Streamlit opens from 768 pixels on; a small tablet; a window enlarged.
 const NARROW = window.matchMedia("(max-width: 640px), (min-width: 768px) and (max-width: 1000px)");
@@ -9,7 +10,8 @@ const SNUG = window.matchMedia("(min-width: 1001px) and (max-width: 1200px)");
 function takeTable({ target }) {
   const button = target.closest?.(".kp-csv");
   if (!button) return;
-  const said = (cell) => cell.innerText.trim().replace(/^(?=[=@]|[+-](?![\d.]))/, "'").replaceAll('"', '""');
+  const plain = (cell) => cell.innerText.trim().replaceAll("\u00a0", " ");
+  const said = (cell) => plain(cell).replace(/^(?=[=@]|[+-](?![\d.]))/, "'").replaceAll('"', '""');
   const rows = [...button.parentNode.querySelector("table").rows];
   const lines = rows.map((row) => [...row.cells].map((cell) => `"${said(cell)}"`).join(","));
   const link = document.createElement("a");
@@ -24,9 +26,11 @@ export default function ({ data, setStateValue }) {
   const report = () => setStateValue("width", width());
   for (const query of [NARROW, SNUG]) query.addEventListener("change", report);
   document.addEventListener("click", takeTable);
+  const letFocusGo = keepFocus();
   if (width() !== "wide") report();
   return () => {
     for (const query of [NARROW, SNUG]) query.removeEventListener("change", report);
     document.removeEventListener("click", takeTable);
+    letFocusGo();
   };
 }

@@ -86,3 +86,29 @@ def test_the_button_of_the_tray_keeps_the_keyboards_focus(window: Page, address:
         settle(window)
         window.keyboard.press("Enter")
         expect(window.get_by_role("button", name=then)).to_be_focused()
+
+
+def test_what_is_closed_or_taken_away_hands_the_keyboards_focus_on(window: Page, address: str) -> None:
+    found = find_front(recorded())
+    chosen = [row.trial_id for row in found.best[:3]]
+    tray = ",".join(f"recorded-{trial}" for trial in chosen)
+    window.goto(f"{address}/explore?trial={knee()}&trials={tray}")
+    held = window.locator(".st-key-tray").get_by_role("button")
+    expect(held).to_have_count(3)
+    settle(window)
+    second = held.nth(1).inner_text()
+    held.first.focus()
+    window.keyboard.press("Enter")
+    expect(held).to_have_count(2)
+    expect(held.first).to_be_focused()
+    assert held.first.inner_text() == second
+    window.get_by_role("button", name="Close").focus()
+    window.keyboard.press("Enter")
+    expect(window.get_by_role("button", name="Look at the knee")).to_be_focused()
+    window.goto(f"{address}/compare?trials={tray}")
+    expect(window.get_by_role("button", name="Remove")).to_have_count(3)
+    settle(window)
+    window.get_by_role("button", name="Remove").nth(1).focus()
+    window.keyboard.press("Enter")
+    expect(window.get_by_role("button", name="Remove")).to_have_count(2)
+    expect(window.get_by_role("button", name="Remove").nth(1)).to_be_focused()
