@@ -149,7 +149,7 @@ def about_bytes(recipe: Recipe, dense: Row) -> float:
 def step_down(above: Rung, rung: Rung) -> str:
     """ "Against the step above: 13.3 MB less; the next word stays the original's 40% of the time instead of 67%." """
     less = (above.row.value("weight_bytes") or 0.0) - (rung.row.value("weight_bytes") or 0.0)
-    said = f"Against the step above: {words.megabytes(less)} MB less"
+    said = f"Against the step above: {words.byte_count(less)} less"
     now, before = rung.row.value("top1_agreement"), above.row.value("top1_agreement")
     if now is None:
         return f"{said}."
@@ -167,7 +167,7 @@ def summary(ladder: Sequence[Rung], left: Sequence[Goal]) -> str:
         name = f"{last.name}{' (simulated)' if last.row.simulated else ''}"
         said.append(f"The smallest measured, {name}, is {words.times(last.ratio)} and broken.")
     if left:
-        said.append(f"Nothing measured is {left[-1].ratio:g} times smaller, {words.megabytes(left[-1].bytes)} MB.")
+        said.append(f"Nothing measured is {left[-1].ratio:g} times smaller, {words.byte_count(left[-1].bytes)}.")
     return " ".join(said)
 
 

@@ -30,6 +30,7 @@ from engine.row import Row
 from engine.spec import DEFAULT_MODEL
 from engine.tasks import TASKS
 from engine.terms import Terms
+from engine.typesetting import unbroken
 
 TEMPLATE = "report.html"
 SHORT_NAMES = {DEFAULT_MODEL: "SmolLM2-135M"}
@@ -90,6 +91,7 @@ def write(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: unbroken(value) if type(value) is str else value,  # but no markup, which holds data
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -55,14 +55,9 @@ def format_value(name: str, value: float | None) -> str:
     return f"{_digits(value)} {unit}".strip()
 
 
-def megabytes(value: float) -> str:
-    """Bytes as a number of MB: 86.4, 269, 1,234, 0.35."""
-    return _digits(value / 1e6)
-
-
 def byte_count(value: float) -> str:
-    """Bytes with their unit: 86.4 MB, 0.35 MB, 70.3 kB."""
-    return f"{megabytes(value)} MB" if abs(value) >= 1e5 or value == 0 else f"{_digits(value / 1e3)} kB"
+    """Bytes with their unit: 86.4 MB, 1,234 MB, 0.35 MB, and below a tenth of one 70.3 kB."""
+    return f"{_digits(value / 1e6)} MB" if abs(value) >= 1e5 or value == 0 else f"{_digits(value / 1e3)} kB"
 
 
 def nats(value: float | None) -> str:
@@ -116,13 +111,14 @@ def size(row: Row, dense: Row | None) -> str:
     ratio = _ratio(row, dense)
     if weight is None or ratio is None:
         return ""
-    was = f"{_round(weight)} MB, was {_round(weight * ratio)} in bf16"
+    whole = _round(weight * ratio)
+    was = f"{_round(weight)}, was {whole.removesuffix(' MB') if weight >= 1e5 else whole} in bf16"
     if ratio >= 1.005:
         return f"{times(ratio)} smaller ({was})."
     if ratio <= 0.995:
         return f"{times(1 / ratio)} larger ({was})."
     same = "" if row.recipe == "dense" else ", the size of the original"
-    return f"{_round(weight)} MB{same} in bf16."
+    return f"{_round(weight)}{same} in bf16."
 
 
 def quality(row: Row, dense: Row | None = None) -> str:
@@ -370,8 +366,8 @@ def _interval(row: Row, name: str) -> Interval | None:
 
 
 def _round(value: float) -> str:
-    """Bytes as whole MB from 10 MB on."""
-    return f"{value / 1e6:,.0f}" if value >= 9.95e6 else megabytes(value)
+    """Bytes with their unit, as whole MB from 10 MB on."""
+    return f"{value / 1e6:,.0f} MB" if value >= 9.95e6 else byte_count(value)
 
 
 def _digits(value: float) -> str:

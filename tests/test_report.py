@@ -14,6 +14,7 @@ from engine.recorded import recorded
 from engine.report import Origin
 from engine.row import Row
 from engine.terms import Terms
+from engine.typesetting import NO_BREAK
 from tests.made_rows import sweep
 
 NOW = datetime(2026, 1, 2)
@@ -47,7 +48,7 @@ class Reader(HTMLParser):
         self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
 
     def text(self, *tags: str) -> str:
-        return " ".join(" ".join(self.texts.get(tag, [])) for tag in tags)
+        return " ".join(" ".join(self.texts.get(tag, [])) for tag in tags).replace(NO_BREAK, " ")
 
 
 def written(rows: list[Row], **more: str) -> str:
@@ -61,6 +62,11 @@ def drawn(page: str) -> list[str]:
 @pytest.fixture(scope="module")
 def page() -> str:
     return written(sweep()[0], weights_sha256="ab" * 32)
+
+
+def test_numbers_stay_with_their_units_and_the_charts_data_as_it_is(page: str) -> None:
+    assert re.search(r"smaller \(\d+\u00a0MB, was \d+ in bf16\)", page)
+    assert NO_BREAK not in "".join(Reader(page).texts["json"])
 
 
 def test_it_is_well_formed_and_loads_nothing(page: str) -> None:

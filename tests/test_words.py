@@ -87,6 +87,15 @@ def test_sizes_that_did_not_fall() -> None:
     assert words.size(row(metrics={}), None) == ""
 
 
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [(35_000.0, "35.0 kB, was 70.0 kB"), (60_000.0, "60.0 kB, was 0.12 MB"), (600_000.0, "0.6 MB, was 1.20")],
+)
+def test_the_size_of_a_tiny_model_is_in_kilobytes(weight: float, said: str) -> None:
+    tiny = row(metrics={"weight_bytes": weight, "compression_ratio": 2.0})
+    assert words.size(tiny, None) == f"2.0x smaller ({said} in bf16)."
+
+
 def test_why_it_is_not_smaller() -> None:
     said = "40% of the weights are zero; the file is no smaller: a stored zero costs as much as any number."
     assert words.why_not_smaller(ZEROS, DENSE) == said

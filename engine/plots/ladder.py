@@ -36,7 +36,7 @@ class Line(NamedTuple):
     @property
     def text(self) -> str:
         """What stands at the end of its bar."""
-        size = f"{words.megabytes(1e6 * self.megabytes)} MB"
+        size = words.byte_count(1e6 * self.megabytes)
         return size if self.rung is None or self.ratio == 1 else f"{size} · {words.times(self.ratio)}"
 
 

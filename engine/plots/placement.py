@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.typesetting import NO_BREAK, unbroken
+
 LINE_HEIGHT = 1.3  # of the font size
 _WIDE, _NARROW = frozenset("mwMWGOQ%@…"), frozenset("ijl.,:;'|!()[] fr1t-·")
 
@@ -64,9 +66,12 @@ def text_width(text: str, font_size: float) -> float:
 
 
 def wrap(text: str, characters: int, most: int = 3) -> tuple[str, ...]:
-    """The text in lines of about so many characters, broken at spaces; an ellipsis ends it after `most` lines."""
+    """The text in lines of about so many characters, broken at spaces, but none before a number's unit.
+
+    An ellipsis ends it after `most` lines.
+    """
     lines = [""]
-    for word in text.split():
+    for word in unbroken(" ".join(text.split())).split(" "):
         longer = f"{lines[-1]} {word}".strip()
         if len(longer) <= characters or not lines[-1]:
             lines[-1] = longer
@@ -74,7 +79,7 @@ def wrap(text: str, characters: int, most: int = 3) -> tuple[str, ...]:
             lines.append(word)
     if len(lines) > most:
         lines = [*lines[: most - 1], lines[most - 1].rstrip(",") + "…"]
-    return tuple(lines)
+    return tuple(line.replace(NO_BREAK, " ") for line in lines)
 
 
 def place(

@@ -57,7 +57,7 @@ def card(flip: Flip, item: Item | None, sides: Sequence[Side], remark: str = "")
     asked = flips.question_text(item) if item else ""
     text = f'<p class="kp-asked" tabindex="0">{escape(asked)}</p>' if asked else ""
     place = f"{task_label(flip.task)}, item {flip.id:,}"
-    foot = f"<footer>{escape(remark)}</footer>" if remark else ""
+    foot = f"<footer>{markup.shown(remark)}</footer>" if remark else ""
     return (
         f'<article class="kp-flip"><header><b>{escape(NAMES[flip.direction])}</b><span>{escape(place)}</span></header>'
         f"{text}{_choices(flip, item, sides)}{foot}</article>"

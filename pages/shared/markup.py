@@ -1,4 +1,4 @@
-"""Small pieces of HTML in the style of style.css. Every text given here is escaped.
+"""Small pieces of HTML in the style of style.css. Every text given here is escaped, and keeps numbers with their units.
 
 What pictures show as well is made by functions of its own, whose names end in _html.
 """
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from engine.metrics import metric
+from engine.typesetting import unbroken
 
 _TAKE_TABLE = '<button type="button" class="kp-csv" aria-label="Save the table as CSV">CSV</button>'  # see window.js
 
@@ -33,13 +34,18 @@ class Bar(NamedTuple):
     definition: str = ""
 
 
+def shown(text: str) -> str:
+    """A text of ours as HTML: escaped, and no line ends between a number and its unit."""
+    return escape(unbroken(text))
+
+
 def title(text: str) -> None:
-    st.html(f'<h1 class="kp-title">{escape(text)}</h1>')
+    st.html(f'<h1 class="kp-title">{shown(text)}</h1>')
 
 
 def lead(text: str) -> None:
     """The sentence that answers the page's question."""
-    st.html(f'<p class="kp-lead">{escape(text)}</p>')
+    st.html(f'<p class="kp-lead">{shown(text)}</p>')
 
 
 def text(words: str) -> None:
@@ -47,12 +53,12 @@ def text(words: str) -> None:
 
 
 def text_html(words: str) -> str:
-    return f'<p class="kp-text">{escape(words)}</p>'
+    return f'<p class="kp-text">{shown(words)}</p>'
 
 
 def soft(words: str) -> None:
     """A remark."""
-    st.html(f'<p class="kp-soft">{escape(words)}</p>')
+    st.html(f'<p class="kp-soft">{shown(words)}</p>')
 
 
 def head(words: str) -> None:
@@ -60,12 +66,12 @@ def head(words: str) -> None:
 
 
 def head_html(words: str) -> str:
-    return f'<h2 class="kp-head">{escape(words)}</h2>'
+    return f'<h2 class="kp-head">{shown(words)}</h2>'
 
 
 def sub(words: str) -> None:
     """A heading below `head`."""
-    st.html(f'<h3 class="kp-sub">{escape(words)}</h3>')
+    st.html(f'<h3 class="kp-sub">{shown(words)}</h3>')
 
 
 def points(sentences: Iterable[str]) -> None:
@@ -74,14 +80,14 @@ def points(sentences: Iterable[str]) -> None:
 
 
 def points_html(sentences: Iterable[str]) -> str:
-    return f'<ul class="kp-points">{"".join(f"<li>{escape(one)}</li>" for one in sentences)}</ul>'
+    return f'<ul class="kp-points">{"".join(f"<li>{shown(one)}</li>" for one in sentences)}</ul>'
 
 
 def legend(items: Iterable[tuple[str, float]]) -> None:
     """What shades mean, several pictures sharing it: (name, share of the text colour in [0, 1])."""
     cells = "".join(
         f'<span><i style="background:color-mix(in srgb, currentColor {100 * share:.0f}%, transparent)"></i>'
-        f"{escape(name)}</span>"
+        f"{shown(name)}</span>"
         for name, share in items
     )
     st.html(f'<div class="kp-legend">{cells}</div>')
@@ -90,11 +96,11 @@ def legend(items: Iterable[tuple[str, float]]) -> None:
 def key(marks: Iterable[tuple[str, str, str]], remark: str = "", axes: Iterable[tuple[str, str]] = ()) -> None:
     """What marks in a picture mean: (sign, CSS colour, name) of each, a remark, and the axes as (name, its tip)."""
     cells = "".join(
-        f'<span><b style="color:{colour}" aria-hidden="true">{sign}</b> {escape(name)}</span>'
+        f'<span><b style="color:{colour}" aria-hidden="true">{sign}</b> {shown(name)}</span>'
         for sign, colour, name in marks
     )
-    said = f'<span class="kp-soft">{escape(remark)}</span>' if remark else ""
-    named = " · ".join(f"<span{tip(why)}>{escape(name)}</span>" for name, why in axes)
+    said = f'<span class="kp-soft">{shown(remark)}</span>' if remark else ""
+    named = " · ".join(f"<span{tip(why)}>{shown(name)}</span>" for name, why in axes)
     said += f'<span class="kp-soft">Axes: {named}</span>' if named else ""
     st.html(f'<div class="kp-legend">{cells}{said}</div>')
 
@@ -106,8 +112,8 @@ def figures(items: Iterable[Figure]) -> None:
 
 def figures_html(items: Iterable[Figure]) -> str:
     cells = "".join(
-        f'<div class="kp-figure"><div class="kp-under"><span{tip(f.definition)}>{escape(f.label)}</span></div>'
-        f'<div class="kp-value">{escape(f.value)}</div><div class="kp-under">{escape(f.under)}</div></div>'
+        f'<div class="kp-figure"><div class="kp-under"><span{tip(f.definition)}>{shown(f.label)}</span></div>'
+        f'<div class="kp-value">{shown(f.value)}</div><div class="kp-under">{shown(f.under)}</div></div>'
         for f in items
     )
     return f'<div class="kp-figures">{cells}</div>'
@@ -125,18 +131,18 @@ def chips(items: Iterable[tuple[str, str]]) -> None:
 
 
 def chips_html(items: Iterable[tuple[str, str]]) -> str:
-    cells = "".join(f"<span{tip(why, 'kp-chip')}>{escape(words)}</span>" for words, why in items)
+    cells = "".join(f"<span{tip(why, 'kp-chip')}>{shown(words)}</span>" for words, why in items)
     return f'<div class="kp-chips">{cells}</div>'
 
 
 def bars(items: Iterable[Bar]) -> None:
     """Horizontal bars on one scale, what was before in grey under what is now."""
     cells = "".join(
-        f"<span><span{tip(b.definition)}>{escape(b.label)}</span></span><span>"
+        f"<span><span{tip(b.definition)}>{shown(b.label)}</span></span><span>"
         f'<span class="kp-bar" style="display:block"><i style="width:{100 * b.share:.2f}%"></i></span>'
         f'<span class="kp-bar" style="display:block;height:5px;margin-top:2px">'
         f'<i class="kp-was" style="width:{100 * b.before:.2f}%"></i></span></span>'
-        f'<span class="kp-num">{escape(b.text)}</span>'
+        f'<span class="kp-num">{shown(b.text)}</span>'
         for b in items
     )
     st.html(f'<div class="kp-bars">{cells}</div>')
@@ -145,7 +151,7 @@ def bars(items: Iterable[Bar]) -> None:
 def table(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]], texts: int = 1) -> None:
     """A plain table, its first `texts` columns texts and the others numbers; a cell may be (text, its tip)."""
     kinds = ["" if column < texts else "kp-num" for column in range(len(heads))]
-    top = "".join(f'<th class="{kind}">{escape(head)}</th>' for head, kind in zip(heads, kinds, strict=True))
+    top = "".join(f'<th class="{kind}">{shown(head)}</th>' for head, kind in zip(heads, kinds, strict=True))
     lines = ("".join(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     inner = f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
@@ -159,7 +165,7 @@ def framed(table: str, label: str) -> None:
 
 def verdicts(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:
     """A table of sentences that stands line by line where the page is narrow; a cell may be (text, its source)."""
-    top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+    top = "".join(f'<th scope="col">{shown(head)}</th>' for head in heads)
     body = "".join(f"<tr>{''.join(map(_sentence, heads, row))}</tr>" for row in rows)
     st.html(
         f'<table class="kp-table kp-verdicts"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{_TAKE_TABLE}'
@@ -173,12 +179,12 @@ def tip(why: str, style: str = "") -> str:
     """
     if not why:
         return f' class="{style}"'
-    return f' class="{f"{style} kp-tip".strip()}" tabindex="0" aria-description="{escape(why)}"'
+    return f' class="{f"{style} kp-tip".strip()}" tabindex="0" aria-description="{shown(why)}"'
 
 
 def scrolling(table: str, label: str) -> str:
     """The HTML of a table in a box that scrolls where the page is narrow, which Tab reaches."""
-    return f'<div class="kp-scroll" role="group" tabindex="0" aria-label="{escape(label)}">{table}</div>'
+    return f'<div class="kp-scroll" role="group" tabindex="0" aria-label="{shown(label)}">{table}</div>'
 
 
 def definition(name: str) -> str:
@@ -188,14 +194,14 @@ def definition(name: str) -> str:
 
 
 def plain(words: str) -> str:
-    """Text for a Streamlit label or caption, its Markdown signs made harmless."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|~$<>:&" else c for c in words)
+    """Text for a Streamlit label or caption, its Markdown signs made harmless, and numbers kept with their units."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|~$<>:&" else c for c in unbroken(words))
 
 
 def _sentence(head: str, cell: str | tuple[str, str]) -> str:
     words, source = cell if isinstance(cell, tuple) else (cell, "")
-    small = f"<small>{escape(source)}</small>" if source else ""
-    return f'<td data-head="{escape(head)}">{escape(words)}{small}</td>'
+    small = f"<small>{shown(source)}</small>" if source else ""
+    return f'<td data-head="{shown(head)}">{shown(words)}{small}</td>'
 
 
 def _cell(cell: str | tuple[str, str], kind: str) -> str:
@@ -204,4 +210,4 @@ def _cell(cell: str | tuple[str, str], kind: str) -> str:
 
 def _tipped(cell: str | tuple[str, str]) -> str:
     words, why = cell if isinstance(cell, tuple) else (cell, "")
-    return f"<span{tip(why)}>{escape(words)}</span>" if why else escape(words)
+    return f"<span{tip(why)}>{shown(words)}</span>" if why else shown(words)

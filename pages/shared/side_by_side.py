@@ -1,7 +1,6 @@
 """Results in columns: every metric with its interval or its difference from the base, and that in a sentence."""
 
 from collections.abc import Sequence
-from html import escape
 
 import streamlit as st
 
@@ -29,15 +28,15 @@ def draw_name(letter: str, row: Row, label: str) -> None:
     look = family(row.family)
     colour = look.colour or "currentColor"
     st.html(
-        f'<h2 class="kp-head"><span class="kp-letter">{escape(letter)}</span> <span style="color:{colour}" '
-        f'aria-hidden="true">{look.glyph}</span> <span{markup.tip(row.label)}>{escape(label)}</span></h2>'
+        f'<h2 class="kp-head"><span class="kp-letter">{markup.shown(letter)}</span> <span style="color:{colour}" '
+        f'aria-hidden="true">{look.glyph}</span> <span{markup.tip(row.label)}>{markup.shown(label)}</span></h2>'
     )
 
 
 def draw_table(rows: Sequence[Row], pairs: Sequence[Against], base: str) -> None:
     """One column a result; base: what the others are compared with is called."""
     heads = "".join(
-        f'<th class="kp-num"><span class="kp-letter">{letter}</span> {escape(words.short_label(row))}</th>'
+        f'<th class="kp-num"><span class="kp-letter">{letter}</span> {markup.shown(words.short_label(row))}</th>'
         for letter, row in zip(letters(rows), rows, strict=True)
     )
     body = "".join(_group(group, names, pairs, base) for group, names in GROUPS.items())
@@ -84,7 +83,7 @@ def _line(name: str, pairs: Sequence[Against], base: str) -> str:
     found = metric(name)
     label = f"Answers unlike {base}" if name == "flips" else found.label
     cells = "".join(_cell(name, pair, base) for pair in pairs)
-    return f"<tr><td><span{markup.tip(found.definition)}>{escape(label)}</span></td>{cells}</tr>"
+    return f"<tr><td><span{markup.tip(found.definition)}>{markup.shown(label)}</span></td>{cells}</tr>"
 
 
 def _cell(name: str, pair: Against, base: str) -> str:
@@ -92,8 +91,8 @@ def _cell(name: str, pair: Against, base: str) -> str:
     if value is None:
         shown, why = (words.NOTHING, pair.missing) if name == "flips" else words.unknown(pair.row, name)
         return f'<td class="kp-num"><span{markup.tip(why)}>{shown}</span></td>' if why else "<td></td>"
-    shown = escape(words.format_value(name, value))
-    return f'<td class="kp-num">{shown}<small>{escape(_under(name, pair, base))}</small></td>'
+    shown = markup.shown(words.format_value(name, value))
+    return f'<td class="kp-num">{shown}<small>{markup.shown(_under(name, pair, base))}</small></td>'
 
 
 def _value(pair: Against, name: str) -> float | None:

@@ -1,6 +1,5 @@
 """A page for a room: what `markup` draws made large by stage.css, and the card of a decision."""
 
-from html import escape
 from pathlib import Path
 
 import streamlit as st
@@ -27,6 +26,6 @@ def title(words: str) -> None:
 def decision(said: Decision) -> None:
     """The card: what is recommended, and under it gain, cost and what breaks, side by side where there is room."""
     parts = (("Gain", said.gain), ("Cost", said.cost), ("What breaks", said.breaks))
-    cells = "".join(f"<div><h3>{escape(name)}</h3><p>{escape(words)}</p></div>" for name, words in parts)
-    lead = f'<h3>Recommendation</h3><p class="kp-recommended">{escape(said.recommendation)}</p>'
+    cells = "".join(f"<div><h3>{markup.shown(name)}</h3><p>{markup.shown(words)}</p></div>" for name, words in parts)
+    lead = f'<h3>Recommendation</h3><p class="kp-recommended">{markup.shown(said.recommendation)}</p>'
     st.html(f'<section class="kp-decision">{lead}<div class="kp-answers">{cells}</div></section>')

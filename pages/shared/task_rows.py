@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from html import escape
 from typing import NamedTuple
 
 import streamlit as st
@@ -71,7 +70,7 @@ def _rows(score: str, lines: Iterable[Line], ends: tuple[float, float]) -> str:
     low, high = (f"{100 * end:.0f}%" for end in ends)
     cells = "".join(_cells(line, ends) for line in lines)
     return (
-        f'<h3 class="kp-sub"><span{markup.tip(found.definition)}>{escape(found.label)}</span></h3>'
+        f'<h3 class="kp-sub"><span{markup.tip(found.definition)}>{markup.shown(found.label)}</span></h3>'
         f'<div class="kp-rows">{cells}'
         f'<span></span><span class="kp-scale"><span>{low}</span><span>{high}</span></span><span></span></div>'
     )
@@ -88,9 +87,9 @@ def _cells(line: Line, ends: tuple[float, float]) -> str:
     guessing = "" if line.guessing is None else f"; guessing {words.format_value('accuracy', line.guessing)}"
     hover = f"95%: {words.format_value(line.name, line.low)} to {words.format_value(line.name, line.high)}{guessing}"
     return (
-        f'<span class="{"kp-mean" if line.label == _WHOLE else ""}">{escape(line.label)}</span>'
-        f'<span role="img" aria-label="{escape(line.label)}"{markup.tip(hover, "kp-track")}>{marks}</span>'
-        f'<span class="kp-num">{escape(shown)}<small>{escape(was)}</small></span>'
+        f'<span class="{"kp-mean" if line.label == _WHOLE else ""}">{markup.shown(line.label)}</span>'
+        f'<span role="img" aria-label="{markup.shown(line.label)}"{markup.tip(hover, "kp-track")}>{marks}</span>'
+        f'<span class="kp-num">{markup.shown(shown)}<small>{markup.shown(was)}</small></span>'
     )
 
 

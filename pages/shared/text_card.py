@@ -15,7 +15,7 @@ from pages.shared import markup
 def card(heading: str, body: str, foot: Iterable[tuple[str, str]]) -> str:
     """heading and body as the functions below make them, no body where there is no text; foot: (style, sentence)."""
     wrote = f'<p class="kp-wrote">{body}</p>' if body else ""
-    said = "".join(f'<p class="{style}">{escape(text)}</p>' for style, text in foot if text)
+    said = "".join(f'<p class="{style}">{markup.shown(text)}</p>' for style, text in foot if text)
     return f'<article class="kp-writer"><header>{heading}</header>{wrote}<footer>{said}</footer></article>'
 
 
@@ -23,7 +23,7 @@ def heading(name: str, label: str, row: Row) -> str:
     """What the column is called, and its result where that is called otherwise."""
     look = family(row.family)
     mark = f'<span style="color:{look.colour or "currentColor"}" aria-hidden="true">{look.glyph}</span>'
-    return f'<span class="kp-letter">{escape(name)}</span> {mark} {escape(label) if label != name else ""}'
+    return f'<span class="kp-letter">{markup.shown(name)}</span> {mark} {markup.shown(label) if label != name else ""}'
 
 
 def marks(name: str, against: str, partings: Mapping[str, Parting | None]) -> dict[int, str]:

@@ -95,14 +95,14 @@ def draw_proposal(trial: Trial, found: Sensitivity, proposed: Mixture) -> None:
     spread = ", ".join(f"{n} left as they are" if bits == WHOLE else f"{n} at {bits}" for bits, n in counts.items())
     smaller = words.times(dense / proposed.weight_bytes)
     figures = [
-        Figure("Predicted weights", f"{words.megabytes(proposed.weight_bytes)} MB", f"{smaller} smaller than in bf16"),
+        Figure("Predicted weights", words.byte_count(proposed.weight_bytes), f"{smaller} smaller than in bf16"),
         Figure("Predicted divergence", f"{nats(proposed.loss)} nats", f"layers: {spread} bits", words.DIVERGENCE),
     ]
     beside = nearest_uniform(found, proposed)
     if beside is not None:
         name = f"All layers at {beside.bits[0]} bits"
         figures.append(
-            Figure(name, f"{nats(beside.loss)} nats", f"{words.megabytes(beside.weight_bytes)} MB", words.DIVERGENCE)
+            Figure(name, f"{nats(beside.loss)} nats", words.byte_count(beside.weight_bytes), words.DIVERGENCE)
         )
     markup.figures(figures)
     with st.expander("The recipe"):
@@ -156,7 +156,7 @@ def made_trials(trial: Trial, recipes: Sequence[Recipe]) -> list[Trial]:
 def send(asked: Sequence[Trial], proposed: Mixture) -> None:
     """Queue the trials and see that a worker runs; what comes of them stands below."""
     with stored.queueing() as store:
-        store.submit(asked, MEASURES, f"Mixed bits, {words.megabytes(proposed.weight_bytes)} MB")
+        store.submit(asked, MEASURES, f"Mixed bits, {words.byte_count(proposed.weight_bytes)}")
     st.rerun()
 
 

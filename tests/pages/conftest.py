@@ -1,6 +1,7 @@
 """A store of its own for every page test, and the app as a browser would run it."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.recorded import Entry
 from engine.results import analyse
 from engine.row import Row
 from engine.store import Store
+from engine.typesetting import NO_BREAK
 from tests.pages import filling
 from tests.processes import PATIENCE_S
 
@@ -77,6 +79,23 @@ def record(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
     return record_
 
 
+@pytest.fixture
+def to_read(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
+    """Have the file and its folder refuse to be written from here on, and every worker stay away."""
+
+    def refused(url: str) -> bool:
+        raise AssertionError("a worker was started for a store that can't be written")
+
+    def to_read_() -> Store:
+        monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+        monkeypatch.setattr("engine.worker.ensure_running", refused)
+        monkeypatch.setattr("engine.lane.ensure_running", refused)
+        st.cache_resource.clear()
+        return store
+
+    return to_read_
+
+
 def run_at(app: AppTest, **query: str | list[str]) -> AppTest:
     """Run an app at an address with these query parameters, without an error."""
     for name, value in query.items():
@@ -87,9 +106,9 @@ def run_at(app: AppTest, **query: str | list[str]) -> AppTest:
 
 
 def said(app: AppTest) -> str:
-    """All the HTML and text on the page."""
+    """All the HTML and text on the page, with usual spaces before units."""
     blocks = [*app.get("html"), *app.get("markdown"), *app.get("alert"), *app.get("caption")]
-    return "\n".join(str(getattr(block.proto, "body", "")) for block in blocks)
+    return "\n".join(str(getattr(block.proto, "body", "")) for block in blocks).replace(NO_BREAK, " ")
 
 
 def pictures(app: AppTest) -> dict[str, dict[str, Any]]:

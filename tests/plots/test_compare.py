@@ -65,9 +65,16 @@ def test_parts_add_up_and_small_ones_are_one() -> None:
 def test_a_stacked_bar_names_its_large_parts_and_its_total() -> None:
     figure = bytes_figure([row(metrics=PARTS)], ["4-bit"])
     assert [trace.name for trace in figure.data] == ["Linears", "Embedding", "Scales and zeros", "Norms and other"]
-    assert figure.data[0].text[0] == "Linears 60.0"
-    assert figure.data[3].text[0] in ("", "3.00")
+    assert figure.data[0].text[0] == "Linears 60.0 MB"
+    assert figure.data[3].text[0] in ("", "3.00 MB")
     assert [note.text for note in figure.layout.annotations] == ["97.0 MB"]
+
+
+def test_a_stacked_bar_of_a_tiny_model_counts_in_kilobytes() -> None:
+    figure = bytes_figure([row(metrics={"linears_bytes": 70_300.0, "norms_bytes": 1_024.0})], ["4-bit"])
+    assert figure.data[0].text[0] == "Linears 70.3 kB"
+    assert figure.data[0].hovertext[0] == "Linears: 70.3 kB"
+    assert [note.text for note in figure.layout.annotations] == ["71.3 kB"]
 
 
 def test_colours_are_mixed_channel_by_channel() -> None:

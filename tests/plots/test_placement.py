@@ -67,4 +67,5 @@ def test_a_needed_label_may_cover_marks_and_others_may_not() -> None:
 def test_wrap() -> None:
     assert wrap("10% of the width sliced", 12) == ("10% of the", "width sliced")
     assert wrap("one two three four", 5, 2) == ("one", "two…")
+    assert wrap("anywhere from 99.7 to 113 MB", 24) == ("anywhere from 99.7 to", "113 MB")
     assert text_width("mm", 10) > text_width("ii", 10)

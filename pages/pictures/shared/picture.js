@@ -188,5 +188,6 @@ function percent(share) {
 
 function megabytes(bytes) {
   const value = bytes / 1e6;
-  return `${value >= 99.5 ? value.toFixed(0) : value.toFixed(1)} MB`;
+  if (value > 0 && value < 0.1) return `${(bytes / 1e3).toPrecision(3)}\u00a0kB`;
+  return `${value >= 99.5 ? value.toFixed(0) : value.toFixed(1)}\u00a0MB`;
 }
