@@ -20,6 +20,7 @@ from engine.streaming import streamed
 
 JOIN = "\n\n"
 _CHARACTERS_A_TOKEN = 4  # a first guess of how much text to tokenize
+_CUT_TOKENS = 64  # before the place where a text is cut, tokens may be others than those of the whole
 
 OnBlock = Callable[[int, Tensor, Tensor], None]  # (block, its input [tokens, width], its output [tokens, width])
 OnNorm = Callable[[nn.Module, Tensor], None]  # (norm, its input [tokens, width])
@@ -62,7 +63,7 @@ def heldout_prompts(tokenizer: PreTrainedTokenizerBase, count: int, length: int,
 
 def first_windows(text: str, tokenizer: PreTrainedTokenizerBase, count: int, length: int) -> Tensor:
     """Tokens [count or, of a short text, fewer, length] from a text's beginning; InputError for under one window."""
-    tokens = _tokens(tokenizer, text)
+    tokens = _first_tokens(text, tokenizer, count * length)
     whole = min(count, len(tokens) // length)
     if not whole:
         raise InputError(
@@ -130,6 +131,16 @@ def walk(
 def _shuffled(passages: list[str], seed: int) -> list[str]:
     order = torch.randperm(len(passages), generator=torch.Generator().manual_seed(seed)).tolist()
     return [passages[place] for place in order]
+
+
+def _first_tokens(text: str, tokenizer: PreTrainedTokenizerBase, count: int) -> list[int]:
+    """The first `count` tokens of a text, or all of a short one's: a long one takes memory and time by what is read."""
+    characters = (count + _CUT_TOKENS) * _CHARACTERS_A_TOKEN
+    while True:
+        tokens = _tokens(tokenizer, text[:characters])
+        if characters >= len(text) or len(tokens) >= count + _CUT_TOKENS:
+            return tokens[:count]
+        characters *= 2
 
 
 def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

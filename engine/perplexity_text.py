@@ -34,13 +34,20 @@ def read(name: str, data_dir: Path | None) -> str:
         raise InputError(f"the text {str(path)!r} is not UTF-8: {error.reason} at byte {error.start}") from None
 
 
+def refuse_short(name: str, data_dir: Path | None, tokens: int) -> None:
+    """Raise InputError where a text can't give one window of `tokens`: all but one put first take a byte at least."""
+    path = _file(name, data_dir)
+    if (size := _status(path).st_size) + 1 < tokens:
+        raise InputError(
+            f"the text {str(path)!r} has {size} bytes, and one window needs {tokens} tokens; "
+            "give a longer text or a smaller sequence_length"
+        )
+
+
 def sha256(name: str, data_dir: Path | None) -> str:
     """The sha256 of that text's file, once it was read; quick until the file changes. Raises InputError as `read`."""
     path = _file(name, data_dir)
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise _unreadable(path, error) from None
+    status = _status(path)
     return _sha256(str(path), status.st_size, status.st_mtime_ns)
 
 
@@ -85,6 +92,13 @@ def _records() -> list[str]:
             f"WikiText-2 is not on this machine and can't be taken from the hub, {HUB.dataset} ({why}); "
             f"give a folder with {FILES[0]} as --data or KNEEPOINT_DATA"
         ) from None
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def _bytes(path: Path) -> bytes:

@@ -110,6 +110,7 @@ def _data_sha256(protocol: Protocol, folder: Path | None) -> list[tuple[str, str
         for task, paths in files.items()
     ]
     if protocol.perplexity_text != perplexity_text.HELDOUT:  # whose passages are in the text
+        perplexity_text.refuse_short(protocol.perplexity_text, folder, protocol.sequence_length)
         hashes.append((perplexity_text.NAME, perplexity_text.sha256(protocol.perplexity_text, folder)))
     return [*hashes, ("text", assets.text_sha256())]
 

@@ -15,6 +15,7 @@ from engine.calibration import (
 from engine.errors import InputError
 from engine.models import LanguageModel
 from engine.spec import Protocol
+from tests.measure.test_zero_shot import make_tokenizer
 
 PASSAGES = [f"passage number {i} is here" for i in range(50)]
 
@@ -63,6 +64,26 @@ def test_windows_of_one_text_are_its_first_in_order(tiny_tokenizer: PreTrainedTo
     windows = first_windows(text, tiny_tokenizer, count=3, length=24)
     assert tiny_tokenizer.decode(windows.flatten().tolist()) == text[:72]
     assert first_windows(text, tiny_tokenizer, count=50, length=24).shape == (4, 24)
+
+
+class Spy:
+    """A tokenizer that remembers how many characters it was given."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self.tokenizer, self.characters = tokenizer, 0
+
+    def __call__(self, text: str, **options: bool) -> object:
+        self.characters += len(text)
+        return self.tokenizer(text, **options)
+
+
+@pytest.mark.parametrize("text", ["the quick brown fox  jumps\n" * 3000, "fox" * 30_000, " " * 90_000])
+def test_of_a_long_text_only_its_beginning_is_tokenized_with_the_tokens_of_the_whole(text: str) -> None:
+    tokenizer = make_tokenizer(adds_bos=False)
+    windows = first_windows(text, spy := Spy(tokenizer), count=4, length=32)
+    whole = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert windows.flatten().tolist() == whole[:128]
+    assert spy.characters < len(text) // 10
 
 
 def test_a_text_of_less_than_a_window_says_what_it_has_and_what_is_needed(

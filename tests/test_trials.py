@@ -73,8 +73,8 @@ def test_the_id_covers_what_the_perplexity_text_holds_and_not_where_it_lies(
 ) -> None:
     write_piqa(tmp_path)
     for name in ("wikitext2.txt", "same.txt"):
-        (tmp_path / name).write_text("once upon a time")
-    (tmp_path / "other.txt").write_text("twice upon a time")
+        (tmp_path / name).write_text("once upon a time " * 40)
+    (tmp_path / "other.txt").write_text("twice upon a time " * 40)
     monkeypatch.chdir(tmp_path)
     heldout, wikitext, same, other = (
         make_trial("m", parse("dense"), Protocol(tasks=("piqa",), limit=2, perplexity_text=name), tmp_path)
@@ -84,13 +84,27 @@ def test_the_id_covers_what_the_perplexity_text_holds_and_not_where_it_lies(
     assert wikitext.id == same.id
     assert same.protocol.perplexity_text == str(tmp_path / "same.txt")
     assert set(dict(heldout.data_sha256)) == {"piqa", "text"}
-    assert dict(other.data_sha256)["perplexity_text"] == hashlib.sha256(b"twice upon a time").hexdigest()
+    assert dict(other.data_sha256)["perplexity_text"] == hashlib.sha256(b"twice upon a time " * 40).hexdigest()
 
 
 def test_a_perplexity_text_that_is_not_there_is_refused_before_any_work(resolve_to, tmp_path: Path) -> None:
     write_piqa(tmp_path)
     with pytest.raises(InputError, match="perplexity_text must be heldout, wikitext2 or a text file"):
         make_trial("m", parse("dense"), Protocol(tasks=("piqa",), perplexity_text="no_such.txt"), tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 14])
+def test_a_perplexity_text_of_fewer_bytes_than_a_window_has_tokens_is_refused_before_any_work(
+    resolve_to, tmp_path: Path, size: int
+) -> None:
+    write_piqa(tmp_path)
+    text = tmp_path / "short.txt"
+    text.write_text("x" * size)
+    protocol = replace(PIQA, perplexity_text=str(text), sequence_length=16)
+    with pytest.raises(InputError, match=f"short.txt' has {size} bytes, and one window needs 16 tokens; give a longer"):
+        make_trial("m", parse("dense"), protocol, tmp_path)
+    text.write_text("x" * 15)
+    make_trial("m", parse("dense"), protocol, tmp_path)  # whether it has a window is for the tokenizer to say
 
 
 def test_the_folder_given_goes_before_that_of_the_environment(resolve_to, tmp_path: Path, monkeypatch) -> None:
