@@ -1,8 +1,9 @@
 """The zero-shot tasks, one a file, and the reading of their items. Importable without torch.
 
-A task's records come from `<task>.jsonl` in the folder of `--data`, or else from the default data that
-`python -m engine fetch` has converted, or else from the hub, downloaded at first use. All have the columns of the
-dataset's own release. `lm_eval:<name>` is a task of an installed lm-evaluation-harness.
+A task's records come from `<task>.jsonl` in the folder of `--data` (of one made of subsets, also from files of theirs,
+`blimp_<subset>.jsonl` or `blimp/<subset>.jsonl`), or else from the default data that `python -m engine fetch` has
+converted, or else from the hub, downloaded at first use. All have the columns of the dataset's own release.
+`lm_eval:<name>` is a task of an installed lm-evaluation-harness.
 """
 
 import hashlib
@@ -47,6 +48,10 @@ __all__ = [
     "task_files",
     "task_sha256",
 ]
+
+_PACKED = ("", ".gz", ".bz2", ".xz", ".zst")
+_KINDS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
+_ENDINGS = {f".{kind}{packed}" for kind in _KINDS for packed in _PACKED}  # of data as people keep it; one is read
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -116,13 +121,16 @@ def task_files(name: str, data_dir: Path | None = None) -> tuple[Path, ...]:
     """The files that hold a task's records, one after the other: those in `data_dir`, else the default data's, else the
     hub's, downloaded unless they are here. All but a task made of subsets have one.
 
-    Raises InputError where there is no data and none can be had: the message says what to do.
+    Raises InputError where there is no data and none can be had, or where `data_dir` has the task's under a name or in
+    a form that is not read: the message says what to do.
     """
     if data_dir is not None and not data_dir.is_dir():
         raise InputError(f"the data folder {str(data_dir)!r} does not exist or is no folder")
     if harness.named(name):
         return (harness.file(name, data_dir),)
     task = get(name)
+    if data_dir is not None and not _given(task, data_dir):
+        _refuse_unread(task, data_dir)
     if here := _files_here(task, data_dir):
         return here
     if task.hub is None:
@@ -179,14 +187,30 @@ def _overview(task: Task, data_dir: Path | None, rejected: int) -> Overview:
 
 def _files_here(task: Task, data_dir: Path | None) -> tuple[Path, ...]:
     """A task's files that need no network; none where there are none."""
-    if data_dir is not None:
-        if (whole := data_dir / f"{task.name}.jsonl").is_file():
-            return (whole,)
-        if task.subset and (parts := sorted(data_dir.glob(f"{task.name}_*.jsonl"))):
-            return tuple(parts)
+    if data_dir is not None and (given := _given(task, data_dir)):
+        return given
     if converted := embedded.task_file(task.name):
         return (converted,)
     return _downloaded(task)
+
+
+def _given(task: Task, data_dir: Path) -> tuple[Path, ...]:
+    """A task's files in the user's folder; none where there are none."""
+    if (whole := data_dir / f"{task.name}.jsonl").is_file():
+        return (whole,)
+    patterns = (f"{task.name}_*.jsonl", f"{task.name}/*.jsonl") if task.subset else ()
+    return next((tuple(sorted(parts)) for pattern in patterns if (parts := list(data_dir.glob(pattern)))), ())
+
+
+def _refuse_unread(task: Task, data_dir: Path) -> None:
+    """Raise InputError where the user's folder has a task's data as we don't read it: other data would be taken."""
+    for path in sorted(data_dir.glob("*")):
+        name, dot, ending = path.name.partition(".")
+        if name.lower().replace("-", "_") == task.name and (f"{dot}{ending}" in _ENDINGS or path.is_dir()):
+            raise InputError(
+                f"the data folder has {path.name!r}, which is not read: the questions of {task.name} are "
+                f"{task.name}.jsonl there, JSON lines with {', '.join(task.columns)}"
+            )
 
 
 def _downloaded(task: Task) -> tuple[Path, ...]:

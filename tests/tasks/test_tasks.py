@@ -64,6 +64,44 @@ def test_a_task_of_subsets_reads_a_file_for_each(tmp_path):
         tasks.load("blimp", None, data)
 
 
+def test_the_subsets_may_lie_in_a_folder_of_their_own(tmp_path):
+    folder = tmp_path / "data" / "blimp"
+    folder.parent.mkdir()
+    write(folder, "b", pair("b", "Third."))
+    write(folder, "a", pair("a", "First."), pair("a", "Second."))
+    assert [one.options[0] for one in tasks.load("blimp", 1, folder.parent)] == ["First.", "Third."]
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("piqa", "piqa.jsonl.gz"),
+        ("piqa", "piqa.json"),
+        ("piqa", "piqa/validation.jsonl"),
+        ("arc_easy", "ARC-Easy.jsonl"),
+        ("hellaswag", "hellaswag.parquet"),
+        ("blimp", "blimp/adjunct_island.parquet"),
+    ],
+)
+def test_data_under_a_name_that_is_not_read_is_not_passed_over_for_other_data(tmp_path, task, name):
+    file = tmp_path / "data" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    shown = name.split("/")[0]
+    with pytest.raises(InputError, match=f"the data folder has '{shown}', which is not read: .* {task}.jsonl there"):
+        tasks.task_files(task, tmp_path / "data")
+    assert tasks.overview(tmp_path / "data")  # what there is can still be listed
+
+
+def test_other_files_of_the_folder_are_no_data_of_a_task(tmp_path):
+    data = write(tmp_path / "data", "piqa", PIQA)
+    for name in ("piqa.json", "boolq.yaml", "boolq_notes.jsonl", "boolq.md"):
+        (data / name).write_text("")
+    assert tasks.task_files("piqa", data) == (data / "piqa.jsonl",)
+    with pytest.raises(InputError, match="the data of boolq is not on this machine yet"):
+        tasks.task_files("boolq", data)
+
+
 def test_one_file_goes_before_those_of_the_subsets(tmp_path):
     write(tmp_path / "data", "blimp_a", pair("a"))
     data = write(tmp_path / "data", "blimp", pair("a"), pair("a"))
