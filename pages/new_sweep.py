@@ -285,7 +285,8 @@ def draw_launch(sweep: Sweep, measures: Sequence[str]) -> None:
         if len(asked) > 100:
             markup.soft(f"and {len(asked) - 100:,} more")
     label = f"Launch {len(missing):,} trials" if len(missing) != 1 else "Launch 1 trial"
-    if st.button(label if missing else "Show the results", type="primary", key="sweep:launch", width="stretch"):
+    name = label if missing else "Show the results"
+    if st.button(name, type="primary", key="sweep:launch", width="stretch", disabled=store.read_only):
         launch(asked, measures, sweep)
 
 

@@ -76,7 +76,7 @@ def draw_live(sweep_id: int, revision: int, left: str) -> None:
     running = [row for row in rows if row.state == "running"]
     here = [row for row in running if sweep_id in row.sweep_ids]
     for trial in draw_running(here, progress, stopping):
-        store.request_cancel([trial])
+        stored.cancel([trial])
         st.rerun(scope="fragment")
     if sweep.unfinished and not here and running:
         markup.soft(f"Waiting behind another sweep: {running[0].label}.")
@@ -88,7 +88,7 @@ def draw_live(sweep_id: int, revision: int, left: str) -> None:
             key="runs:cancel",
             disabled=bool(waiting) and waiting <= stopping,
         ):
-            store.request_cancel(sweep_id=sweep_id)
+            stored.cancel(sweep_id=sweep_id)
             st.rerun(scope="fragment")
         failed = [row.trial_id for row in mine if row.state in ("failed", "cancelled")]
         if failed and st.button(f"Retry {len(failed):,} failed or cancelled", key="runs:retry_all"):
@@ -98,7 +98,7 @@ def draw_live(sweep_id: int, revision: int, left: str) -> None:
 
 def draw_worker(sweep: SweepRow) -> None:
     """Say so where trials wait and nobody runs them."""
-    if sweep.going and holder(paths.store_url()) is None:
+    if sweep.going and not stored.store().read_only and holder(paths.store_url()) is None:
         with st.container(horizontal=True, vertical_alignment="center"):
             markup.soft("No worker is running; what was in hand runs again once one is.")
             if st.button("Start the worker", key="runs:worker"):

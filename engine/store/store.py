@@ -47,6 +47,11 @@ class Store:
         self.clock = clock
         self._rows = Rows()
 
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened only to be read, as its file or folder can't be written."""
+        return self.database.read_only
+
     def close(self) -> None:
         self.database.close()
 

@@ -66,6 +66,7 @@ def dress(page: Page) -> None:
     from pages.shared import stale, stored  # a second's imports, while the browser draws all this
 
     stored.resume()
+    stored.say_read_only()
     if page.url_path not in _UNWATCHED:
         stale.watch()
 

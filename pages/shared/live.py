@@ -19,7 +19,12 @@ def trial(row: Row) -> Trial:
 
 
 def wake() -> bool:
-    """See that a lane runs, with a look every WAKE_S; where none can be started, say why and return False."""
+    """See that a lane runs, with a look every WAKE_S; where none can be started, say why and return False.
+
+    Of a store that can only be read the page says so.
+    """
+    if stored.store().read_only:
+        return False
     try:
         _wake(paths.store_url())
     except OSError as error:

@@ -70,6 +70,24 @@ def resume() -> None:
         _resume(paths.store_url())
 
 
+def say_read_only() -> None:
+    """Say so where the store can only be read; that it can't be opened at all, pages say."""
+    with suppress(InputError):
+        if (opened := _open(paths.store_url())).read_only:
+            where = markup.plain(str(opened.database.name))
+            fix = "make it and its folder writable, and start the dashboard anew"
+            st.info(f"Nothing can be queued: the store {where} can only be read; {fix}.", icon=":material/lock:")
+
+
+def cancel(trial_ids: Iterable[str] = (), sweep_id: int | None = None) -> None:
+    """Ask the worker to stop trials, or all of a sweep; where that can't be written, says why and ends the page."""
+    try:
+        store().request_cancel(trial_ids, sweep_id)
+    except StoreError as error:
+        st.error(markup.plain(str(error)), icon=":material/error:")
+        st.stop()
+
+
 def retry(trial_ids: Iterable[str]) -> None:
     """Queue trials again and see that a worker runs; one that another page retried meanwhile is left alone."""
     with queueing() as opened:
@@ -214,12 +232,13 @@ def _front(_rows: Sequence[Row], key: int, x: str, y: str, comparison: str | Non
 
 @st.cache_resource(show_spinner=False)
 def _open(url: str) -> Store:
-    return Store(url)
+    return Store(url, to_read=True)
 
 
 @st.cache_resource(show_spinner=False)
 def _resume(url: str) -> None:
-    if any(sweep.unfinished for sweep in _sweeps(url, _open(url).revision())):
+    opened = _open(url)
+    if not opened.read_only and any(sweep.unfinished for sweep in _sweeps(url, opened.revision())):
         worker.ensure_running(url)
 
 

@@ -89,7 +89,7 @@ def draw_going(trial_id: str) -> None:
         st.progress(now.share, text=progress.describe(now))
     stopping = trial_id in store.cancelling()
     if st.button("Stopping" if stopping else "Cancel", key=f"{KEY}:cancel", disabled=stopping):
-        store.request_cancel([trial_id])
+        stored.cancel([trial_id])
         st.rerun(scope="fragment")
 
 

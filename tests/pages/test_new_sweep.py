@@ -211,3 +211,8 @@ def test_a_group_is_offered_where_all_its_tasks_are_there(open_page, monkeypatch
     tasks.set_value(["five"]).run()
     assert "questions" not in [error.value for error in app.error]
     assert app.button(key="sweep:launch").label == "Launch 13 trials"
+
+
+def test_nothing_is_launched_into_a_store_that_can_only_be_read(open_page, to_read):
+    to_read()
+    assert open_page("new_sweep").button(key="sweep:launch").disabled
