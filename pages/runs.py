@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
-from engine import paths, sensitivity, worker
+from engine import paths, sensitivity, words, worker
 from engine.front import telling_quality, telling_score
 from engine.lock import holder
 from engine.row import Row
@@ -43,7 +44,7 @@ def main() -> None:
     poll = POLL_S if going else None
     st.fragment(draw_live, run_every=poll, key="runs:live")(sweep.id, revision, time_left(rows, stored.timed_rows()))
     failures.draw(rows, "they are in the table below.")
-    draw_front(rows)
+    draw_front(rows, sweep.going)
     draw_trials(rows)
 
 
@@ -105,7 +106,7 @@ def draw_worker(sweep: SweepRow) -> None:
                 worker.ensure_running(paths.store_url())
 
 
-def draw_front(rows: Sequence[Row]) -> None:
+def draw_front(rows: Sequence[Row], going: bool) -> None:
     if all(row.measures == (sensitivity.NAME,) for row in rows):  # which gives no point of a front
         query = {"tab": "By layer"}
         st.page_link("pages/new_sweep.py", label="By layer", icon=":material/arrow_forward:", query_params=query)
@@ -115,7 +116,7 @@ def draw_front(rows: Sequence[Row]) -> None:
         markup.soft("The front appears here once the first trial has ended.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        markup.head("The front so far" if len(done) < len(rows) else "The front")
+        markup.head("The front so far" if going else "The front")
         query = {"of": f"mine-{rows[0].comparison_id}"}
         st.page_link("pages/explore.py", label="Open in Explore", icon=":material/arrow_forward:", query_params=query)
     quality, comparison = telling_quality(rows), rows[0].comparison_id
@@ -129,9 +130,10 @@ def draw_trials(rows: Sequence[Row]) -> None:
 
     markup.head("Trials")
     score = telling_score(stored.dense_of(rows))
+    names = words.distinct_labels(rows) if frame.narrow() else {row.trial_id: row.label for row in rows}
     table = pd.DataFrame(
         {
-            "Trial": [row.label for row in rows],
+            "Trial": [names[row.trial_id] for row in rows],
             "State": [STATES[row.state] for row in rows],
             "Weights": [scaled(row, "weight_bytes", 1e-6) for row in rows],
             "Accuracy": [scaled(row, score, 100) for row in rows],
@@ -139,11 +141,11 @@ def draw_trials(rows: Sequence[Row]) -> None:
             "Note": [outcome(row) for row in rows],
         }
     )
-    numbers = {"Weights": "%.1f MB", "Accuracy": "%.1f%%", "Took": "%.1f min"}
-    config = {name: st.column_config.NumberColumn(format=format) for name, format in numbers.items()}
+    if not any(table["Note"]):
+        table = table.drop(columns="Note")
     event = st.dataframe(
-        table, key="runs:table", hide_index=True, on_select="rerun", selection_mode="multi-row", column_config=config,
-        height=min(38 + 35 * len(rows), 420), placeholder="–",
+        table, key="runs:table", hide_index=True, on_select="rerun", selection_mode="multi-row",
+        column_config=columns(), height=min(38 + 35 * len(rows), 420), placeholder="–",
     )  # fmt: skip
     chosen = [rows[i] for i in event.selection.rows if i < len(rows)]
     open_ids = [row.trial_id for row in chosen if row.state in ("queued", "running")]
@@ -152,15 +154,19 @@ def draw_trials(rows: Sequence[Row]) -> None:
         if len(chosen) == 1:
             st.page_link("pages/result.py", label="All details", query_params={"trial": chosen[0].trial_id})
         if open_ids:
-            st.button(f"Cancel {len(open_ids)}", key="runs:cancel_chosen", on_click=partial(cancel, open_ids))
+            st.button(f"Cancel {len(open_ids)}", key="runs:cancel_chosen", on_click=partial(stored.cancel, open_ids))
         if again:
             st.button(f"Retry {len(again)}", key="runs:retry_chosen", on_click=partial(stored.retry, again))
         if not chosen:
             markup.soft("Choose rows to cancel, retry or read them.")
 
 
-def cancel(trial_ids: Sequence[str]) -> None:
-    stored.store().request_cancel(trial_ids)
+def columns() -> dict[str, Any]:
+    """How the table's columns are written; on a phone narrow, so that what came of a trial shows beside its name."""
+    numbers = {"Weights": "%.1f MB", "Accuracy": "%.1f%%", "Took": "%.1f min"}
+    config = {name: st.column_config.NumberColumn(format=format, width=86) for name, format in numbers.items()}
+    texts = {"Trial": 130 if frame.narrow() else None, "State": 84, "Note": "large"}
+    return {**config, **{name: st.column_config.TextColumn(width=width) for name, width in texts.items()}}
 
 
 def scaled(row: Row, name: str, scale: float) -> float | None:

@@ -16,7 +16,7 @@ def draw(rows: Sequence[Row], others: str) -> None:
     for row in failed[:SHOWN]:
         with st.container(border=True, key=f"failed:{row.trial_id}"):
             markup.head(f"Failed: {row.label}")
-            markup.text(row.reason)
+            markup.text(f"{row.reason[:1].upper()}{row.reason[1:].removesuffix('.')}.")
             with st.container(horizontal=True, vertical_alignment="center"):
                 if not row.recorded and st.button("Retry", key=f"retry:{row.trial_id}"):
                     stored.retry([row.trial_id])

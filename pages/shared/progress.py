@@ -68,6 +68,16 @@ def draw_sweep(sweep: SweepRow, left: str) -> None:
     text = f"{ended:,} of {sweep.total:,} trials ended" + (f" · {left} left" if left else "")
     st.progress(ended / sweep.total if sweep.total else 0.0, text=text)
     markup.soft(" · ".join(counts))
+    if sweep.tolerance is not None:
+        markup.soft(anytime(sweep))
+
+
+def anytime(sweep: SweepRow) -> str:
+    """What a sweep whose trials stop early does, and whether it still does."""
+    points = f"{100 * sweep.tolerance:g} {'point' if sweep.tolerance == 0.01 else 'points'}" if sweep.tolerance else ""
+    rule = f"up to {points} of accuracy decide nothing" if points else "the smallest difference counts"
+    said = f"Trials stop early here: {rule}, and what can't change the front is left out."
+    return f"{said} What needs more questions is being decided." if sweep.going and not sweep.unfinished else said
 
 
 def draw_running(rows: Sequence[Row], progress: dict[str, Progress], stopping: Collection[str]) -> list[str]:

@@ -11,7 +11,7 @@ def test_what_failed_is_listed_with_its_reason_and_runs_again(open_page, store, 
     filling.fill(store, filling.make_trials(), finish=3)
     failed = filling.fail_one(store, "ran out of memory (killed by signal 9)")
     app = open_page(page)
-    assert "ran out of memory" in said(app)
+    assert "Ran out of memory (killed by signal 9)." in said(app)
     app.button(key=f"retry:{failed}").click().run()
     assert store.row(failed).state == "queued"
-    assert "ran out of memory" not in said(app)
+    assert "an out of memory" not in said(app)

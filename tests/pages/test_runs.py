@@ -1,6 +1,8 @@
 """Runs: empty, waiting, running, failed, done."""
 
 from engine.row import Progress
+from engine.spec import MEASURES
+from engine.store import Queue
 from tests.pages import filling
 from tests.pages.conftest import downloads, said
 
@@ -62,3 +64,29 @@ def test_a_sweep_that_is_not_here_is_said(open_page, store):
     filling.fill(store, filling.make_trials())
     assert "another is shown" in open_page("runs", sweep="99").info[0].value
     assert not open_page("runs").info
+
+
+def test_a_sweep_that_stops_trials_early_says_by_what_rule_and_that_it_is_still_deciding(open_page, store):
+    store.submit(filling.make_trials(), MEASURES, "Early", tolerance=0.02)
+    words = said(open_page("runs"))
+    assert "up to 2 points of accuracy decide nothing" in words
+    assert "is being decided" not in words
+    with Queue(store) as queue:
+        while job := queue.claim():
+            filling.answer(queue, job, {})
+    assert "What needs more questions is being decided." in said(open_page("runs"))
+
+
+def test_the_front_of_a_sweep_that_ended_is_whole_though_a_trial_failed(open_page, store):
+    filling.fill(store, filling.make_trials(("dense", "quantize:rtn,bits=8", "quantize:rtn,bits=4")), finish=2)
+    assert "The front so far" in said(open_page("runs"))
+    filling.fail_one(store, "it needs 9 GB of memory")
+    app = open_page("runs")
+    assert "The front so far" not in said(app)
+    assert "It needs 9 GB of memory." in said(app)
+    assert "Note" in app.dataframe[0].value
+
+
+def test_trials_without_a_remark_have_no_column_of_them(open_page, store):
+    filling.fill(store, filling.make_trials())
+    assert "Note" not in open_page("runs").dataframe[0].value
