@@ -91,9 +91,12 @@ def draw_words(pack: Pack, values: dict[str, Value]) -> None:
     )
     view.keep(PAGE, values)
     cuts = sorted(pack.cuts, key=lambda cut: (cut.fraction, cut.turned))
+    places = (
+        ("First", "Second") if frame.narrow() else ("First", "Second", "Third")
+    )  # a phone's width ends in the third
     markup.table(
-        ("Width cut", "Perplexity", "First", "Second", "Third"),
-        [(said_of(cut), perplexity(cut), *likeliest(cut, int(chosen))) for cut in cuts],
+        ("Width cut", "Perplexity", *places),
+        [(said_of(cut), perplexity(cut), *likeliest(cut, int(chosen), len(places))) for cut in cuts],
     )
     markup.soft(
         "Turned and not cut, the model is the original. One sentence can go either way after a cut; the perplexity is "
@@ -111,9 +114,9 @@ def perplexity(cut: Cut) -> str:
     return words.format_value("perplexity", cut.perplexity)
 
 
-def likeliest(cut: Cut, place: int) -> list[str]:
-    """The three likeliest words after a prompt, with their probabilities."""
-    return [f"{word.strip() or 'a space'} {100 * share:.0f}%" for word, share in cut.words[place][:3]]
+def likeliest(cut: Cut, place: int, count: int) -> list[str]:
+    """The likeliest words after a prompt, with their probabilities."""
+    return [f"{word.strip() or 'a space'} {100 * share:.0f}%" for word, share in cut.words[place][:count]]
 
 
 def draw_shortcuts() -> None:

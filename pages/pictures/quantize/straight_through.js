@@ -81,7 +81,7 @@ function straightThrough(host, data, setting) {
     const made = [across("kp-middle", y(middle), start, end)];
     for (const point of new Set([used[0], used[last]])) {
       made.push(across("kp-tick", y(point), start, end));
-      if (!narrow) made.push(label(signed(point, 2), start - 6, y(point) + 4, "end"));
+      if (!narrow) made.push(label(signed(point, 2), start - 10, y(point) + 4, "end"));
     }
     return [
       ...made,
