@@ -72,8 +72,8 @@ def propose(
     """
     least, most = ends(found, widths, protected)
     if not least <= budget_bytes:
-        named, budget, smallest = "/".join(map(str, sorted(widths))), *map(words.megabytes, (budget_bytes, least))
-        raise InputError(f"no mixture of {named} bits takes at most {budget} MB; the smallest takes {smallest} MB")
+        named, budget, smallest = "/".join(map(str, sorted(widths))), *map(words.byte_count, (budget_bytes, least))
+        raise InputError(f"no mixture of {named} bits takes at most {budget}; the smallest takes {smallest}")
     chosen = _solve(_table(found, widths, protected), int(min(budget_bytes, most)) - found.other_bytes)
     made = mixture(found, [option.bits for option in chosen])
     assert made is not None

@@ -55,7 +55,7 @@ def test_a_protected_block_is_left_as_it_is_and_the_others_make_up_for_its_bytes
 def test_a_budget_below_every_mixture_is_refused_with_the_smallest() -> None:
     found = made(0)
     least = found.other_bytes + sum(min(way.block_bytes[b] for way in found.bits.values()) for b in range(3))
-    with pytest.raises(InputError, match=r"no mixture of 2/4 bits takes at most .* MB; the smallest takes"):
+    with pytest.raises(InputError, match=r"no mixture of 2/4 bits takes at most .* kB; the smallest takes .* kB"):
         propose(found, least, (2, 4))
     with pytest.raises(InputError, match="5 bits were not measured; there are 16, 8, 4, 3, 2"):
         propose(found, 1e6, (4, 5))
