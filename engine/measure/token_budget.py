@@ -1,5 +1,6 @@
 """How many tokens run at once: enough to fill matrix products, few enough for memory and for steady progress."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -19,7 +20,8 @@ def token_budget(network: nn.Module) -> int:
     config: Any = network.config
     text_config = config.get_text_config()
     hidden = int(text_config.hidden_size)
-    inner = int(getattr(text_config, "intermediate_size", None) or 4 * hidden)
-    token_bytes = parameter.element_size() * (_WIDTHS * hidden + _MLP_WIDTHS * inner)
+    inner = getattr(text_config, "intermediate_size", None) or 4 * hidden
+    widest = max(inner) if isinstance(inner, Sequence) else int(inner)  # some families give each layer a width
+    token_bytes = parameter.element_size() * (_WIDTHS * hidden + _MLP_WIDTHS * widest)
     most = MOST.get(parameter.device.type, MOST["cpu"])
     return max(LEAST, min(most, int(SHARE * free_bytes(parameter.device)) // token_bytes))
