@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from engine import words
+from engine import quantities, words
 from engine.front import flattered, is_dense, telling_score
 from engine.ladder import BROKEN, CLOSE, FP32, GOALS
 from engine.row import Row
@@ -56,7 +56,7 @@ def _half_is_half(rows: Sequence[Row], dense: Row) -> Finding:
     if found is None or not (said := words.zeros(found[0], dense)):
         return _NOTHING
     ratio = _ratio(found[0], dense)
-    now, before = (words.format_value("weight_bytes", row.value("weight_bytes")) for row in (found[0], dense))
+    now, before = (quantities.format_value("weight_bytes", row.value("weight_bytes")) for row in (found[0], dense))
     measured = f"{words.short_label(found[0])}: {now}, was {before}. {said}"
     return Finding("holds" if ratio >= 2 * _NEARLY else "does not hold", measured)
 
@@ -96,8 +96,8 @@ def _faster(rows: Sequence[Row], dense: Row) -> Finding:
     faster = sum(ratio > _FASTER for ratio in ratios)
     verdict: Verdict = "holds" if faster == len(ratios) else "holds in part" if faster else "does not hold"
     said = [
-        f"{row.label}: {words.times(row.value('decode_speedup') or 0.0)} the original's speed for a word, "
-        f"{words.times(row.value('prefill_speedup') or 0.0)} for a prompt."
+        f"{row.label}: {quantities.times(row.value('decode_speedup') or 0.0)} the original's speed for a word, "
+        f"{quantities.times(row.value('prefill_speedup') or 0.0)} for a prompt."
         for row in timed[:2]
     ]
     return Finding(verdict, " ".join(said))
@@ -110,7 +110,7 @@ def _sets_to_zero(rows: Sequence[Row], dense: Row) -> Finding:
     if found is None or before is None or left is None or nonzero is None:
         return _NOTHING
     zeros = "none of them zero" if nonzero == left else f"{100 * (1 - nonzero / left):.1f}% of them zero"
-    counts = [words.format_value("parameters", count) for count in (left, before)]
+    counts = [quantities.format_value("parameters", count) for count in (left, before)]
     verdict: Verdict = "does not hold" if left < before and nonzero > _NEARLY * left else "holds"
     return Finding(verdict, f"{words.short_label(found[0])}: {counts[0]} numbers instead of {counts[1]}, {zeros}.")
 
@@ -141,8 +141,8 @@ def _ten_times(rows: Sequence[Row], dense: Row) -> Finding:
     verdict: Verdict = "holds" if ratio >= goal else "holds in part" if FP32 * ratio >= goal else "does not hold"
     return Finding(
         verdict,
-        f"The smallest measured, {words.short_label(row)}: {words.times(ratio)} against bf16, "
-        f"{words.times(FP32 * ratio)} against fp32.",
+        f"The smallest measured, {words.short_label(row)}: {quantities.times(ratio)} against bf16, "
+        f"{quantities.times(FP32 * ratio)} against fp32.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from engine import words
+from engine import quantities, words
 from engine.costs import cost_per_million, gigabytes, memory_bytes, money, tokens_per_second
 from engine.front import FLATTERED_NOTE, Front, flattered, is_dense
 from engine.row import Row
@@ -54,12 +54,12 @@ def units(row: Row, front: Front, terms: Terms) -> Units:
     speed, need = tokens_per_second(row, front.dense), memory_bytes(row)
     cost = cost_per_million(speed, terms.price_per_hour)
     return Units(
-        weights=words.format_value("weight_bytes", row.value("weight_bytes")),
-        quality=words.format_value(front.y.name, row.value(front.y.name)),
-        memory=words.NOTHING if need is None else gigabytes(need),
-        fits=words.NOTHING if need is None else "fits" if need <= terms.memory_bytes else "does not fit",
-        tokens_per_second=words.NOTHING if speed is None else f"{speed:.{1 if speed < 99.5 else 0}f}",
-        cost_per_million=words.NOTHING if cost is None else money(cost),
+        weights=quantities.format_value("weight_bytes", row.value("weight_bytes")),
+        quality=quantities.format_value(front.y.name, row.value(front.y.name)),
+        memory=quantities.NOTHING if need is None else gigabytes(need),
+        fits=quantities.NOTHING if need is None else "fits" if need <= terms.memory_bytes else "does not fit",
+        tokens_per_second=quantities.NOTHING if speed is None else f"{speed:.{1 if speed < 99.5 else 0}f}",
+        cost_per_million=quantities.NOTHING if cost is None else money(cost),
     )
 
 
@@ -76,7 +76,7 @@ def _changed(row: Row) -> str:
     flips, asked = row.value("flips"), row.value("questions")
     if flips is None or not asked:
         return ""
-    said = f"{words.format_value('flips', flips)} of {asked:,.0f} answers are others now"
+    said = f"{quantities.format_value('flips', flips)} of {asked:,.0f} answers are others now"
     wrong, right = row.value("flips_to_wrong"), row.value("flips_to_right")
     detail = "" if wrong is None or right is None else f": {wrong:,.0f} went wrong, {right:,.0f} came right"
     return f"{said}{detail}."
@@ -92,7 +92,7 @@ def _beyond(row: Row, front: Front) -> str:
         return "No smaller result stands on the front."
     below = smaller[-1]
     value = words.short_name(front.y).lower()
-    there, here = (words.format_value(front.y.name, one.value(front.y.name)) for one in (below, row))
+    there, here = (quantities.format_value(front.y.name, one.value(front.y.name)) for one in (below, row))
     return f"One step smaller, {words.short_label(below)}: {value} {there}, here {here}."
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine import words
+from engine import quantities, words
 from engine.front import find_front, flattered, is_dense, telling_score
 from engine.row import Row
 from engine.spec import Recipe, parse
@@ -149,7 +149,7 @@ def about_bytes(recipe: Recipe, dense: Row) -> float:
 def step_down(above: Rung, rung: Rung) -> str:
     """ "Against the step above: 13.3 MB less; the next word stays the original's 40% of the time instead of 67%." """
     less = (above.row.value("weight_bytes") or 0.0) - (rung.row.value("weight_bytes") or 0.0)
-    said = f"Against the step above: {words.byte_count(less)} less"
+    said = f"Against the step above: {quantities.byte_count(less)} less"
     now, before = rung.row.value("top1_agreement"), above.row.value("top1_agreement")
     if now is None:
         return f"{said}."
@@ -165,15 +165,15 @@ def summary(ladder: Sequence[Rung], left: Sequence[Goal]) -> str:
         said.append(f"Most next words stay the original's down to {whole.name}, {_ratios(whole)}.")
     if last is not whole:
         name = f"{last.name}{' (simulated)' if last.row.simulated else ''}"
-        said.append(f"The smallest measured, {name}, is {words.times(last.ratio)} and broken.")
+        said.append(f"The smallest measured, {name}, is {quantities.times(last.ratio)} and broken.")
     if left:
-        said.append(f"Nothing measured is {left[-1].ratio:g} times smaller, {words.byte_count(left[-1].bytes)}.")
+        said.append(f"Nothing measured is {left[-1].ratio:g} times smaller, {quantities.byte_count(left[-1].bytes)}.")
     return " ".join(said)
 
 
 def _ratios(rung: Rung) -> str:
     """ "2.4x smaller than bf16 and 4.8x than fp32" ."""
-    return f"{words.times(rung.ratio)} smaller than bf16 and {words.times(FP32 * rung.ratio)} than fp32"
+    return f"{quantities.times(rung.ratio)} smaller than bf16 and {quantities.times(FP32 * rung.ratio)} than fp32"
 
 
 def _spread(rows: Sequence[Row]) -> list[Row]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from engine import words
+from engine import quantities, words
 from engine.front import is_dense, may_be_picked
 from engine.metrics import METRICS, SCORES
 from engine.row import Row
@@ -146,7 +146,7 @@ def _names(found: Smallest) -> dict[str, str]:
     there = {row.trial_id: row for row in rows if row is not None}
     labels = words.distinct_labels(list(there.values()))
     names = {trial: "the original model" if is_dense(row) else labels[trial] for trial, row in there.items()}
-    return {trial: f"{names[trial]} ({words.format_value(SIZE, row.value(SIZE))})" for trial, row in there.items()}
+    return {trial: f"{names[trial]} ({quantities.format_value(SIZE, row.value(SIZE))})" for trial, row in there.items()}
 
 
 class _Wording(NamedTuple):
@@ -169,9 +169,9 @@ def _plain_wording(name: str) -> _Wording:
     """Of a metric without words of its own: its label and its value."""
     label, side = METRICS[name].label.lower(), "at least" if METRICS[name].better == "higher" else "at most"
     return _Wording(
-        asked=lambda bound: f"with {label} {side} {words.format_value(name, bound)}",
-        loosened=lambda bound: f"{label} to {words.format_value(name, bound)}",
-        broken=lambda value: f"has {label} {words.format_value(name, value)}",
+        asked=lambda bound: f"with {label} {side} {quantities.format_value(name, bound)}",
+        loosened=lambda bound: f"{label} to {quantities.format_value(name, bound)}",
+        broken=lambda value: f"has {label} {quantities.format_value(name, value)}",
     )
 
 
@@ -203,16 +203,16 @@ _WORDINGS = {
     "top1_agreement": _Wording(
         asked=lambda bound: f"with the original's next word at least {100 * bound:g}% of the time",
         loosened=lambda bound: f"the share of next words to {math.floor(100 * bound + _ROUNDING)}%",
-        broken=lambda value: f"keeps only {words.format_value('top1_agreement', value)} of the next words",
+        broken=lambda value: f"keeps only {quantities.format_value('top1_agreement', value)} of the next words",
     ),
     SIZE: _Wording(
-        asked=lambda bound: f"of at most {words.format_value(SIZE, bound)}",
+        asked=lambda bound: f"of at most {quantities.format_value(SIZE, bound)}",
         loosened=lambda bound: f"the size to {math.ceil(bound / 1e6 - _ROUNDING):,} MB",
-        broken=lambda value: f"needs {words.format_value(SIZE, value)}",
+        broken=lambda value: f"needs {quantities.format_value(SIZE, value)}",
     ),
     "decode_speedup": _Wording(
-        asked=lambda bound: f"at least {words.times(bound)} as fast as the original",
+        asked=lambda bound: f"at least {quantities.times(bound)} as fast as the original",
         loosened=lambda bound: f"the speed to {math.floor(100 * bound + _ROUNDING) / 100:.2f}x",
-        broken=lambda value: f"may be only {words.times(value)} as fast",
+        broken=lambda value: f"may be only {quantities.times(value)} as fast",
     ),
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from engine import words
+from engine import quantities
 from engine.errors import InputError
 from engine.sensitivity import Sensitivity
 from engine.spec.quantize import Rtn
@@ -72,7 +72,7 @@ def propose(
     """
     least, most = ends(found, widths, protected)
     if not least <= budget_bytes:
-        named, budget, smallest = "/".join(map(str, sorted(widths))), *map(words.byte_count, (budget_bytes, least))
+        named, budget, smallest = "/".join(map(str, sorted(widths))), *map(quantities.byte_count, (budget_bytes, least))
         raise InputError(f"no mixture of {named} bits takes at most {budget}; the smallest takes {smallest}")
     chosen = _solve(_table(found, widths, protected), int(min(budget_bytes, most)) - found.other_bytes)
     made = mixture(found, [option.bits for option in chosen])

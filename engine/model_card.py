@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import engine
-from engine import assets, words
+from engine import assets, quantities, words
 from engine.front import FLATTERED_NOTE, flattered, telling_score
 from engine.metrics import metric, summary
 from engine.row import Row
@@ -111,9 +111,13 @@ def _measured(row: Row, dense: Row | None) -> list[str]:
     for name in names:
         low, high = row.value(f"{name}_low"), row.value(f"{name}_high")
         known = low is not None and high is not None
-        span = f"{words.format_value(name, low)} to {words.format_value(name, high)}" if known else words.NOTHING
-        before = words.format_value(name, dense.value(name) if dense else None)
-        table.append(f"| {metric(name).label} | {words.format_value(name, row.value(name))} | {span} | {before} |")
+        span = (
+            f"{quantities.format_value(name, low)} to {quantities.format_value(name, high)}"
+            if known
+            else quantities.NOTHING
+        )
+        before = quantities.format_value(name, dense.value(name) if dense else None)
+        table.append(f"| {metric(name).label} | {quantities.format_value(name, row.value(name))} | {span} | {before} |")
     asked = [TASKS[task].label if task in TASKS else str(task) for task in row.protocol.get("tasks") or ()]
     questions = f"At most {row.protocol.get('limit')} items each of {', '.join(asked)}." if asked else ""
     where = " · ".join(words.protocol(row, row.value("questions")))

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from engine import words
+from engine import quantities, words
 from engine.formats import EXPANDED, STORED_BITS, Formats, Part, way
 from engine.roofline import left_out
 from engine.row import Row
@@ -44,7 +44,7 @@ def parts_run(row: Row, found: Formats) -> list[PartRun]:
 
 def _stored(row: Row, found: Formats, part: Part) -> str:
     """ "4 bits, groups of 64, 53.1 MB"; the bytes are those of the numbers, without scales."""
-    size = words.format_value("weight_bytes", row.value(f"{part}_bytes"))
+    size = quantities.format_value("weight_bytes", row.value(f"{part}_bytes"))
     packing = found.packed.get(part)
     lacking = ", zeros left out" if part == "linears" and left_out(row, found) else ""
     if packing is None:

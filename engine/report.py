@@ -17,7 +17,7 @@ from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
 import engine
-from engine import assets, words
+from engine import assets, quantities, words
 from engine.costs import HOW, money
 from engine.decision import decide, units
 from engine.errors import InputError
@@ -186,7 +186,7 @@ def _results(rows: Sequence[Row], front: Front) -> dict[str, Any]:
             (
                 f"{row.label}{words.marks(row)}",
                 row.recipe,
-                [words.format_value(name, own_value(row, name)) for name in names],
+                [quantities.format_value(name, own_value(row, name)) for name in names],
                 ", ".join(
                     [*(["front"] if row.trial_id in front.best_ids else []), *(["simulated"] if row.simulated else [])]
                 ),

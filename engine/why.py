@@ -7,7 +7,7 @@ A rule is a function of what is known of a result; it gives a sentence where its
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from engine import formats, roofline, words
+from engine import formats, quantities, roofline, words
 from engine.formats import KERNEL_BITS, PARTS, STORED_BITS, Formats, Packing, Part
 from engine.front import is_dense
 from engine.machine import Limits
@@ -75,7 +75,7 @@ def packed(found: Case) -> str:
     if ratio >= 0.97 * hoped:
         return f"{causes[0].upper()}{causes[1:]}."
     takes = f"{main} take" if main == "linears" else f"{main} takes"
-    smaller = f"{words.times(ratio)} smaller" if ratio > 1 + _NOTICED else "no smaller"
+    smaller = f"{quantities.times(ratio)} smaller" if ratio > 1 + _NOTICED else "no smaller"
     return f"Its {takes} {bits} bits instead of {STORED_BITS}, but the file is {smaller}, not {hoped:.2g}x: {causes}."
 
 
@@ -143,7 +143,9 @@ def zeros_multiplied(found: Case) -> str:
     ours, before = pair.ours.done.flop, pair.original.done.flop
     if abs(ours / before - 1) > _NOTICED:
         return ""
-    return f"Zeros are multiplied like any number: a word takes {words.operations(ours)}, as many as the original's."
+    return (
+        f"Zeros are multiplied like any number: a word takes {quantities.operations(ours)}, as many as the original's."
+    )
 
 
 def zeros_skipped(found: Case) -> str:
@@ -151,7 +153,7 @@ def zeros_skipped(found: Case) -> str:
     pair, kernel = found.passes.get("decode"), found.formats.zeros_kernel
     if not kernel or pair is None or pair.original is None or pair.ours.dtype != "bfloat16":
         return ""
-    ours, before = (words.operations(side.done.flop) for side in (pair.ours, pair.original))
+    ours, before = (quantities.operations(side.done.flop) for side in (pair.ours, pair.original))
     return f"{kernel} multiplies without the zeros, two of every four: a word takes {ours} instead of {before}."
 
 
@@ -164,7 +166,7 @@ def bytes_moved(found: Case) -> str:
     batch = int(found.row.protocol.get("batch_size", 1))
     moves = f"A word{f' for each of {batch} sequences' if batch > 1 else ''} moves {_megabytes(ours.done.bytes)}"
     if ours.least and ours.least.decided_by == "arithmetic":
-        busy = f"{words.operations(ours.done.flop)} in {_ms(ours.least.arithmetic_ms)}"
+        busy = f"{quantities.operations(ours.done.flop)} in {_ms(ours.least.arithmetic_ms)}"
         return f"{moves} in {_ms(ours.least.memory_ms)} at best, but its arithmetic, {busy}, takes longer."
     if original is None:
         least = f", which takes {_ms(ours.least.memory_ms)} at the memory's full speed" if ours.least else ""
@@ -221,7 +223,7 @@ def expanded(found: Case) -> str:
     said = f"Weights are expanded{wide} before the prompt's matrix products, so packing gains a prompt nothing"
     ratio, high = (found.row.value(f"prefill_speedup{end}") for end in ("", "_high"))
     if ratio and high and high < 1:
-        return f"{said}; it took {words.times(1 / ratio)} as long as the original's."
+        return f"{said}; it took {quantities.times(1 / ratio)} as long as the original's."
     return f"{said}."
 
 
@@ -232,7 +234,7 @@ def library(found: Case) -> str:
         return ""
     return (
         f"{packing.library} expands each matrix anew at every use on a CPU: that saves memory, and a word took "
-        f"{words.times(1 / ratio)} as long as the original's."
+        f"{quantities.times(1 / ratio)} as long as the original's."
     )
 
 
@@ -242,19 +244,19 @@ def prompt(found: Case) -> str:
     if pair is None or found.formats.packed or not pair.ours.least or pair.ours.least.decided_by != "arithmetic":
         return ""
     ours, original = pair
-    now = words.operations(ours.done.flop)
+    now = quantities.operations(ours.done.flop)
     if original is None:
         least = _ms(pair.ours.least.arithmetic_ms)
         return f"A prompt waits for arithmetic, not for memory: {now} take at least {least}, however small the file."
     ratio = original.done.flop / ours.done.flop
     if ratio < 1 + _NOTICED:
         return f"A prompt waits for arithmetic, and has as much of it as the original's: {now}."
-    said = f"A prompt waits for arithmetic: {now} instead of {words.operations(original.done.flop)} allow"
+    said = f"A prompt waits for arithmetic: {now} instead of {quantities.operations(original.done.flop)} allow"
     speed = [found.row.value(f"prefill_speedup{end}") for end in ("", "_low", "_high")]
     if None in speed:
-        return f"{said} {words.times(ratio)}."
-    was, low, high = (words.times(value) for value in speed if value is not None)
-    return f"{said} {words.times(ratio)}; measured {was} ({low} to {high})."
+        return f"{said} {quantities.times(ratio)}."
+    was, low, high = (quantities.times(value) for value in speed if value is not None)
+    return f"{said} {quantities.times(ratio)}; measured {was} ({low} to {high})."
 
 
 RULES: tuple[Callable[[Case], str], ...] = (
@@ -281,8 +283,8 @@ def unrewarded(row: Row) -> str:
     ratio, speed = row.value("compression_ratio"), row.value("decode_speedup")
     if row.simulated or is_dense(row) or ratio is None or speed is None or ratio < 1.195 or speed >= 1.03:
         return ""
-    how = "as fast per word as before" if speed > 0.97 else f"{words.times(1 / speed)} slower per word"
-    return f"{words.times(ratio)} smaller, but {how}."
+    how = "as fast per word as before" if speed > 0.97 else f"{quantities.times(1 / speed)} slower per word"
+    return f"{quantities.times(ratio)} smaller, but {how}."
 
 
 def _unshrunk(found: Case, main: Part) -> str:
@@ -316,8 +318,8 @@ def _percent(share: float) -> str:
 
 
 def _megabytes(count: float) -> str:
-    return words.format_value("weight_bytes", count)
+    return quantities.format_value("weight_bytes", count)
 
 
 def _ms(milliseconds: float) -> str:
-    return words.format_value("decode_ms_per_token", milliseconds)
+    return quantities.format_value("decode_ms_per_token", milliseconds)

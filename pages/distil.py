@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from engine import words
+from engine import quantities
 from engine.front import is_dense
 from engine.row import Row
 from engine.spec import Recipe, Settings, parse
@@ -102,8 +102,8 @@ def distance(step: Settings, wanted: Recipe) -> tuple[float, ...] | None:
 
 def student_figures(row: Row, dense: Row | None) -> list[Figure]:
     """How far a result's next words are from the original's, over the whole measured text."""
-    apart = words.format_value("kl_to_dense", row.value("kl_to_dense"))
-    same = words.format_value("top1_agreement", 1.0 if is_dense(row) else row.value("top1_agreement"))
+    apart = quantities.format_value("kl_to_dense", row.value("kl_to_dense"))
+    same = quantities.format_value("top1_agreement", 1.0 if is_dense(row) else row.value("top1_agreement"))
     return [
         Figure("KL to the original", apart, "a word, on the whole held-out text", markup.definition("kl_to_dense")),
         Figure("Same next word", same, "as the original, on the same text", markup.definition("top1_agreement")),

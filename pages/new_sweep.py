@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import streamlit as st
 
-from engine import estimates, paths, tasks, trials, words, worker
+from engine import estimates, paths, quantities, tasks, trials, worker
 from engine.anytime import TOLERANCE, resolution
 from engine.errors import InputError
 from engine.spec import MEASURES, METHODS, TASK_GROUPS, Protocol, Recipe, Sweep, Trial, parse
@@ -305,7 +305,7 @@ def describe_resolution(sweep: Sweep) -> str:
 def draw_cost(asked: Sequence[Trial], missing: Mapping[str, Sequence[str]], reused: int, *, anytime: bool) -> None:
     cost = estimates.estimate(asked, missing, stored.timed_rows(), anytime=anytime)
     answered = f"{reused:,} more are answered already" if reused else "none is answered yet"
-    working, kept = (words.byte_count(size) for size in (cost.working_bytes, cost.kept_bytes))
+    working, kept = (quantities.byte_count(size) for size in (cost.working_bytes, cost.kept_bytes))
     time = cost.time.removeprefix("about ").capitalize() if missing else "None"
     disk = Figure("Disk", working, f"while it runs; {kept} stay") if missing else Figure("Disk", "None")
     markup.figures([Figure("Trials to run", f"{len(missing):,}", answered), Figure("Time", time, cost.basis), disk])

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from engine import assets, report, words
+from engine import assets, quantities, report, words
 from engine.costs import HOW, money
 from engine.decision import decide, units
 from engine.front import Front, telling_quality
@@ -166,8 +166,8 @@ def large_figures(row: Row, front: Front, terms: Terms) -> list[Figure]:
     """Memory, speed and cost of the recommendation, each beside the original's."""
     now, budget = units(row, front, terms), f"{terms.memory_gb:g} GB"
     was = units(front.dense, front, terms) if front.dense else now
-    room = "not measured" if now.fits == words.NOTHING else f"{now.fits} in {budget}"
-    timed = now.tokens_per_second != words.NOTHING
+    room = "not measured" if now.fits == quantities.NOTHING else f"{now.fits} in {budget}"
+    timed = now.tokens_per_second != quantities.NOTHING
     speed = f"one text at a time; the original {was.tokens_per_second}" if timed else "not measured"
     price = f"at {money(terms.price_per_hour)} an hour; {f'the original {was.cost_per_million}' if timed else speed}"
     return [
@@ -185,7 +185,7 @@ def draw_picks(choices: list[Choice], front: Front, terms: Terms) -> None:
     lines = []
     for choice in choices:
         if choice.row is None:
-            lines.append((choice.name, "None", *[words.NOTHING] * 6))
+            lines.append((choice.name, "None", *[quantities.NOTHING] * 6))
         else:
             u = units(choice.row, front, terms)
             figures = (u.weights, u.quality, u.memory, u.fits, u.tokens_per_second, u.cost_per_million)

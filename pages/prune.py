@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from engine import words
+from engine import quantities
 from engine.errors import InputError
 from engine.row import Row
 from engine.spec import Recipe, Settings, refuse_misfits
@@ -107,8 +107,8 @@ def time_of(row: Row, step: Settings, pack: Pack) -> dict[str, object] | None:
     kind, speedup = kind_of(step, pack), row.value("decode_speedup")
     if kind is None or not speedup:
         return None
-    pace = words.format_value("decode_ms_per_token", row.value("decode_ms_per_token"))
-    ratio = words.format_value("decode_speedup", speedup)
+    pace = quantities.format_value("decode_ms_per_token", row.value("decode_ms_per_token"))
+    ratio = quantities.format_value("decode_speedup", speedup)
     return {
         "kind": kind[0],
         "amount": kind[1],

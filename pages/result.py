@@ -4,7 +4,7 @@ from html import escape
 
 import streamlit as st
 
-from engine import words
+from engine import quantities, words
 from engine.front import Front, telling_quality, telling_score
 from engine.metrics import ASIDE, METRICS, SCORES, metric
 from engine.results import verdict
@@ -156,7 +156,7 @@ def draw_bytes(row: Row, dense: Row | None) -> None:
             METRICS[f"{part}_bytes"].label,
             (now[part] or 0.0) / scale,
             before[part] / scale,
-            words.format_value("weight_bytes", now[part]),
+            quantities.format_value("weight_bytes", now[part]),
             METRICS[f"{part}_bytes"].definition,
         )
         for part in shown

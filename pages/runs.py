@@ -165,7 +165,7 @@ def columns() -> dict[str, Any]:
     """How the table's columns are written; on a phone narrow, so that what came of a trial shows beside its name."""
     numbers = {"Weights": "%.1f MB", "Accuracy": "%.1f%%", "Took": "%.1f min"}
     config = {name: st.column_config.NumberColumn(format=format, width=86) for name, format in numbers.items()}
-    texts = {"Trial": 130 if frame.narrow() else None, "State": 84, "Note": "large"}
+    texts: dict[str, Any] = {"Trial": 130 if frame.narrow() else None, "State": 84, "Note": "large"}
     return {**config, **{name: st.column_config.TextColumn(width=width) for name, width in texts.items()}}
 
 

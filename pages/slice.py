@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from engine import words
+from engine import quantities
 from engine.spec import Recipe, Settings
 from engine.teaching.pack import Cut, Pack
 from pages.pictures import picture
@@ -111,7 +111,7 @@ def said_of(cut: Cut) -> str:
 
 
 def perplexity(cut: Cut) -> str:
-    return words.format_value("perplexity", cut.perplexity)
+    return quantities.format_value("perplexity", cut.perplexity)
 
 
 def likeliest(cut: Cut, place: int, count: int) -> list[str]:

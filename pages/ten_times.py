@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from engine import assets, claims, ladder, words
+from engine import assets, claims, ladder, quantities, words
 from engine.claims import Tested
 from engine.front import guesses, is_dense, telling_score
 from engine.ladder import FP32, Goal, Proposal, Rung
@@ -133,7 +133,7 @@ def draw_step(step: Value, group: Group, dense: Row, rungs: Sequence[Rung], goal
         for place, (above, rung) in enumerate(zip([None, *rungs], rungs, strict=False), 1)
     ]
     for goal in goals:
-        key, says = key_of(goal), f"At most {words.byte_count(goal.bytes)}: nothing measured is that small."
+        key, says = key_of(goal), f"At most {quantities.byte_count(goal.bytes)}: nothing measured is that small."
         card = goal_card(goal, proposed[key], dense, rungs[-1])
         cards.append({"key": key, "name": f"Not reached: {key}", "says": says, "card": card})
     with st.container(border=True):
@@ -156,7 +156,7 @@ def choose(step: str) -> None:
 
 
 def times(rung: Rung) -> str:
-    return "the original" if rung.standing == "original" else words.times(rung.ratio)
+    return "the original" if rung.standing == "original" else quantities.times(rung.ratio)
 
 
 def rung_card(rung: Rung, above: Rung | None, dense: Row) -> str:
@@ -180,14 +180,14 @@ def rung_card(rung: Rung, above: Rung | None, dense: Row) -> str:
 
 
 def weights_figure(rung: Rung) -> Figure:
-    size = words.format_value("weight_bytes", rung.row.value("weight_bytes"))
-    ratios = f"{words.times(rung.ratio)} smaller than bf16, {words.times(FP32 * rung.ratio)} than fp32"
+    size = quantities.format_value("weight_bytes", rung.row.value("weight_bytes"))
+    ratios = f"{quantities.times(rung.ratio)} smaller than bf16, {quantities.times(FP32 * rung.ratio)} than fp32"
     under = "in bf16; twice that in fp32" if rung.standing == "original" else ratios
     return Figure("Weights", size, under, markup.definition("weight_bytes"))
 
 
 def same_figure(row: Row) -> Figure:
-    shown = words.format_value("top1_agreement", 1.0 if is_dense(row) else row.value("top1_agreement"))
+    shown = quantities.format_value("top1_agreement", 1.0 if is_dense(row) else row.value("top1_agreement"))
     return Figure("Same next word", shown, "as the original, on the same text", markup.definition("top1_agreement"))
 
 
@@ -195,7 +195,7 @@ def lost_figure(row: Row, dense: Row) -> Figure:
     """The accuracy kept; the perplexity where the original itself only guesses the answers."""
     if not guesses(dense):
         return quality_figure(row, dense)
-    now, before = (words.format_value("perplexity", one.value("perplexity")) for one in (row, dense))
+    now, before = (quantities.format_value("perplexity", one.value("perplexity")) for one in (row, dense))
     under = "lower is better" if row is dense else f"was {before}; lower is better"
     return Figure("Perplexity", now, under, markup.definition("perplexity"))
 
@@ -206,9 +206,9 @@ def goal_card(goal: Goal, proposed: Sequence[Proposal], dense: Row, last: Rung) 
     parts = [
         markup.head_html(f"{goal.ratio:g} times smaller: not reached yet"),
         markup.text_html(
-            f"Against bf16 that is at most {words.byte_count(goal.bytes)}, {goal.bits_per_weight:.1f} bits for every "
-            f"weight, the embedding too; against fp32 it is {FP32 * goal.ratio:g} times. The smallest measured is "
-            f"{smallest}, with {words.format_value('weight_bytes', last.row.value('weight_bytes'))}."
+            f"Against bf16 that is at most {quantities.byte_count(goal.bytes)}, {goal.bits_per_weight:.1f} bits for "
+            f"every weight, the embedding too; against fp32 it is {FP32 * goal.ratio:g} times. The smallest measured "
+            f"is {smallest}, with {quantities.format_value('weight_bytes', last.row.value('weight_bytes'))}."
         ),
     ]
     if last.standing == "broken":
@@ -227,8 +227,8 @@ def goal_card(goal: Goal, proposed: Sequence[Proposal], dense: Row, last: Rung) 
 
 def about(one: Proposal, dense: Row) -> str:
     """ "2-bit, round to nearest, groups of 64: about 38.1 MB, 7.1x smaller than bf16." """
-    smaller = words.times((dense.value("weight_bytes") or 0.0) / one.bytes)
-    return f"{one.recipe.describe()}: about {words.byte_count(one.bytes)}, {smaller} smaller than bf16."
+    smaller = quantities.times((dense.value("weight_bytes") or 0.0) / one.bytes)
+    return f"{one.recipe.describe()}: about {quantities.byte_count(one.bytes)}, {smaller} smaller than bf16."
 
 
 def draw_try(proposed: Sequence[Proposal], group: Group) -> None:
@@ -273,18 +273,18 @@ def table_line(place: int, rung: Rung, score: str) -> list[str | tuple[str, str]
     label = f"{place} · {rung.name}"
     name = (f"{label}, simulated", words.simulated(row)) if row.simulated else (label, row.label)
     if rung.standing == "original":
-        accuracy: str | tuple[str, str] = words.format_value(score, row.value(score))
+        accuracy: str | tuple[str, str] = quantities.format_value(score, row.value(score))
     else:
         change = (row.value(f"{score}_change{end}") for end in ("", "_low", "_high"))
-        accuracy = (words.with_interval(f"{score}_change", *change), words.change(row, score))
+        accuracy = (quantities.with_interval(f"{score}_change", *change), words.change(row, score))
     shares = (row.value("top1_agreement"), row.value("top1_agreement_low"), row.value("top1_agreement_high"))
     return [
         name,
-        words.format_value("weight_bytes", row.value("weight_bytes")),
-        words.times(rung.ratio),
-        words.times(FP32 * rung.ratio),
-        words.with_interval("top1_agreement", *shares),
-        words.format_value("perplexity", row.value("perplexity")),
+        quantities.format_value("weight_bytes", row.value("weight_bytes")),
+        quantities.times(rung.ratio),
+        quantities.times(FP32 * rung.ratio),
+        quantities.with_interval("top1_agreement", *shares),
+        quantities.format_value("perplexity", row.value("perplexity")),
         accuracy,
         STANDINGS[rung.standing].split(":")[0],
     ]

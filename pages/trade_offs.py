@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from engine import latency_cells, roofline, words
+from engine import latency_cells, quantities, roofline, words
 from engine.front import Front, flattered, is_dense, telling_quality
 from engine.latency_cells import LatencyGrid
 from engine.machine import Limits
@@ -224,7 +224,7 @@ def draw_bytes_and_flop(chosen: Mapping[str, Row], dense: Row) -> None:
         found = roofline.network(row, dense)
         assert found is not None
         done = roofline.work(found, "decode", 1, 0)
-        lines.append([name, words.format_value("weight_bytes", done.bytes), f"{done.flop / 1e6:,.0f} MFLOP"])
+        lines.append([name, quantities.format_value("weight_bytes", done.bytes), f"{done.flop / 1e6:,.0f} MFLOP"])
     markup.table(("For one word", "Read", "Multiplied and added"), lines)
     markup.soft("How long that takes at least depends on the machine: measure it to see.")
 
@@ -239,8 +239,8 @@ def draw_expected(chosen: Mapping[str, Row], dense: Row, limits: Limits) -> None
                 continue
             took = roofline.measured_ms(row, phase) if limits.fits(row) else None
             times = "–" if took is None else f"{took / least.ms:.1f}x"
-            shown = words.format_value("prefill_ms", took)
-            said = f"{words.format_value('prefill_ms', least.ms)}, by {least.decided_by}"
+            shown = quantities.format_value("prefill_ms", took)
+            said = f"{quantities.format_value('prefill_ms', least.ms)}, by {least.decided_by}"
             lines.append([f"{name}: {PHASE_NAMES[phase]}", said, shown, times])
     markup.head("Expected and measured")
     markup.table(("", "At least", "Measured", "Overhead"), lines)
@@ -254,7 +254,7 @@ def draw_expected(chosen: Mapping[str, Row], dense: Row, limits: Limits) -> None
 def in_turns(chosen: Mapping[str, Row], limits: Limits) -> str:
     """How fast the formats are beside the original, where times of different runs could be taken for that."""
     speeds = {name: row.value("decode_speedup") for name, row in chosen.items() if name != "bf16" and limits.fits(row)}
-    said = [f"{words.times(ratio)} ({name})" for name, ratio in speeds.items() if ratio]
+    said = [f"{quantities.times(ratio)} ({name})" for name, ratio in speeds.items() if ratio]
     if not said:
         return ""
     return (
@@ -281,8 +281,8 @@ def draw_batches(chosen: Mapping[str, Row], dense: Row, limits: Limits, grids: M
             assert least is not None
             assert whole is not None
             lines.append([
-                f"{name}, {cell.batch} at once", words.format_value("prefill_ms", least.ms),
-                words.format_value("prefill_ms", cell.ms), f"{whole.ms / least.ms:.2f}x",
+                f"{name}, {cell.batch} at once", quantities.format_value("prefill_ms", least.ms),
+                quantities.format_value("prefill_ms", cell.ms), f"{whole.ms / least.ms:.2f}x",
                 f"{cell.speedup:.2f}x ({cell.low:.2f} to {cell.high:.2f})" + (" *" if cell.disturbed else ""),
             ])  # fmt: skip
     missing = {name: row.recipe for name, row in chosen.items() if name not in grids}
@@ -313,7 +313,7 @@ def verdict(chosen: Mapping[str, Row], dense: Row, limits: Limits) -> str:
     if least is None or took is None or name == "bf16" or took < least.ms:
         return "Whatever is measured beyond the least time is overhead: calls, small operations, unpacking."
     share = 100 * (1 - least.ms / took)
-    shown = [words.format_value("decode_ms_per_token", time) for time in (least.ms, took)]
+    shown = [quantities.format_value("decode_ms_per_token", time) for time in (least.ms, took)]
     return (
         f"{name} could write a word in {shown[0]} and takes {shown[1]}: {share:.0f}% is overhead, such as "
         "starting hundreds of small operations for every word and unpacking weights. It does not shrink with the file."

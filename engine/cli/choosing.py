@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from engine import exporter, paths, result_json, results, sources, words, worker
+from engine import exporter, paths, quantities, result_json, results, sources, words, worker
 from engine.child import Event
 from engine.cli.measuring import writable, write_json
 from engine.cli.progress_line import ProgressLine
@@ -135,7 +135,7 @@ def opened(url: str | None) -> Store:
 
 def _line(row: Row, found: Front) -> list[str]:
     """A result in the table: with a dagger where the default model's own grid flatters it."""
-    values = [words.format_value(axis.name, row.value(axis.name)) for axis in (found.x, found.y)]
+    values = [quantities.format_value(axis.name, row.value(axis.name)) for axis in (found.x, found.y)]
     on, simulated = row.trial_id in found.best_ids, row.simulated
     return [row.recipe + words.marks(row), *values, "yes" if simulated else "", "*" if on else ""]
 

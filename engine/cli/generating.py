@@ -4,7 +4,7 @@ import argparse
 import threading
 import time
 
-from engine import lane, paths, words, worker
+from engine import lane, paths, quantities, worker
 from engine.cli.choosing import find_trial
 from engine.cli.progress_line import ProgressLine
 from engine.errors import InputError
@@ -71,7 +71,7 @@ def _follow(
 
 def _text(one: Completion, first: Completion) -> str:
     """One text under its recipe, with its speed, or why there is none."""
-    speed = words.format_value("decode_tokens_per_s", one.tokens_per_s)
+    speed = quantities.format_value("decode_tokens_per_s", one.tokens_per_s)
     heading = f"{one.trial.recipe.text}: {len(one.pieces):,} tokens, {speed}"
     found = parting(one.pieces, first.pieces, one.ended, first.ended)
     parted = describe(found, one.pieces, first.pieces, "the first") if found else ""

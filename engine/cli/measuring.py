@@ -17,13 +17,13 @@ from engine.errors import InputError
 from engine.halfway import Halfway
 from engine.lock import LockHeldError, hold, holder
 from engine.nursery import Nursery
+from engine.quantities import format_value
 from engine.row import Row
 from engine.sensitivity import ALONE, NAME, refuse_beside
 from engine.spec import MEASURES, Protocol, load_sweep, parse, parse_measures, parse_tasks
 from engine.store import Queue, Store
 from engine.trials import make_sensitivity, make_trial, make_trials
 from engine.weights import replace_text
-from engine.words import format_value
 
 FOLLOW_S = 0.5
 INTERRUPTED = 130

@@ -7,10 +7,10 @@ from engine.kept import Profile
 from engine.latency_cells import Cell, LatencyGrid
 from engine.layer_errors import LayerErrors
 from engine.metrics import ASIDE, METRICS, metric
+from engine.quantities import format_value, nats
 from engine.row import Row
 from engine.sensitivity import Sensitivity
 from engine.spec import MEASURES
-from engine.words import format_value, nats
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

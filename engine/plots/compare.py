@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from engine import words
+from engine import quantities
 from engine.compare import letters
 from engine.front import is_dense
 from engine.metrics import METRICS
@@ -118,7 +118,7 @@ def bytes_figure(
         if any(sizes):
             figure.add_trace(_part_trace(part, sizes, labels, max(totals, default=1.0), colours, compact))
     for label, total in zip(labels, totals, strict=True):
-        horizontal.write_total(figure, label, total, words.byte_count(total * 1e6), colours)
+        horizontal.write_total(figure, label, total, quantities.byte_count(total * 1e6), colours)
     figure.update_xaxes(range=[0, max(totals, default=1.0) * (1.24 if compact else 1.1)])
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(barmode="stack", bargap=0.38, showlegend=True)
@@ -188,7 +188,7 @@ def _part_trace(
 ) -> go.Bar:
     fill = palette.mixed(colours.text, colours.background, _SHADES[part])
     pixels = (250 if compact else 560) / widest  # of a megabyte, roughly
-    name, shown = _NAMES[part], [words.byte_count(size * 1e6) for size in sizes]
+    name, shown = _NAMES[part], [quantities.byte_count(size * 1e6) for size in sizes]
     texts = [
         horizontal.fitting((f"{name} {text}", text), size * pixels) for size, text in zip(sizes, shown, strict=True)
     ]

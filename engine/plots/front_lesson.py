@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from engine import front, words
+from engine import front, quantities, words
 from engine.front import find_front
 from engine.plots import palette
 from engine.plots.axes import axis_name, log_ticks
@@ -57,9 +57,9 @@ def _point(mark: Mark, data: FrontData, label: str) -> dict[str, Any]:
         "x": x,
         "y": y,
         "label": label,
-        "size": words.format_value("weight_bytes", row.value("weight_bytes")),
-        "ratio": f"{words.times(ratio)} smaller than bf16" if ratio and ratio >= 1.005 else "",
-        "quality": words.format_value(data.front.y.name, row.value(data.front.y.name)),
+        "size": quantities.format_value("weight_bytes", row.value("weight_bytes")),
+        "ratio": f"{quantities.times(ratio)} smaller than bf16" if ratio and ratio >= 1.005 else "",
+        "quality": quantities.format_value(data.front.y.name, row.value(data.front.y.name)),
         "symbol": palette.family(row.family).symbol,
         "colour": palette.family(row.family).colour or palette.INK,
         "ring": _ring(row),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine import words
+from engine import quantities, words
 from engine.front import Front
 from engine.plots.axes import LABEL, SMALL, Canvas
 from engine.plots.marks import FrontData, Mark, unit
@@ -92,7 +92,9 @@ def _knee_lines(found: Front, name: str, characters: int, compact: bool) -> tupl
     """The knee in words, and the range it lies in where resampling moves it."""
     assert found.knee is not None
     lines = wrap(f"Knee: {name}", characters, 2)
-    low, high = (words.format_value(found.x.name, row.value(found.x.name)) for row in (found.knee.low, found.knee.high))
+    low, high = (
+        quantities.format_value(found.x.name, row.value(found.x.name)) for row in (found.knee.low, found.knee.high)
+    )
     if low == high:
         return lines
     shared = low.rpartition(" ")[2]
@@ -114,7 +116,7 @@ def _name_line(
 
     On a phone it may leave out the line's value, which the axis has too.
     """
-    full = f"{name} {words.format_value(data.front.y.name, height / unit(data.front.y))}"
+    full = f"{name} {quantities.format_value(data.front.y.name, height / unit(data.front.y))}"
     high = LABEL * LINE_HEIGHT
     line = canvas.pixel(data.x_range[0], height)[1]
     obstacles = matrix(marks)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from engine import words
+from engine import quantities
 from engine.ladder import BROKEN, FP32, Goal, Rung
 from engine.plots import horizontal, palette
 from engine.plots.axes import SMALL, TICK
@@ -36,8 +36,8 @@ class Line(NamedTuple):
     @property
     def text(self) -> str:
         """What stands at the end of its bar."""
-        size = words.byte_count(1e6 * self.megabytes)
-        return size if self.rung is None or self.ratio == 1 else f"{size} · {words.times(self.ratio)}"
+        size = quantities.byte_count(1e6 * self.megabytes)
+        return size if self.rung is None or self.ratio == 1 else f"{size} · {quantities.times(self.ratio)}"
 
 
 def key_of(goal: Goal) -> str:
@@ -195,12 +195,12 @@ def _marks(known: Sequence[tuple[int, Line]], colours: Theme) -> go.Scatter:
 
 
 def _hover(line: Line) -> str:
-    ratios = f"{words.times(line.ratio)} smaller than bf16, {words.times(FP32 * line.ratio)} than fp32"
+    ratios = f"{quantities.times(line.ratio)} smaller than bf16, {quantities.times(FP32 * line.ratio)} than fp32"
     if line.rung is None:
         return f"<b>{line.name}</b><br>at most {line.text}<br>nothing measured is this small"
     said = [f"<b>{safe(line.rung.row.label)}</b>", f"{line.text.split(' · ')[0]}, {ratios}"]
     if line.rung.standing == "original":
-        said[1] = f"{line.text} in bf16, {words.times(FP32)} smaller than fp32"
+        said[1] = f"{line.text} in bf16, {quantities.times(FP32)} smaller than fp32"
     elif line.same is not None:
         said.append(f"the next word stays the original's {line.same:.0f}% of the time")
     return "<br>".join([*said, *(["simulated: no kernel here runs it packed"] if line.rung.row.simulated else [])])

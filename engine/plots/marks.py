@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
 
-from engine import front, words
+from engine import front, quantities, words
 from engine.front import Front
 from engine.metrics import METRICS, SCORES, Metric, Scale
 from engine.plots.placement import wrap
@@ -141,7 +141,7 @@ def _mark(row: Row, found: Front, third: Third | None, several: bool) -> Mark:
     )
 
 
-_LIMITS = {"perplexity": words.PERPLEXITY_LIMIT, "perplexity_ratio": words.PERPLEXITY_RATIO_LIMIT}
+_LIMITS = {"perplexity": quantities.PERPLEXITY_LIMIT, "perplexity_ratio": quantities.PERPLEXITY_RATIO_LIMIT}
 
 
 def _failed_mark(row: Row, n: int, found: Front, x_range: tuple[float, float], y_range: tuple[float, float]) -> Mark:
@@ -160,12 +160,12 @@ def _hover(row: Row, found: Front, on: bool, third: Third | None, several: bool)
     """Four lines: what it is, its x, its y with what it keeps, and how to take it; and of which model, of several."""
     x, y = found.x, found.y
     ratio = row.value("compression_ratio")
-    across = words.format_value(x.name, row.value(x.name))
+    across = quantities.format_value(x.name, row.value(x.name))
     if x.name == "weight_bytes" and ratio is not None:
-        across += f" · {words.times(ratio)} smaller than bf16" if ratio >= 1.005 else " · the size of bf16"
+        across += f" · {quantities.times(ratio)} smaller than bf16" if ratio >= 1.005 else " · the size of bf16"
     elif x.unit != "MB":
         across = f"{x.label}: {across}"
-    up = f"{y.label}: {words.format_value(y.name, row.value(y.name))}"
+    up = f"{y.label}: {quantities.format_value(y.name, row.value(y.name))}"
     if y.name in SCORES and (change := words.change(row, y.name)):
         up += f" · {change}"
     status = ["On the front" if on else "Dominated"]
@@ -174,7 +174,8 @@ def _hover(row: Row, found: Front, on: bool, third: Third | None, several: bool)
     status += ["† flattered by the model's own 4-bit grid"] if front.flattered(row) else []
     status += ["recorded"] if row.recorded else []
     if third:
-        up += f" · {METRICS[third.metric].label.lower()}: {words.format_value(third.metric, row.value(third.metric))}"
+        value = quantities.format_value(third.metric, row.value(third.metric))
+        up += f" · {METRICS[third.metric].label.lower()}: {value}"
     model = [safe(row.model)] if several else []
     return "<br>".join([f"<b>{safe(row.label)}</b>", *model, safe(across), safe(up), safe(" · ".join(status))])
 

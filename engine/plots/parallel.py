@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from engine import words
+from engine import quantities
 from engine.front import own_value
 from engine.metrics import METRICS
 from engine.plots import palette
@@ -175,7 +175,7 @@ def _number(row: Row, name: str) -> float | None:
     if not _known(row, name):
         return None
     value = own_value(row, name) or 0.0
-    return min(value, words.PERPLEXITY_LIMIT) if name == "perplexity" else value * unit(METRICS[name])
+    return min(value, quantities.PERPLEXITY_LIMIT) if name == "perplexity" else value * unit(METRICS[name])
 
 
 def _known(row: Row, name: str) -> bool:

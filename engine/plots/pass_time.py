@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from engine import words
+from engine import quantities
 from engine.passes import Pair
 from engine.plots import horizontal, palette
 from engine.plots.palette import THEMES, Theme, ThemeName
@@ -75,4 +75,4 @@ def _trace(part: int, bars: list[TimeBar], longest: float, colours: Theme, compa
 
 
 def _ms(milliseconds: float) -> str:
-    return words.format_value("decode_ms_per_token", milliseconds)
+    return quantities.format_value("decode_ms_per_token", milliseconds)

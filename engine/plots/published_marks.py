@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from engine import words
+from engine import quantities
 from engine.plots.palette import Theme
 from engine.published import PUBLISHED, Measure, Published
 
@@ -33,7 +33,7 @@ def paper_marks(x: str, y: str) -> tuple[PaperMark, ...]:
     """What papers give on these axes; nothing unless both are relative to an original."""
     if x != "compression_ratio" or y not in _MEASURES:
         return ()
-    limit = words.PERPLEXITY_RATIO_LIMIT if y == "perplexity_ratio" else float("inf")
+    limit = quantities.PERPLEXITY_RATIO_LIMIT if y == "perplexity_ratio" else float("inf")
     found = [one for one in PUBLISHED if one.measure == _MEASURES[y]]
     return tuple(
         PaperMark(f"paper {n}", one, one.size_ratio, min(one.relative, limit), one.relative > limit, _hover(one))
@@ -81,8 +81,8 @@ def paper_label(mark: PaperMark) -> str:
 
 
 def _hover(one: Published) -> str:
-    ratio = words.format_value("perplexity_ratio", one.relative)
-    change = words.format_value("accuracy_change", one.relative / 100)
+    ratio = quantities.format_value("perplexity_ratio", one.relative)
+    change = quantities.format_value("accuracy_change", one.relative / 100)
     got = (
         f"Perplexity {one.original:g} to {one.value:,.5g} ({ratio}) on {one.on}"
         if one.measure == "perplexity"
@@ -91,7 +91,7 @@ def _hover(one: Published) -> str:
     return "<br>".join(
         [
             f"<b>{one.method}, {one.model}</b>",
-            f"{one.setting}: nominally {words.times(one.size_ratio)} smaller",
+            f"{one.setting}: nominally {quantities.times(one.size_ratio)} smaller",
             got,
             f"Published: arXiv {one.source}",
         ]

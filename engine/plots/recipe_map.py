@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from engine import words
+from engine import quantities, words
 from engine.front import flattered
 from engine.metrics import METRICS
 from engine.plots import palette
@@ -189,20 +189,20 @@ def _label(
 def _numbers(node: Node, quality: str) -> str:
     if node.row is None:
         return "not measured"
-    shown = [words.format_value(name, node.row.value(name)) for name in (quality, "weight_bytes")]
+    shown = [quantities.format_value(name, node.row.value(name)) for name in (quality, "weight_bytes")]
     return " · ".join([*shown, *(["simulated"] if node.row.simulated else [])])
 
 
 def _hover(row: Row, quality: str) -> str:
-    shown = [words.format_value("weight_bytes", row.value("weight_bytes"))]
+    shown = [quantities.format_value("weight_bytes", row.value("weight_bytes"))]
     ratio = row.value("compression_ratio")
-    shown += [f"{words.times(ratio)} smaller than bf16"] if ratio and ratio >= 1.005 else []
+    shown += [f"{quantities.times(ratio)} smaller than bf16"] if ratio and ratio >= 1.005 else []
     standing = ["simulated, no kernel"] if row.simulated else []
     standing += ["† flattered by the model's own 4-bit grid"] if flattered(row) else []
     lines = [
         f"<b>{safe(row.label)}</b>",
         safe(" · ".join(shown)),
-        safe(f"{METRICS[quality].label}: {words.format_value(quality, row.value(quality))}"),
+        safe(f"{METRICS[quality].label}: {quantities.format_value(quality, row.value(quality))}"),
         safe(" · ".join([*standing, "Click to open the result"])),
     ]
     return "<br>".join(lines)

@@ -6,7 +6,7 @@ Everything is sent once, so that the browser only has to look up a batch while t
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine import roofline, words
+from engine import quantities, roofline, words
 from engine.front import is_dense, may_be_picked
 from engine.latency_cells import Cell, LatencyGrid
 from engine.machine import Limits
@@ -71,7 +71,7 @@ def cells_of(grid: LatencyGrid, row: Row, phase: Phase) -> list[Cell]:
 def _format(n: int, name: str, row: Row, dense: Row, limits: Limits, grid: LatencyGrid | None) -> dict[str, Any]:
     return {
         "name": name,
-        "about": f"{words.short_label(row)}, {words.format_value('weight_bytes', row.value('weight_bytes'))}",
+        "about": f"{words.short_label(row)}, {quantities.format_value('weight_bytes', row.value('weight_bytes'))}",
         "colour": palette.family(row.family).colour or palette.INK,
         "dash": DASHES[n % len(DASHES)],
         **{phase: _phase(phase, row, dense, limits, grid) for phase in PHASES},

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from engine import words
+from engine import quantities, words
 from engine.front import is_dense
 from engine.plots import horizontal, palette
 from engine.plots.marks import safe
@@ -120,7 +120,7 @@ def _trace(name: str, shares: Sequence[Share], lines: Mapping[str, str], colours
 
 
 def _hover(share: Share) -> str:
-    value = words.format_value(share.name, share.row.value(share.name))
+    value = quantities.format_value(share.name, share.row.value(share.name))
     span = "" if share.low is None else f"<br>95%: {share.low:.0f}% to {share.high:.0f}%"
     title = f"<b>{safe(share.row.label)}</b><br>{MEASURES[share.name].label}: {share.percent:.0f}% of the original's"
     return f"{title} ({value}){span}"

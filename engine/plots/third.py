@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from engine import words
+from engine import quantities
 from engine.front import own_value
 from engine.metrics import METRICS
 from engine.row import Row
@@ -44,7 +44,7 @@ class Third(NamedTuple):
         """What the marks mean, in parts: "larger: more decoding speed-up", "0.85x to 1.3x"."""
         name = METRICS[self.metric].label.lower()
         sized = self.shown_by == "size"
-        ends = " to ".join(words.format_value(self.metric, end) for end in (self.low, self.high))
+        ends = " to ".join(quantities.format_value(self.metric, end) for end in (self.low, self.high))
         missing = [f"{'smallest' if sized else 'no fill'}: not measured"] if self.missing else []
         return [f"{'larger' if sized else 'stronger shade'}: more {name}", ends, *missing]
 

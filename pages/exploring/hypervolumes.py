@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from engine import words
+from engine import quantities
 from engine.front import Front, is_dense
 from engine.hypervolume import definition, hypervolume
 from engine.row import Row
@@ -54,7 +54,7 @@ def _against(value: float, other: float | None, name: str, said: str) -> list[tu
     change = value - other
     if abs(change) < 0.0005:
         return [(f"The same as {name}", said)]
-    more = f"{change:+.3f}".replace("-", words.MINUS)
+    more = f"{change:+.3f}".replace("-", quantities.MINUS)
     return [(f"{more} against {other:.3f} {name if name.startswith('without') else f'of {name}'}", said)]
 
 

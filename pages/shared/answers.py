@@ -9,10 +9,10 @@ import streamlit as st
 from engine import flips
 from engine.errors import InputError
 from engine.flips import Direction, Flip
+from engine.quantities import MINUS, NOTHING
 from engine.row import Row
 from engine.store import ItemResult
 from engine.tasks import TASKS, Item
-from engine.words import MINUS, NOTHING
 from pages.shared import markup, stored
 
 ALL = "all"

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from engine import kept_files, sources, words
+from engine import kept_files, quantities, sources
 from engine.errors import InputError
 from engine.model_card import FILE, left_out, load_line, model_card
 from engine.row import Row
@@ -68,7 +68,7 @@ def _draw_button(row: Row, dense: Row | None, format: str, last: Export | None) 
     ask = partial(_ask, row, dense, format)
     st.button("Write as a checkpoint", key="result:checkpoint:ask", icon=":material/save:", on_click=ask)
     size = _expected_bytes(row, format)
-    takes = f", and takes about {words.format_value('weight_bytes', size)}" if size else ""
+    takes = f", and takes about {quantities.format_value('weight_bytes', size)}" if size else ""
     gone = "The last one is no longer where it was written. " if last is not None and last.state == "done" else ""
     markup.soft(f"{gone}It compresses the model again, which gives the same weights{takes}.")
 
@@ -87,7 +87,7 @@ def _draw_writing(name: str, format: str) -> None:
 
 
 def _draw_written(done: Export) -> None:
-    size = words.format_value("weight_bytes", kept_files.size_bytes(Path(done.folder)))
+    size = quantities.format_value("weight_bytes", kept_files.size_bytes(Path(done.folder)))
     markup.text(f"Written, {size}, into this folder of the machine that Kneepoint runs on:")
     st.code(done.folder, language=None, wrap_lines=True)
     markup.text("One line of Python loads it:" if done.format == "plain" else "In Kneepoint's own Python:")

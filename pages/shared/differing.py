@@ -6,9 +6,9 @@ import streamlit as st
 
 from engine.compare import Against, letters, same, why_unpaired
 from engine.flips import Flip
+from engine.quantities import NOTHING, by_chance
 from engine.row import Row
 from engine.store import ItemResult
-from engine.words import NOTHING, by_chance
 from pages.shared import answer_list, answers, markup, stored, view
 from pages.shared.answers import ALL, NAMES, Side
 

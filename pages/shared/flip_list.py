@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import streamlit as st
 
 from engine.flips import Flip
+from engine.quantities import by_chance
 from engine.row import Row
 from engine.tasks import Item
-from engine.words import by_chance
 from pages.shared import answer_list, answers, markup, stored, view
 from pages.shared.answers import ALL, NAMES, Side, signed
 from pages.shared.view import Value

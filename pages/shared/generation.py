@@ -9,7 +9,7 @@ from functools import partial
 
 import streamlit as st
 
-from engine import words
+from engine import quantities, words
 from engine.compare import letters, same
 from engine.errors import InputError
 from engine.parting import Parting, describe, parting
@@ -154,7 +154,7 @@ def _speed(one: Completion, row: Row) -> str:
         return ""
     if row.simulated:
         return "Simulated, so its speed says nothing."
-    return words.format_value("decode_tokens_per_s", one.tokens_per_s)
+    return quantities.format_value("decode_tokens_per_s", one.tokens_per_s)
 
 
 def _state(one: Completion) -> str:

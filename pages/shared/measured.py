@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from engine import words
+from engine import quantities, words
 from engine.errors import InputError
 from engine.front import FLATTERED_NOTE, flattered
 from engine.row import Row
@@ -90,7 +90,7 @@ def _speed_figure(row: Row) -> Figure:
     ratio = row.value("decode_speedup")
     if not row.simulated or ratio is None:
         return speed_figure(row)
-    shown = words.format_value("decode_speedup", ratio)
+    shown = quantities.format_value("decode_speedup", ratio)
     return Figure("Words per second", shown, "of the original's: every zero is multiplied", words.simulated(row))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine import words
+from engine import quantities, words
 from engine.front import flattered, guesses, own_value, telling_score
 from engine.metrics import metric
 from engine.passes import SPEEDUPS, beside
@@ -81,25 +81,27 @@ def settling_more(found: Verdict) -> str:
 
 
 def size_figure(row: Row, dense: Row | None) -> Figure:
-    weight, before = (words.format_value("weight_bytes", r.value("weight_bytes") if r else None) for r in (row, dense))
+    weight, before = (
+        quantities.format_value("weight_bytes", r.value("weight_bytes") if r else None) for r in (row, dense)
+    )
     ratio = row.value("compression_ratio")
     if row.recipe == "dense":
         under = "the original, in bf16"
     elif ratio is None or ratio < 1.005:
         under = f"no smaller than bf16, {before}"
     else:
-        under = f"{words.times(ratio)} smaller than bf16, was {before}"
+        under = f"{quantities.times(ratio)} smaller than bf16, was {before}"
     return Figure("Weights", weight, under, markup.definition("weight_bytes"))
 
 
 def accuracy_figure(row: Row, dense: Row | None) -> Figure:
     score = telling_score(dense or row)
-    right, guessed = (words.format_value(name, row.value(name)) for name in (score, "accuracy_chance"))
-    before = words.format_value(score, dense.value(score) if dense else None)
+    right, guessed = (quantities.format_value(name, row.value(name)) for name in (score, "accuracy_chance"))
+    before = quantities.format_value(score, dense.value(score) if dense else None)
     kept, low, high = (row.value(f"{score}_retention{end}") for end in ("", "_low", "_high"))
     if row.recipe == "dense" or kept is None:
         return Figure("Accuracy", right, f"guessing gets {guessed}", markup.definition(score))
-    share = words.with_interval(f"{score}_retention", kept, low, high)
+    share = quantities.with_interval(f"{score}_retention", kept, low, high)
     under = f"{right} right, the original {before}, guessing {guessed}"
     return Figure("Accuracy kept", share, under, markup.definition(f"{score}_retention"))
 
@@ -108,21 +110,21 @@ def quality_figure(row: Row, dense: Row | None) -> Figure:
     """What is kept of the answers, or of the next words where the original itself only guesses the answers."""
     if row.recipe == "dense" or not guesses(dense):
         return accuracy_figure(row, dense)
-    share = words.format_value("top1_agreement", row.value("top1_agreement"))
+    share = quantities.format_value("top1_agreement", row.value("top1_agreement"))
     return Figure("Same next word", share, "as the original, on the same text", markup.definition("top1_agreement"))
 
 
 def speed_figure(row: Row) -> Figure:
     pace = row.value("decode_ms_per_token")
-    shown = words.format_value("decode_ms_per_token", pace)
+    shown = quantities.format_value("decode_ms_per_token", pace)
     if row.simulated:
         return Figure("Speed", "Not known", "simulated: no kernel here runs it", words.simulated(row))
     if pace is None:
         return Figure("Speed", "Not measured", row.reasons.get("decode_ms_per_token", ""))
     if row.recipe == "dense" or row.value("decode_speedup") is None:
         return Figure("Time per word", shown, "", markup.definition("decode_ms_per_token"))
-    value = words.format_value("decode_speedup", row.value("decode_speedup"))
-    before = words.format_value("decode_ms_per_token", beside(row, "decode_ms_per_token"))
+    value = quantities.format_value("decode_speedup", row.value("decode_speedup"))
+    before = quantities.format_value("decode_ms_per_token", beside(row, "decode_ms_per_token"))
     under = f"of the original's; {shown} a word, was {before}"
     return Figure("Words per second", value, under, markup.definition("decode_speedup"))
 
@@ -140,7 +142,7 @@ def line(row: Row, dense: Row | None, name: str) -> list[str | tuple[str, str]]:
     before = beside(row, name) if name in SPEEDUPS else None
     if before is None and dense is not None:
         before = dense.value(name)
-    original = words.format_value(name, before)
+    original = quantities.format_value(name, before)
     apart = name.endswith("_spread_ms") and before is not None and dense is not None and dense.trial_id != row.trial_id
     return [(found.label, found.definition), shown, (original, _ITS_OWN_RUN) if apart else original]
 
@@ -163,11 +165,11 @@ def _measured(row: Row, name: str, unit: str) -> str | tuple[str, str]:
     """A value with its interval, and on hover what does not fit beside it."""
     value, low, high, error = (row.value(f"{name}{end}") for end in ("", "_low", "_high", "_stderr"))
     if low is None or high is None:
-        return words.format_value(name, value)
+        return quantities.format_value(name, value)
     if unit not in ("%", "points"):
-        ends = f"95%: {words.format_value(name, low)} to {words.format_value(name, high)}"
-        return words.format_value(name, value), ends
-    shown = words.with_interval(name, value, low, high)
+        ends = f"95%: {quantities.format_value(name, low)} to {quantities.format_value(name, high)}"
+        return quantities.format_value(name, value), ends
+    shown = quantities.with_interval(name, value, low, high)
     return shown if error is None else (shown, f"Standard error {100 * error:.2f} points.")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine import words
+from engine import quantities, words
 from engine.compare import Against, letters, same
 from engine.front import is_dense, own_value
 from engine.metrics import SCORES, metric
@@ -89,9 +89,9 @@ def _line(name: str, pairs: Sequence[Against], base: str) -> str:
 def _cell(name: str, pair: Against, base: str) -> str:
     value = _value(pair, name)
     if value is None:
-        shown, why = (words.NOTHING, pair.missing) if name == "flips" else words.unknown(pair.row, name)
+        shown, why = (quantities.NOTHING, pair.missing) if name == "flips" else words.unknown(pair.row, name)
         return f'<td class="kp-num"><span{markup.tip(why)}>{shown}</span></td>' if why else "<td></td>"
-    shown = markup.shown(words.format_value(name, value))
+    shown = markup.shown(quantities.format_value(name, value))
     return f'<td class="kp-num">{shown}<small>{markup.shown(_under(name, pair, base))}</small></td>'
 
 
@@ -121,8 +121,8 @@ def _ratio(pair: Against, name: str, base: str) -> str:
     if abs(theirs / ours - 1) < 0.005:
         return f"the same as {base}" if name == "weight_bytes" else f"as much as {base}"
     if theirs > ours:
-        return f"{words.times(theirs / ours)} {'smaller' if name == 'weight_bytes' else 'less'} than {base}"
-    return f"{words.times(ours / theirs)} {'larger' if name == 'weight_bytes' else 'more'} than {base}"
+        return f"{quantities.times(theirs / ours)} {'smaller' if name == 'weight_bytes' else 'less'} than {base}"
+    return f"{quantities.times(ours / theirs)} {'larger' if name == 'weight_bytes' else 'more'} than {base}"
 
 
 def _speed(row: Row, name: str) -> str:
@@ -130,19 +130,20 @@ def _speed(row: Row, name: str) -> str:
     ratio, low, high = (row.value(f"{SPEEDUPS[name]}{end}") for end in ("", "_low", "_high"))
     if is_dense(row) or ratio is None:
         return ""
-    span = f" ({words.times(low)} to {words.times(high)})" if low is not None and high is not None else ""
-    return f"{words.times(ratio)} the speed of the original, {words.format_value(name, beside(row, name))} then{span}"
+    span = f" ({quantities.times(low)} to {quantities.times(high)})" if low is not None and high is not None else ""
+    now = quantities.format_value(name, beside(row, name))
+    return f"{quantities.times(ratio)} the speed of the original, {now} then{span}"
 
 
 def _change(pair: Against, name: str, base: str) -> str:
     estimate = pair.estimate(f"{name}_change")
     if estimate is None:
         return _interval(pair.row, name)
-    return f"{words.with_interval(f'{name}_change', *estimate)} against {base}"
+    return f"{quantities.with_interval(f'{name}_change', *estimate)} against {base}"
 
 
 def _interval(row: Row, name: str) -> str:
     low, high = row.value(f"{name}_low"), row.value(f"{name}_high")
     if low is None or high is None or low == high:
         return ""
-    return f"95%: {words.format_value(name, low)} to {words.format_value(name, high)}"
+    return f"95%: {quantities.format_value(name, low)} to {quantities.format_value(name, high)}"

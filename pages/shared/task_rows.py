@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from engine import words
+from engine import quantities
 from engine.metrics import SCORES, metric
 from engine.row import Row
 from engine.tasks import TASKS
@@ -77,15 +77,16 @@ def _rows(score: str, lines: Iterable[Line], ends: tuple[float, float]) -> str:
 
 
 def _cells(line: Line, ends: tuple[float, float]) -> str:
-    shown = words.with_interval(line.name, line.value, line.low, line.high)
-    was = "" if line.before is None else f"was {words.format_value(line.name, line.before)}"
+    shown = quantities.with_interval(line.name, line.value, line.low, line.high)
+    was = "" if line.before is None else f"was {quantities.format_value(line.name, line.before)}"
     low, high, value = (_place(v, ends) for v in (line.low, line.high, line.value))
     marks = f'<i class="kp-span" style="left:{low:.2f}%;width:{high - low:.2f}%"></i>'
     for kind, at in (("kp-guess", line.guessing), ("kp-then", line.before)):
         marks += "" if at is None else f'<i class="{kind}" style="left:{_place(at, ends):.2f}%"></i>'
     marks += f'<i class="kp-dot" style="left:{value:.2f}%"></i>'
-    guessing = "" if line.guessing is None else f"; guessing {words.format_value('accuracy', line.guessing)}"
-    hover = f"95%: {words.format_value(line.name, line.low)} to {words.format_value(line.name, line.high)}{guessing}"
+    guessing = "" if line.guessing is None else f"; guessing {quantities.format_value('accuracy', line.guessing)}"
+    span = " to ".join(quantities.format_value(line.name, end) for end in (line.low, line.high))
+    hover = f"95%: {span}{guessing}"
     return (
         f'<span class="{"kp-mean" if line.label == _WHOLE else ""}">{markup.shown(line.label)}</span>'
         f'<span role="img" aria-label="{markup.shown(line.label)}"{markup.tip(hover, "kp-track")}>{marks}</span>'

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from engine import why, words
+from engine import quantities, why, words
 from engine.formats import Formats
 from engine.front import is_dense
 from engine.machine import Limits
@@ -134,7 +134,7 @@ def draw_numbers(found: Case, open_: bool) -> None:
 def draw_phase(name: str, pair: Pair) -> None:
     """One phase's numbers, the original's beside."""
     found = numbers([side for side in pair if side is not None])
-    known = {label: values for label, values in found.items() if set(values) != {words.NOTHING}}
+    known = {label: values for label, values in found.items() if set(values) != {quantities.NOTHING}}
     lines: list[list[str | tuple[str, str]]] = [[(label, _ABOUT[label]), *values] for label, values in known.items()]
     markup.table((name, *names(pair)), lines)
 
@@ -143,13 +143,13 @@ def numbers(sides: list[Pass]) -> dict[str, list[str]]:
     """What is known of passes, by what it is called; a dash where something is not known."""
 
     def time(value: float | None) -> str:
-        return words.format_value("decode_ms_per_token", value)
+        return quantities.format_value("decode_ms_per_token", value)
 
     rests = [side.parts_ms[2] if side.parts_ms else None for side in sides]
     return {
-        "Number format": [_SHORT.get(side.dtype or "", words.NOTHING) for side in sides],
-        "Bytes moved": [words.format_value("weight_bytes", side.done.bytes) for side in sides],
-        "Operations": [words.operations(side.done.flop) for side in sides],
+        "Number format": [_SHORT.get(side.dtype or "", quantities.NOTHING) for side in sides],
+        "Bytes moved": [quantities.format_value("weight_bytes", side.done.bytes) for side in sides],
+        "Operations": [quantities.operations(side.done.flop) for side in sides],
         "Reading, at least": [time(side.least.memory_ms if side.least else None) for side in sides],
         "Arithmetic, at least": [time(side.least.arithmetic_ms if side.least else None) for side in sides],
         "Measured": [time(side.took_ms) for side in sides],

@@ -5,11 +5,12 @@ import streamlit as st
 from engine import estimates, sensitivity, trials
 from engine.errors import InputError
 from engine.plots.layer_heat import heat_figure
+from engine.quantities import nats
 from engine.recorded import provenance
 from engine.row import Row
 from engine.sensitivity import Sensitivity
 from engine.spec import Trial
-from engine.words import DIVERGENCE, nats
+from engine.words import DIVERGENCE
 from pages.shared import chart, frame, markup, progress, stored
 from pages.sweeping import mixture
 

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from engine import estimates, trials, words
+from engine import estimates, quantities, trials, words
 from engine.errors import InputError
 from engine.front import is_dense
 from engine.mixed import WHOLE, Mixture, ends, predict, propose, recipe_of, uniform
+from engine.quantities import format_value, nats
 from engine.row import Row
 from engine.sensitivity import WAYS, Sensitivity
 from engine.spec import Protocol, Recipe, Sweep, Trial, parse
-from engine.words import format_value, nats
 from pages.shared import markup, progress, stored
 from pages.shared.markup import Figure
 from pages.shared.view import Value
@@ -93,16 +93,16 @@ def draw_proposal(trial: Trial, found: Sensitivity, proposed: Mixture) -> None:
     dense = found.other_bytes + sum(found.dense_bytes)
     counts = {bits: proposed.bits.count(bits) for bits in sorted(set(proposed.bits), reverse=True)}
     spread = ", ".join(f"{n} left as they are" if bits == WHOLE else f"{n} at {bits}" for bits, n in counts.items())
-    smaller = words.times(dense / proposed.weight_bytes)
+    smaller = quantities.times(dense / proposed.weight_bytes)
     figures = [
-        Figure("Predicted weights", words.byte_count(proposed.weight_bytes), f"{smaller} smaller than in bf16"),
+        Figure("Predicted weights", quantities.byte_count(proposed.weight_bytes), f"{smaller} smaller than in bf16"),
         Figure("Predicted divergence", f"{nats(proposed.loss)} nats", f"layers: {spread} bits", words.DIVERGENCE),
     ]
     beside = nearest_uniform(found, proposed)
     if beside is not None:
         name = f"All layers at {beside.bits[0]} bits"
         figures.append(
-            Figure(name, f"{nats(beside.loss)} nats", words.byte_count(beside.weight_bytes), words.DIVERGENCE)
+            Figure(name, f"{nats(beside.loss)} nats", quantities.byte_count(beside.weight_bytes), words.DIVERGENCE)
         )
     markup.figures(figures)
     with st.expander("The recipe"):
@@ -156,7 +156,7 @@ def made_trials(trial: Trial, recipes: Sequence[Recipe]) -> list[Trial]:
 def send(asked: Sequence[Trial], proposed: Mixture) -> None:
     """Queue the trials and see that a worker runs; what comes of them stands below."""
     with stored.queueing() as store:
-        store.submit(asked, MEASURES, f"Mixed bits, {words.byte_count(proposed.weight_bytes)}")
+        store.submit(asked, MEASURES, f"Mixed bits, {quantities.byte_count(proposed.weight_bytes)}")
     st.rerun()
 
 

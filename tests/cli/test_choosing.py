@@ -14,7 +14,7 @@ from engine.cli import choosing
 from engine.front import FLATTERED_NOTE
 from engine.kept import NOTHING_KEPT
 from engine.recorded import Entry
-from engine.store import schema
+from engine.store import version
 from tests import fake_trial
 from tests.cli.conftest import recipe, run
 from tests.made_rows import row, sweep
@@ -52,7 +52,7 @@ def test_what_only_reads_does_not_write_a_store_that_can_not_be_written(tmp_path
     def refused(*_: object) -> None:
         raise OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError("readonly database"))
 
-    monkeypatch.setattr(schema, "prepare", refused)
+    monkeypatch.setattr(version, "prepare", refused)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or Path(path).name != "store.db")
     assert main(["front"]) == 0
     assert recipe(8) in capsys.readouterr().out
