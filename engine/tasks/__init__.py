@@ -207,8 +207,9 @@ def _refuse_unread(task: Task, data_dir: Path) -> None:
     for path in sorted(data_dir.glob("*")):
         name, dot, ending = path.name.partition(".")
         if name.lower().replace("-", "_") == task.name and (f"{dot}{ending}" in _ENDINGS or path.is_dir()):
+            kind = "" if path.is_file() else " (a folder)" if path.is_dir() else " (no file)"
             raise InputError(
-                f"the data folder has {path.name!r}, which is not read: the questions of {task.name} are "
+                f"the data folder has {path.name!r}{kind}, which is not read: the questions of {task.name} are "
                 f"{task.name}.jsonl there, JSON lines with {', '.join(task.columns)}"
             )
 

@@ -88,9 +88,15 @@ def test_data_under_a_name_that_is_not_read_is_not_passed_over_for_other_data(tm
     file.parent.mkdir(parents=True)
     file.write_text("")
     shown = name.split("/")[0]
-    with pytest.raises(InputError, match=f"the data folder has '{shown}', which is not read: .* {task}.jsonl there"):
+    with pytest.raises(InputError, match=rf"the data folder has '{shown}'.*, which is not read: .* {task}.jsonl there"):
         tasks.task_files(task, tmp_path / "data")
     assert tasks.overview(tmp_path / "data")  # what there is can still be listed
+
+
+def test_a_link_to_nothing_is_told_from_the_file_that_would_be_read(tmp_path):
+    (tmp_path / "piqa.jsonl").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"the data folder has 'piqa.jsonl' \(no file\), which is not read"):
+        tasks.task_files("piqa", tmp_path)
 
 
 def test_other_files_of_the_folder_are_no_data_of_a_task(tmp_path):
