@@ -29,6 +29,7 @@ _NO_DENSE = "the original model has not been measured under this protocol yet"
 _NO_PAIRS = "the original model answered other items"
 _NO_RATIO = "the original model's own accuracy can't be told from {floor} on these items"
 _NO_CHANCE = "the chance level is not known"
+_NO_SPREAD = "a single item has no spread"
 _NO_LENGTHS = "answers of an earlier version don't say which were right by length; measure again"
 # What comparing a trial with dense gives, and its value for dense itself: those with an interval, and plain counts.
 _ESTIMATES = {
@@ -63,15 +64,16 @@ def derive(metrics: Metrics, items: Items, dense_metrics: Metrics | None, dense_
     values: dict[str, float | None] = {"questions": float(sum(len(answers) for answers in tasks.values()))}
     for score in SCORES:
         values |= _with_errors(score, {task: _count(score, task, a, metrics) for task, a in tasks.items()})
+    reasons = {name: _NO_SPREAD for name, value in values.items() if value is None}
     if dense_metrics is None or dense_items is None:
-        return Derived({**values, **dict.fromkeys(COMPARED)}, dict.fromkeys(COMPARED, _NO_DENSE))
+        return Derived({**values, **dict.fromkeys(COMPARED)}, reasons | dict.fromkeys(COMPARED, _NO_DENSE))
     if dense_items is items:
-        return Derived({**values, **_SELF}, {})
+        return Derived({**values, **_SELF}, reasons)
     aligned = {task: flips.align(answers, dense_items.get(task, ())) for task, answers in tasks.items()}
     if not all(ours for ours, _ in aligned.values()):
-        return Derived({**values, **dict.fromkeys(COMPARED)}, dict.fromkeys(COMPARED, _NO_PAIRS))
+        return Derived({**values, **dict.fromkeys(COMPARED)}, reasons | dict.fromkeys(COMPARED, _NO_PAIRS))
     compared = _compare(aligned, _chance(metrics, dense_metrics))
-    return Derived({**values, **compared.metrics}, compared.reasons)
+    return Derived({**values, **compared.metrics}, reasons | compared.reasons)
 
 
 def verdict(row: Row, score: str) -> stats.Verdict | None:

@@ -52,6 +52,16 @@ def test_standard_errors_are_lm_evals() -> None:
     assert got["accuracy_stderr"] == pytest.approx(math.hypot(*each) / 2)
 
 
+@pytest.mark.parametrize("dense", [None, "itself", "another"])
+def test_a_task_of_one_item_has_no_standard_error_and_says_why(dense: str | None) -> None:
+    ours = {"piqa": answers(1, 1)}
+    theirs = {None: None, "itself": ours, "another": {"piqa": answers(0, 1)}}[dense]
+    got = derive({}, ours, None if dense is None else {}, theirs)
+    for name in ("accuracy_piqa_stderr", "accuracy_stderr"):
+        assert got.metrics[name] is None
+        assert got.reasons[name] == "a single item has no spread"
+
+
 def test_length_normalised_accuracy_is_compared_too() -> None:
     """By length this one is right on the first 40 of 100 items and dense on the first 50, whatever acc says."""
     ours = [ItemResult(i, (), 0, 1, i >= 90, i < 40) for i in range(100)]
