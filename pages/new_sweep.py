@@ -206,7 +206,8 @@ def draw_questions() -> tuple[Protocol | None, tuple[str, ...]]:
     if not ordered:
         st.error("Choose at least one measure.", icon=":material/error:")
     if not chosen:
-        st.error("Choose at least one task.", icon=":material/error:")
+        none = "None of the tasks' questions are on this machine yet: run `python -m engine fetch`."
+        st.error("Choose at least one task." if there else none, icon=":material/error:")
         return None, ordered
     return Protocol(tasks=tuple(chosen), limit=int(items), **rest), ordered
 

@@ -10,6 +10,7 @@ from engine.budget import Step, best_by_budget, best_within
 from engine.front import Front, telling_quality
 from engine.row import Row
 from engine.spec import DEFAULT_MODEL, METHODS
+from engine.typesetting import unbroken
 from pages.pictures import picture
 from pages.shared import chart, frame, markup, saved_sweeps, stored, take_along, view
 from pages.shared.result_words import group_name, quality_figure, questions, size_figure, speed_figure
@@ -98,7 +99,7 @@ def draw_budget(budget: view.Value, steps: Sequence[Step], dense: Row | None) ->
     answers = [
         {
             "from": step.bytes / 1e6,
-            "says": words.picked(step.fitting, "{budget}", dense),
+            "says": unbroken(words.picked(step.fitting, "{budget}", dense)),
             "figures": figures_of(step.fitting.row, dense),
         }
         for step in steps

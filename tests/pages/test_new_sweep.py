@@ -216,3 +216,8 @@ def test_a_group_is_offered_where_all_its_tasks_are_there(open_page, monkeypatch
 def test_nothing_is_launched_into_a_store_that_can_only_be_read(open_page, to_read):
     to_read()
     assert open_page("new_sweep").button(key="sweep:launch").disabled
+
+
+def test_without_any_questions_the_form_says_where_they_come_from(open_page, monkeypatch):
+    monkeypatch.setattr("engine.tasks.overview", lambda data_dir=None: [])
+    assert "run `python -m engine fetch`" in open_page("new_sweep").error[0].value

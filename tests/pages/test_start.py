@@ -35,7 +35,7 @@ def test_the_budget_rewrites_the_sentence(open_page, store):
     assert sent["answers"][0]["figures"] == ""
     assert sent["answers"][-1]["says"].startswith("Best within {budget}: the original model")
     for answer in sent["answers"][1:]:
-        size = re.search(r'<div class="kp-value">([\d.]+ MB)</div>', answer["figures"])
+        size = re.search(r'<div class="kp-value">([\d.]+\u00a0MB)</div>', answer["figures"])
         assert size
         assert size[1] in answer["says"]
     run_at(app, budget=f"{sent['most']:.0f}")

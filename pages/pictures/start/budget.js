@@ -1,7 +1,7 @@
 // The best result within a memory budget, named and in figures while the budget is moved.
 
 function budgetPicture(host, data, setting) {
-  const say = (budget) => `${budget.toLocaleString("en")} MB`;
+  const say = (budget) => `${budget.toLocaleString("en")}\u00a0MB`;
   const says = (answer, budget) => answer.says.replace("{budget}", say(budget));
   const said = spoken(data.answers.map((answer) => says(answer, data.most)));
   const budget = slider(host, "budget", "My memory budget", { min: data.least, max: data.most, step: 1, say });
