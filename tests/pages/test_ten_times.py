@@ -5,6 +5,7 @@ from dataclasses import replace
 from urllib.parse import parse_qs
 
 from engine.recorded import entries
+from engine.typesetting import NO_BREAK
 from tests.pages import filling
 from tests.pages.conftest import downloads, pictures, run_at, said
 from tests.pages.test_understand import links
@@ -18,9 +19,9 @@ def steps(app) -> list[dict[str, str]]:
 
 
 def card(app) -> str:
-    """The chosen step's card."""
+    """The chosen step's card, with usual spaces before units."""
     (chosen,) = {step["card"] for step in steps(app) if step["key"] == app.session_state["ten_times:step"]}
-    return chosen
+    return chosen.replace(NO_BREAK, " ")
 
 
 def test_the_original_alone_is_the_first_step_and_every_size_lies_below_it(open_page, store):
