@@ -208,8 +208,16 @@ def test_sweep_with_a_failing_trial_runs_the_others_and_exits_with_one(tmp_path:
     assert "failed: quantize:rtn,bits=5,group_size=32: the process was killed (signal 9)" in capsys.readouterr().err
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """SIGHUP ends a process, also where the tests run under nohup."""
+    kept = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, kept)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_sweep_interrupted_keeps_its_place(tmp_path: Path, prepared: str, capsys, number: int) -> None:
+def test_sweep_interrupted_keeps_its_place(tmp_path: Path, prepared: str, capsys, heard, number: int) -> None:
     file = sweep_file(tmp_path, fake_trial.SLOW, fake_trial.WORKS)
     interrupt_when_it_runs(prepared, fake_trial.SLOW, number)
     assert main(["sweep", file]) == 130
