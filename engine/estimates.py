@@ -106,7 +106,7 @@ def estimate(
 
 def counted_seconds(recipe: Recipe, protocol: Protocol, measures: Sequence[str], parameters: int) -> float:
     """Seconds that a trial's work would take on this machine's threads at the default model's measured speed."""
-    threads = protocol.threads or cpu_threads()
+    threads = cpu_threads(protocol.threads)
     scale = parameters / DEFAULT_PARAMETERS
     token = 2 * parameters / (FLOPS_PER_CORE * max(1, threads))
     tokens = recipe.calibration_passes * protocol.calibration_windows * protocol.sequence_length

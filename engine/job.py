@@ -30,7 +30,7 @@ class Job:
 
     @property
     def threads(self) -> int:
-        return self.trial.protocol.threads or environment.cpu_threads()
+        return environment.cpu_threads(self.trial.protocol.threads)
 
     @property
     def packed(self) -> Path:

@@ -84,7 +84,7 @@ class Writer:
 
     def _answer(self, asked: Trial, page: "_Page") -> None:
         trial_model.refuse_absent_device(asked)
-        torch.set_num_threads(asked.protocol.threads or environment.cpu_threads())
+        torch.set_num_threads(environment.cpu_threads(asked.protocol.threads))
         model = self.loaded.find(asked)
         if model is None:
             folder = _compressed(asked, page) if asked.recipe.steps else None

@@ -45,8 +45,10 @@ def describe(now: datetime | None = None) -> dict[str, str | int | None]:
     }
 
 
-def cpu_threads() -> int:
-    """How many CPU threads this process may use: those of its affinity mask, where the system has one."""
+def cpu_threads(asked: int = 0) -> int:
+    """As many CPU threads as asked for; 0 means all this process may use, by its affinity mask where there is one."""
+    if asked:
+        return asked
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 

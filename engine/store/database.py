@@ -41,10 +41,10 @@ class Database:
     def __init__(self, url: str, to_read: bool = False) -> None:
         self.url = _parse(url)
         self.name = self.url.database if self.file else self.url.render_as_string(hide_password=True)
-        self.read_only = to_read and self.file is not None and _is_read_only(self.file)
-        if self.read_only:
-            assert self.file is not None
-            self.engine = self._writing = _reader(self.file)
+        unwritable = self.file if to_read and self.file and _is_read_only(self.file) else None
+        self.read_only = unwritable is not None
+        if unwritable:
+            self.engine = self._writing = _reader(unwritable)
             with self.read() as connection:
                 version.refuse_older(connection, str(self.name))
             return

@@ -129,9 +129,11 @@ def task_files(name: str, data_dir: Path | None = None) -> tuple[Path, ...]:
     if harness.named(name):
         return (harness.file(name, data_dir),)
     task = get(name)
-    if data_dir is not None and not _given(task, data_dir):
+    if data_dir is not None:
+        if given := _given(task, data_dir):
+            return given
         _refuse_unread(task, data_dir)
-    if here := _files_here(task, data_dir):
+    if here := _files_here(task, None):
         return here
     if task.hub is None:
         raise InputError(
