@@ -4,27 +4,30 @@ Rows differ little in length, so little of a batch is padding; and a row is shor
 on pairs of tokens that do not see each other.
 """
 
+import heapq
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from engine.measure.token_tree import Request, TokenTree
 
-ROW_TOKENS = 256  # of a row, unless an item alone is longer
-_OPEN_ROWS = 64  # rows that are tried for an item: those opened last
+ROW_TOKENS = 128  # of a row, about; longer ones cost attention, shorter ones padding
 
 
 def packed(items: Iterable[Sequence[Request]], row_tokens: int = ROW_TOKENS) -> list[TokenTree]:
     """Trees that hold the requests of one or more items each, longest first; no item is split.
 
-    Longest items first, each into the first row that has room (first-fit decreasing: Johnson 1973).
+    As many rows as the items would fill, longest items first, each into the row that is shortest so far: however few
+    the items, their rows come out about as long (longest processing time first: Graham 1969).
     """
-    rows: list[TokenTree] = []
-    for length, requests in sorted(((_length(item), item) for item in items), key=lambda pair: -pair[0]):
-        row = next((row for row in rows[-_OPEN_ROWS:] if len(row) + length <= row_tokens), None)
-        if row is None:
-            rows.append(row := TokenTree())
+    longest_first = sorted(((_length(item), item) for item in items), key=lambda pair: -pair[0])
+    rows = [TokenTree() for _ in range(math.ceil(sum(length for length, _ in longest_first) / row_tokens))]
+    shortest = [(0, number) for number in range(len(rows))]  # a heap
+    for _, requests in longest_first:
+        row = rows[shortest[0][1]]
         for request in requests:
             row.ask(request)
-    return sorted(rows, key=len, reverse=True)
+        heapq.heapreplace(shortest, (len(row), shortest[0][1]))
+    return sorted(filter(len, rows), key=len, reverse=True)
 
 
 def apart(items: Iterable[Sequence[Request]]) -> list[TokenTree]:

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine import stats
 from engine.errors import InputError
+from engine.heap import keep_freed_memory
 from engine.measure.encoder import Encoder, max_length
 from engine.measure.logits import Logits
 from engine.measure.packing import apart, batches, packed
@@ -94,12 +95,13 @@ class Evaluator:
         requests = [self._requests(place, item) for place, item in enumerate(items)]
         scores: list[list[Score | None]] = [[None] * len(item.requests) for item in items]
         answered = 0
-        for batch in batches(packed(requests) if self.shares else apart(requests), self.budget):
-            for scored, score in self._scores(batch):
-                scores[scored.item][scored.choice] = score
-                answered += None not in scores[scored.item]
-            if report:
-                report(answered, len(items))
+        with keep_freed_memory():
+            for batch in batches(packed(requests) if self.shares else apart(requests), self.budget):
+                for scored, score in self._scores(batch):
+                    scores[scored.item][scored.choice] = score
+                    answered += None not in scores[scored.item]
+                if report:
+                    report(answered, len(items))
         return [_answer(item, [one for one in of if one]) for item, of in zip(items, scores, strict=True)]
 
     def _requests(self, place: int, item: Item) -> list[Request]:

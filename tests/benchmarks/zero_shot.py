@@ -97,26 +97,27 @@ def compare(network: nn.Module, model: LanguageModel, items: Sequence[Item], blo
     """Answer the items with both, a block at a time, and hold the answers against each other."""
     size = best_batch_size(network, model, items[:SAMPLE])
     outcome = Outcome()
+    began = time.perf_counter()
+    evaluator = Evaluator(network, model.tokenizer)  # once, as in a trial
+    outcome.ours_s = time.perf_counter() - began
     cuts = [round(i * len(items) / blocks) for i in range(blocks + 1)]
     for number, (start, end) in enumerate(pairwise(cuts)):
         block = items[start:end]
         if number % 2:
             scores = theirs(network, model, block, size, outcome)
-            answers = ours(network, model, block, outcome)
+            answers = ours(evaluator, block, outcome)
         else:
-            answers = ours(network, model, block, outcome)
+            answers = ours(evaluator, block, outcome)
             scores = theirs(network, model, block, size, outcome)
         check(block, answers, scores, outcome)
     return outcome
 
 
-def ours(network: nn.Module, model: LanguageModel, items: Sequence[Item], outcome: Outcome) -> list[Answer]:
+def ours(evaluator: Evaluator, items: Sequence[Item], outcome: Outcome) -> list[Answer]:
     began = time.perf_counter()
-    evaluator = Evaluator(network, model.tokenizer)
     answers = evaluator.answer(items)
     outcome.ours_s += time.perf_counter() - began
-    for name, value in vars(evaluator.work).items():
-        setattr(outcome.work, name, getattr(outcome.work, name) + value)
+    outcome.work = evaluator.work
     return answers
 
 

@@ -25,15 +25,25 @@ def test_items_of_a_row_share_what_they_begin_with_too():
     assert [scored.item for scored in row.scored] == [0, 1]
 
 
-def test_rows_hold_whole_items_up_to_their_length():
+def test_rows_hold_whole_items_and_come_out_about_as_long():
     rows = packed([own(place, length) for place, length in enumerate((60, 50, 40, 30, 20))], row_tokens=100)
-    assert [len(row) for row in rows] == [100, 100]
+    assert [len(row) for row in rows] == [110, 90]
     assert sorted(scored.item for row in rows for scored in row.scored) == [0, 1, 2, 3, 4]
+
+
+def test_few_items_leave_no_row_nearly_empty():
+    rows = packed([own(place, 26) for place in range(6)], row_tokens=128)
+    assert [len(row) for row in rows] == [78, 78]
 
 
 def test_an_item_longer_than_a_row_has_one_to_itself():
     rows = packed([own(0, 130), own(1, 10)], row_tokens=100)
     assert [len(row) for row in rows] == [130, 10]
+
+
+def test_no_row_is_empty():
+    assert [len(row) for row in packed([own(0, 500)], row_tokens=100)] == [500]
+    assert packed([]) == []
 
 
 def test_apart_only_equal_sequences_share():
