@@ -43,9 +43,7 @@ def page() -> Iterator[Page]:
 @contextmanager
 def serving() -> Iterator[str]:
     """A fresh server of the dashboard; its address."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -54,6 +52,13 @@ def serving() -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(PATIENCE_S)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 @pytest.fixture
