@@ -18,15 +18,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from engine.child import PARENT
 from engine.errors import InputError
+from engine.outcome.row import Progress
 from engine.packages import complete, download, embedded
 from engine.packages.download import Report, Wheel
 from engine.packages.embedded import SplitName, text, text_sha256
 from engine.packages.embedded import task_file as embedded_task_file
 from engine.paths import cache_dir
-from engine.row import Progress
 from engine.spec import DEFAULT_MODEL
+from engine.system.child import PARENT
 from engine.tasks import TASKS
 
 __all__ = [

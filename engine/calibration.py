@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from engine import assets, perplexity_text
-from engine.anatomy import Anatomy
+from engine import assets
+from engine.blocks import perplexity_text
 from engine.errors import InputError
+from engine.network.anatomy import Anatomy
+from engine.network.streaming import streamed
 from engine.spec.protocol import Protocol
-from engine.streaming import streamed
 
 JOIN = "\n\n"
 _CHARACTERS_A_TOKEN = 4  # a first guess of how much text to tokenize

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import weights
-from engine.child import run_in_child
 from engine.errors import InputError
+from engine.network import weights
+from engine.outcome.row import Row
 from engine.paths import cache_dir
-from engine.row import Row
+from engine.system.child import run_in_child
 
 RECORDED = Path(__file__).parent / "recorded" / "machine" / "limits.json"
 COMMAND = (sys.executable, "-m", "engine.measure.machine_limits")

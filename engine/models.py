@@ -1,7 +1,7 @@
 """A language model: its network, its tokenizer and where it came from.
 
-Any causal LM loads and can be measured dense; the methods need a family whose parts are known (`engine.anatomy`). Its
-own kinds of layers become plain linears and embeddings when a model is loaded.
+Any causal LM loads and can be measured dense; the methods need a family whose parts are known
+(`engine.network.anatomy`). Its own kinds of layers become plain linears and embeddings when a model is loaded.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,14 +17,15 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from engine import layouts, streaming, weights
-from engine.anatomy import Anatomy
+from engine import layouts
 from engine.errors import InputError
 from engine.layers.semi_structured import SkippedZeros
-from engine.own_layers import make_plain
-from engine.sources import Source
+from engine.network import streaming, weights
+from engine.network.anatomy import Anatomy
+from engine.network.own_layers import make_plain
+from engine.network.sources import Source
+from engine.network.unreadable import explained, refuse_type, refuse_unread
 from engine.spec.quantize import KvCache
-from engine.unreadable import explained, refuse_type, refuse_unread
 
 
 @dataclass
@@ -38,7 +39,7 @@ class LanguageModel:
     skipped_zeros: SkippedZeros = field(default_factory=SkippedZeros)  # what runs a loaded checkpoint without them
     kv_cache: KvCache | None = None  # how its keys and values are rounded
     notes: list[str] = field(default_factory=list)  # sentences for whoever reads the result
-    runs_on: torch.device | None = None  # unless where it lives, see `engine.streaming`
+    runs_on: torch.device | None = None  # unless where it lives, see `engine.network.streaming`
 
     @property
     def anatomy(self) -> Anatomy:

@@ -2,9 +2,9 @@
 
     python -m engine.trial < job.json        {"trial": …, "measures": […], "work_dir": …}
 
-Events go to standard output as they happen (see `engine.events`), so a failure late in the trial loses nothing that
-was measured before. The model comes from `engine.trial_model`; dequantized in fp32 it shows its quality
-(`engine.quality`), as a packed checkpoint its size, memory and time (`engine.efficiency`).
+Events go to standard output as they happen (see `engine.system.events`), so a failure late in the trial loses nothing
+that was measured before. The model comes from `engine.running.trial_model`; dequantized in fp32 it shows its quality
+(`engine.running.quality`), as a packed checkpoint its size, memory and time (`engine.running.efficiency`).
 """
 
 import gc
@@ -14,13 +14,16 @@ from typing import Any
 
 import torch
 
-from engine import checkpoint, efficiency, entry, fp32, kept_files, quality, sensitivity, trial_model
+from engine.checkpoints import checkpoint, fp32
 from engine.errors import InputError
-from engine.events import Events
-from engine.job import Job
 from engine.measure import environment
 from engine.models import LanguageModel
-from engine.streaming import streamed
+from engine.network.streaming import streamed
+from engine.outcome import sensitivity
+from engine.running import efficiency, quality, trial_model
+from engine.running.job import Job
+from engine.system import entry, kept_files
+from engine.system.events import Events
 
 
 def run(job: Job, events: Events) -> None:

@@ -10,10 +10,12 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from engine import assets, paths, perplexity_text, sources, tasks
+from engine import assets, paths, tasks
+from engine.blocks import perplexity_text
 from engine.errors import InputError
-from engine.loadable import refuse_unloadable
-from engine.sources import Source
+from engine.network import sources
+from engine.network.loadable import refuse_unloadable
+from engine.network.sources import Source
 from engine.spec import Protocol, Recipe, Sweep, Trial, refuse_length, refuse_misfits, refuse_unknown
 from engine.spec.quantize import Rtn
 

@@ -9,29 +9,28 @@ never imports torch.
 """
 
 import contextlib
-import signal
 import sys
 import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine import results, stages
-from engine.child import Event, Outcome, Start, run_in_child, start_detached
-from engine.halfway import Halfway
-from engine.lock import hold, holder
-from engine.nursery import Nursery
+from engine.analysis import results
+from engine.outcome.row import Progress
+from engine.outcome.texts import Text
 from engine.paths import cache_dir
-from engine.row import Progress
+from engine.running import stages
+from engine.running.halfway import Halfway
+from engine.running.nursery import Nursery
 from engine.spec import Trial
 from engine.store import ItemResult, Job, Queue, StateError, Store, StoreError, StoreFullError
-from engine.texts import Text
-from engine.work_folder import work_folder
+from engine.system.child import Event, Outcome, Start, run_in_child, start_detached
+from engine.system.lock import hold, holder
+from engine.system.work_folder import work_folder
 
 IDLE_S = 0.5  # between looks at an empty queue
 PROGRESS_S = 0.5  # between writes of the progress
@@ -67,35 +66,6 @@ def ensure_running(url: str) -> bool:
         return False
     start_detached([sys.executable, "-m", "engine", "worker", "--store", url], cache_dir() / "worker.log")
     return True
-
-
-def print_with_time(text: str) -> None:
-    """Print a line of a log; where that can't be, as on a full disk, the work goes on without it."""
-    with contextlib.suppress(OSError):
-        print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True)
-
-
-@contextmanager
-def stopping(stop: threading.Event) -> Iterator[None]:
-    """Within this, what would end this process sets `stop` instead; a second SIGINT interrupts.
-
-    That is SIGTERM, SIGINT, and, unless it is ignored, as under nohup, SIGHUP: the terminal was closed.
-    """
-
-    def ask(number: int, _frame: object) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    heard = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        heard.append(signal.SIGHUP)
-    before = {number: signal.signal(number, ask) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @dataclass

@@ -6,12 +6,12 @@ from functools import partial
 
 import streamlit as st
 
-from engine import words
-from engine.compare import Against, against, letters, same
-from engine.front import may_be_picked, telling_quality, telling_score
+from engine.analysis import words
+from engine.analysis.compare import Against, against, letters, same
+from engine.analysis.front import may_be_picked, telling_quality, telling_score
 from engine.metrics import METRICS, SCORES
+from engine.outcome.row import Row
 from engine.plots.compare import bytes_figure, task_data, task_figure
-from engine.row import Row
 from pages.shared import (
     by_batch,
     by_layer,

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from engine import quantities
-from engine.front import is_dense
-from engine.row import Row
+from engine.analysis.front import is_dense
+from engine.outcome.row import Row
 from engine.spec import Recipe, Settings, parse
 from engine.teaching.pack import Pack
 from pages.pictures import picture

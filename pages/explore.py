@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from engine import assets
-from engine.front import Front
-from engine.row import Row
+from engine.analysis.front import Front
+from engine.outcome.row import Row
 from engine.spec import DEFAULT_MODEL
 from pages.exploring import filters, front_view, hypervolumes, limits, map_view, panel, parallel_view
 from pages.shared import failures, frame, link, markup, saved_sweeps, stored, take_along, tray, view

@@ -5,9 +5,10 @@ from dataclasses import fields
 
 import streamlit as st
 
-from engine import estimates, paths, quantities, tasks, trials, worker
-from engine.anytime import TOLERANCE, resolution
+from engine import paths, quantities, tasks, trials, worker
+from engine.analysis.anytime import TOLERANCE, resolution
 from engine.errors import InputError
+from engine.running import estimates
 from engine.spec import MEASURES, METHODS, TASK_GROUPS, Protocol, Recipe, Sweep, Trial, parse
 from engine.spec.sweep import in_running_order
 from engine.store import DECIDED_BY, StoreError

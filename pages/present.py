@@ -6,16 +6,18 @@ from functools import partial
 
 import streamlit as st
 
-from engine import assets, quantities, report, words
-from engine.costs import HOW, money
-from engine.decision import decide, units
-from engine.front import Front, telling_quality
+from engine import assets, quantities
+from engine.analysis import words
+from engine.analysis.front import Front, telling_quality
+from engine.meeting import report
+from engine.meeting.costs import HOW, money
+from engine.meeting.decision import decide, units
+from engine.meeting.picks import KINDS, Choice, choose, recommended
+from engine.meeting.report import Origin
+from engine.meeting.terms import Terms
 from engine.metrics import PRESETS
-from engine.picks import KINDS, Choice, choose, recommended
-from engine.report import Origin
-from engine.row import Row
+from engine.outcome.row import Row
 from engine.spec import DEFAULT_MODEL
-from engine.terms import Terms
 from pages.shared import chart, frame, link, markup, saved_sweeps, stage, stored, take_along, view
 from pages.shared.markup import Figure
 from pages.shared.result_words import group_name

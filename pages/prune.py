@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine import quantities
 from engine.errors import InputError
-from engine.row import Row
+from engine.outcome.row import Row
 from engine.spec import Recipe, Settings, refuse_misfits
 from engine.spec.prune import Zeros
 from engine.teaching.pack import Pack, Tile

@@ -4,11 +4,12 @@ from html import escape
 
 import streamlit as st
 
-from engine import quantities, words
-from engine.front import Front, telling_quality, telling_score
+from engine import quantities
+from engine.analysis import words
+from engine.analysis.front import Front, telling_quality, telling_score
+from engine.analysis.results import verdict
 from engine.metrics import ASIDE, METRICS, SCORES, metric
-from engine.results import verdict
-from engine.row import Row
+from engine.outcome.row import Row
 from pages.shared import checkpoint, frame, markup, stored, take_along, tray, written
 from pages.shared.flip_list import draw_flips
 from pages.shared.markup import Bar

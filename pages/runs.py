@@ -6,11 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from engine import paths, sensitivity, words, worker
-from engine.front import telling_quality, telling_score
-from engine.lock import holder
-from engine.row import Row
+from engine import paths, worker
+from engine.analysis import words
+from engine.analysis.front import telling_quality, telling_score
+from engine.outcome import sensitivity
+from engine.outcome.row import Row
 from engine.store import SweepRow
+from engine.system.lock import holder
 from pages.shared import chart, failures, frame, markup, stored, take_along, view
 from pages.shared.progress import STATES, draw_running, draw_sweep, outcome, time_left, took
 from pages.shared.view import Value

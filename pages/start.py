@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from engine import assets, words
-from engine.budget import Step, best_by_budget, best_within
-from engine.front import Front, telling_quality
-from engine.row import Row
+from engine import assets
+from engine.analysis import words
+from engine.analysis.budget import Step, best_by_budget, best_within
+from engine.analysis.front import Front, telling_quality
+from engine.outcome.row import Row
 from engine.spec import DEFAULT_MODEL, METHODS
 from engine.typesetting import unbroken
 from pages.pictures import picture

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from engine import assets, claims, ladder, quantities, words
-from engine.claims import Tested
-from engine.front import guesses, is_dense, telling_score
-from engine.ladder import FP32, Goal, Proposal, Rung
+from engine import assets, quantities
+from engine.analysis import claims, ladder, words
+from engine.analysis.claims import Tested
+from engine.analysis.front import guesses, is_dense, telling_score
+from engine.analysis.ladder import FP32, Goal, Proposal, Rung
+from engine.outcome.row import Row
 from engine.plots.ladder import key_of, ladder_figure
-from engine.row import Row
 from engine.spec import DEFAULT_MODEL
 from pages.pictures import picture
 from pages.shared import chart, frame, link, markup, saved_sweeps, stored, take_along, view

@@ -6,16 +6,18 @@ from typing import Any
 
 import streamlit as st
 
-from engine import latency_cells, quantities, roofline, words
-from engine.front import Front, flattered, is_dense, telling_quality
-from engine.latency_cells import LatencyGrid
+from engine import quantities
+from engine.analysis import roofline, words
+from engine.analysis.front import Front, flattered, is_dense, telling_quality
+from engine.analysis.roofline import BATCHES, PHASES, Phase
 from engine.machine import Limits
 from engine.metrics import SCORES
+from engine.outcome import latency_cells
+from engine.outcome.latency_cells import LatencyGrid
+from engine.outcome.row import Row
 from engine.plots.front_lesson import front_lesson
 from engine.plots.roofline_lesson import cells_of, formats, roofline_lesson
 from engine.plots.shares import MEASURES, share_data, shares_figure
-from engine.roofline import BATCHES, PHASES, Phase
-from engine.row import Row
 from engine.spec import parse
 from pages.pictures import picture
 from pages.shared import chart, frame, link, machine_limits, markup, saved_sweeps, stored, take_along, view

@@ -40,7 +40,7 @@ from transformers import (
 
 from engine import models, trials
 from engine.models import LanguageModel
-from engine.sources import Source
+from engine.network.sources import Source
 from engine.store import Queue, Store
 
 pytest_plugins = ["tests.tiny_trial"]  # its fixtures

@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine import entry, layer_errors, sensitivity, worker
-from engine.child import leave
-from engine.events import Events
-from engine.layer_errors import LayerErrors
-from engine.nursery import Nursery
+from engine import worker
+from engine.outcome import layer_errors, sensitivity
+from engine.outcome.layer_errors import LayerErrors
+from engine.running.nursery import Nursery
 from engine.spec import Protocol, Trial, parse
+from engine.system import entry, service
+from engine.system.child import leave
+from engine.system.events import Events
 from tests import made_sensitivity
 
 MODULE = "tests.fake_trial"
@@ -27,7 +29,7 @@ COMMAND = (sys.executable, "-m", MODULE)
 WORKER = (*COMMAND, "worker")
 SLOW_S = 200.0  # longer than any test waits
 STEPS = 4_000
-_WAITING = f"import time; from engine.child import exit_with_parent; exit_with_parent(); time.sleep({SLOW_S})"
+_WAITING = f"import time; from engine.system.child import exit_with_parent; exit_with_parent(); time.sleep({SLOW_S})"
 WORKS, SLOW, RAISES, KILLED, STUBBORN, CHATTY, INFINITE = range(8, 1, -1)
 
 
@@ -93,7 +95,7 @@ def work(content: Mapping[str, Any], events: Events) -> None:
 def main() -> None:
     if sys.argv[1:2] == ["worker"]:
         stop = threading.Event()
-        with worker.stopping(stop):
+        with service.stopping(stop):
             worker.work(sys.argv[2], lambda text: print(text, flush=True), stop, Nursery(MODULE))
         return
     entry.main(work)

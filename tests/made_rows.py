@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.results import Items, analyse
-from engine.row import Row
+from engine.analysis.results import Items, analyse
+from engine.outcome.row import Row
 from engine.spec import DEFAULT_MODEL, Protocol, parse
 from engine.store.items import ItemResult
 

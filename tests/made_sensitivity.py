@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.sensitivity import WAYS, Sensitivity, Way
+from engine.outcome.sensitivity import WAYS, Sensitivity, Way
 
 
 def made(seed: int = 0, blocks: int = 4, group_size: int = 32, unit: int = 64) -> Sensitivity:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from engine import greedy, lane
+from engine.running import greedy, lane
 
 TOKEN_S = 0.05
 _write = greedy.write

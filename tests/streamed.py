@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine import fp32, models
+from engine import models
+from engine.checkpoints import fp32
 from engine.methods import compress
 from engine.models import LanguageModel
+from engine.network.streaming import streamed
+from engine.network.walk_memory import peak_bytes
 from engine.spec import parse
-from engine.streaming import streamed
-from engine.walk_memory import peak_bytes
 from tests.conftest import source_of
 from tests.stand_in_device import DEVICE, StandIn
 

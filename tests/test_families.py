@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from engine import checkpoint, fp32, layouts, weights
-from engine.anatomy import Block
+from engine import layouts
+from engine.blocks.walk import compress_blocks
+from engine.checkpoints import checkpoint, fp32
 from engine.errors import InputError
 from engine.layers.scaled import DividedInputs
 from engine.layers.weight import bias_of, inputs_of, plain_linear, weight_of
@@ -24,9 +25,10 @@ from engine.measure.zero_shot import Evaluator
 from engine.methods import compress
 from engine.methods.awq import alike_in_groups, fold
 from engine.models import LanguageModel
+from engine.network import weights
+from engine.network.anatomy import Block
 from engine.spec import METHODS, parse, refuse_misfits, refuse_unknown
 from engine.tasks import Item
-from engine.walk import compress_blocks
 from tests.conftest import FAMILIES, OTHERS
 from tests.methods.test_contract import _as_stored as as_stored
 

@@ -15,13 +15,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from engine import checkpoint, models
+from engine import models
+from engine.checkpoints import checkpoint
 from engine.errors import InputError
-from engine.kv_cache import bytes_per_token
 from engine.measure import size
 from engine.methods import compress
 from engine.models import LanguageModel
-from engine.sources import Source
+from engine.network.kv_cache import bytes_per_token
+from engine.network.sources import Source
 from engine.spec import parse
 from tests.conftest import NETWORKS, OTHERS, source_of
 

@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from engine import latency_cells, sensitivity
+from engine.analysis.result_json import front_json
 from engine.errors import InputError
-from engine.kept import Kept
+from engine.outcome import latency_cells, sensitivity
+from engine.outcome.kept import Kept
+from engine.outcome.texts import Text
 from engine.plots.roofline_lesson import formats
 from engine.recorded import FOLDER, entries, pack_answers, provenance, read, recorded
-from engine.result_json import front_json
 from engine.spec import DEFAULT_MODEL
 from engine.store import ItemResult
-from engine.texts import Text
 from engine.trials import make_sensitivity
 from tests.made_rows import sweep
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from engine import efficiency, trial
-from engine.events import Events
-from engine.job import Job
+from engine import trial
+from engine.analysis.results import COMPARED
 from engine.metrics import METRICS, metric
-from engine.results import COMPARED
+from engine.running import efficiency
+from engine.running.job import Job
+from engine.system.events import Events
 from tests.tiny_trial import MakeJob, Told, read, run
 
 QUALITY = ("perplexity", "accuracy")

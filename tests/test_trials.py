@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from engine import assets, sources, tasks
+from engine import assets, tasks
 from engine.errors import InputError
-from engine.sources import Source
+from engine.network import sources
+from engine.network.sources import Source
 from engine.spec import Protocol, make_sweep, parse
 from engine.trials import find_model, make_trial, make_trials
 

@@ -1,6 +1,5 @@
 """The worker, as a process of its own: what kills it or its child costs one trial and nothing else."""
 
-import errno
 import fcntl
 import math
 import os
@@ -16,17 +15,18 @@ from typing import Any
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from engine import child, events, lock, worker
-from engine import halfway as halfway_module
-from engine.child import Outcome
+from engine import worker
 from engine.errors import InputError
-from engine.halfway import Halfway
-from engine.layer_errors import LayerErrors
-from engine.lock import LockHeldError, hold, holder
+from engine.outcome.layer_errors import LayerErrors
+from engine.outcome.row import Progress, Row
 from engine.paths import cache_dir
-from engine.row import Progress, Row
+from engine.running import halfway as halfway_module
+from engine.running.halfway import Halfway
 from engine.spec import Trial
 from engine.store import Job, Queue, Store
+from engine.system import child, events, lock
+from engine.system.child import Outcome
+from engine.system.lock import LockHeldError, hold, holder
 from tests import fake_trial
 from tests.fake_trial import KILLED, RAISES, SLOW, STEPS, STUBBORN, WORKS, made
 from tests.processes import PATIENCE_S, wait_until, wait_until_gone
@@ -192,26 +192,6 @@ def test_a_worker_told_to_stop_gives_its_trial_back_and_leaves_nothing(store: St
     assert store.row(made(SLOW).id).state == "queued"
     assert not folder.exists()
     wait_until_gone(both)
-
-
-def test_a_log_that_can_not_be_written_stops_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("builtins.print", full)
-    worker.print_with_time("measuring")
-
-
-@pytest.mark.parametrize(("before", "heard"), [(signal.SIG_DFL, True), (signal.SIG_IGN, False)])
-def test_a_closed_terminal_stops_what_does_not_ignore_that(before: signal.Handlers, heard: bool) -> None:
-    stop, kept = threading.Event(), signal.signal(signal.SIGHUP, before)
-    try:
-        with worker.stopping(stop):
-            os.kill(os.getpid(), signal.SIGHUP)
-        assert stop.is_set() == heard
-        assert signal.getsignal(signal.SIGHUP) == before
-    finally:
-        signal.signal(signal.SIGHUP, kept)
 
 
 def test_a_second_worker_is_refused_in_one_sentence_that_names_the_first(url: str, store: Store, start) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from engine import assets, sources, tasks, trial
-from engine.events import Events
-from engine.job import Job
+from engine import assets, tasks, trial
 from engine.measure import machine_load
+from engine.network import sources
 from engine.paths import cache_dir
+from engine.running.job import Job
 from engine.spec import Protocol, Trial, parse
+from engine.system.events import Events
 
 MakeJob = Callable[..., dict[str, Any]]
 PROTOCOL = Protocol(

@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import NoReturn
 
 from engine.errors import InputError
+from engine.meeting.terms import Terms
 from engine.metrics import PRESETS
+from engine.outcome.texts import MOST_TOKENS
 from engine.spec import DEFAULT_MODEL, KNOWN_MEASURES, MEASURES
-from engine.terms import Terms
-from engine.texts import MOST_TOKENS
 
 _STORE = "database URL of the store (default: KNEEPOINT_STORE, or a file in the user's data folder)"
 _TASKS = "zero-shot tasks, joined by commas; five is a group, lm_eval:<name> one of an installed lm-eval's"

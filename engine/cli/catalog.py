@@ -4,10 +4,11 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-from engine import assets, paths, sources
+from engine import assets, paths
 from engine import tasks as all_tasks
 from engine.cli.progress_line import ProgressLine
 from engine.errors import InputError
+from engine.network import sources
 from engine.spec import DENSE, METHODS, TASK_GROUPS, Settings
 from engine.spec.setting import write
 

@@ -12,19 +12,23 @@ from typing import NamedTuple
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from engine import exporter, paths, quantities, result_json, results, sources, words, worker
-from engine.child import Event
+from engine import paths, quantities
+from engine.analysis import result_json, results, words
+from engine.analysis.front import FLATTERED_NOTE, Front, find_front, flattered
 from engine.cli.measuring import writable, write_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.terminal import table
 from engine.errors import InputError
-from engine.front import FLATTERED_NOTE, Front, find_front, flattered
-from engine.kept import Kept
-from engine.model_card import model_card
+from engine.network import sources
+from engine.outcome.kept import Kept
+from engine.outcome.row import Progress, Row
 from engine.recorded import entries, pack_answers
-from engine.row import Progress, Row
+from engine.running import exporter
+from engine.running.model_card import model_card
 from engine.spec import Trial, parse, refuse_plain
 from engine.store import Store
+from engine.system import service
+from engine.system.child import Event
 from engine.trials import make_unmeasured
 
 
@@ -89,7 +93,7 @@ def export(args: argparse.Namespace) -> int:
             line.say(event["text"])
         line.show(trial.recipe.text, progress)
 
-    with worker.stopping(stop):
+    with service.stopping(stop):
         outcome = exporter.write(trial, args.format, folder, on_event, stop.is_set, card=card)
     if outcome.state == "cancelled":
         line.say("Interrupted; nothing was written.")

@@ -4,15 +4,17 @@ import argparse
 import threading
 import time
 
-from engine import lane, paths, quantities, worker
+from engine import paths, quantities
 from engine.cli.choosing import find_trial
 from engine.cli.progress_line import ProgressLine
 from engine.errors import InputError
-from engine.lock import holder
-from engine.parting import describe, parting
-from engine.row import Progress
+from engine.outcome.parting import describe, parting
+from engine.outcome.row import Progress
+from engine.running import lane
 from engine.spec import Trial
 from engine.store import Completion, Generation, Generations, Store
+from engine.system import service
+from engine.system.lock import holder
 from engine.trials import unmeasured
 
 FOLLOW_S = 0.3
@@ -29,7 +31,7 @@ def generate(args: argparse.Namespace) -> int:
     generations = Generations(store)
     names = [trial.id for trial in trials]
     generation_id = generations.ask(names, trials, args.prompt, not args.plain, args.tokens)
-    with worker.stopping(stop):
+    with service.stopping(stop):
         generation = _follow(generations, generation_id, store.url, line, stop)
     if generation is None:
         line.say("The prompt was dropped from the store; ask again.")

@@ -5,17 +5,17 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from engine import report as reports
+from engine.analysis.front import comparisons
+from engine.analysis.results import analyse
 from engine.cli.choosing import opened
 from engine.cli.measuring import writable_file, write_text
 from engine.errors import InputError
-from engine.front import comparisons
+from engine.meeting import report as reports
+from engine.meeting.report import Origin
+from engine.meeting.terms import Terms
+from engine.outcome.row import Row
 from engine.recorded import recorded
-from engine.report import Origin
-from engine.results import analyse
-from engine.row import Row
 from engine.store import Store, saved
-from engine.terms import Terms
 
 
 def report(args: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from engine.nursery import Nursery
+from engine.running.nursery import Nursery
 
 
 def run(args: argparse.Namespace) -> int:

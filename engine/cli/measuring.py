@@ -9,21 +9,23 @@ import threading
 from collections.abc import Collection
 from pathlib import Path
 
-from engine import paths, result_json, results, tasks, worker
+from engine import paths, tasks, worker
+from engine.analysis import result_json, results
 from engine.cli.catalog import data_folder
 from engine.cli.progress_line import ProgressLine
 from engine.cli.terminal import profile_lines, result, table
 from engine.errors import InputError
-from engine.halfway import Halfway
-from engine.lock import LockHeldError, hold, holder
-from engine.nursery import Nursery
+from engine.network.weights import replace_text
+from engine.outcome.row import Row
+from engine.outcome.sensitivity import ALONE, NAME, refuse_beside
 from engine.quantities import format_value
-from engine.row import Row
-from engine.sensitivity import ALONE, NAME, refuse_beside
+from engine.running.halfway import Halfway
+from engine.running.nursery import Nursery
 from engine.spec import MEASURES, Protocol, load_sweep, parse, parse_measures, parse_tasks
 from engine.store import Queue, Store
+from engine.system import service
+from engine.system.lock import LockHeldError, hold, holder
 from engine.trials import make_sensitivity, make_trial, make_trials
-from engine.weights import replace_text
 
 FOLLOW_S = 0.5
 INTERRUPTED = 130
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace, nursery: Nursery) -> int:
         _say_elsewhere(trial.protocol.tasks, args.data, line)
     if trial.id not in submitted.queued:
         line.say("Already measured: the results come from the store.")
-    with worker.stopping(stop), Queue(store) as queue:
+    with service.stopping(stop), Queue(store) as queue:
         runner = _runner(store, queue, stop, line, nursery, cancel_on_stop=own)
         _finish(runner, submitted.queued, line)
         if stop.is_set():
@@ -84,7 +86,7 @@ def sweep(args: argparse.Namespace) -> int:
     if "accuracy" in measures:
         _say_elsewhere(asked.protocol.tasks, args.data, line)
     line.say(f"{len(ids)} trials, {len(submitted.reused)} of them already measured.")
-    with worker.stopping(stop):
+    with service.stopping(stop):
         _sweep_through(url, store, submitted.sweep_id, ids, line, stop)
     rows = results.analyse(store.rows(ids), store.items)
     print(overview(rows))
@@ -102,8 +104,8 @@ def serve(args: argparse.Namespace, nursery: Nursery) -> int:
     """Run the trials that wait in the store, and those that will, until SIGTERM or Ctrl-C."""
     stop = threading.Event()
     url = _url(args.store)
-    with worker.stopping(stop):
-        worker.work(url, worker.print_with_time, stop, nursery)
+    with service.stopping(stop):
+        worker.work(url, service.print_with_time, stop, nursery)
     return 0
 
 

@@ -3,13 +3,13 @@
 import argparse
 import sys
 
+from engine.analysis.mixed import Mixture, budget_of, propose, recipe_of, uniform
 from engine.cli.choosing import opened
 from engine.cli.terminal import table
 from engine.errors import InputError
-from engine.mixed import Mixture, budget_of, propose, recipe_of, uniform
+from engine.outcome.sensitivity import NAME, Sensitivity
 from engine.quantities import format_value, nats
 from engine.recorded import entries, provenance
-from engine.sensitivity import NAME, Sensitivity
 from engine.trials import make_sensitivity
 
 

@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from typing import TextIO
 
-from engine.row import Progress
+from engine.outcome.row import Progress
 
 EVERY_S = 5.0  # between lines where the output is no terminal
 

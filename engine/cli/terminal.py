@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from engine import latency_cells, layer_errors, sensitivity
-from engine.kept import Profile
-from engine.latency_cells import Cell, LatencyGrid
-from engine.layer_errors import LayerErrors
 from engine.metrics import ASIDE, METRICS, metric
+from engine.outcome import latency_cells, layer_errors, sensitivity
+from engine.outcome.kept import Profile
+from engine.outcome.latency_cells import Cell, LatencyGrid
+from engine.outcome.layer_errors import LayerErrors
+from engine.outcome.row import Row
+from engine.outcome.sensitivity import Sensitivity
 from engine.quantities import format_value, nats
-from engine.row import Row
-from engine.sensitivity import Sensitivity
 from engine.spec import MEASURES
 
 

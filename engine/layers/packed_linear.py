@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine import formats
-from engine.formats import KERNEL_ROWS
+from engine.layers import formats
+from engine.layers.formats import KERNEL_ROWS
 from engine.layers.packed_matrix import PackedMatrix
 
 

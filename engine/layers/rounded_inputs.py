@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from engine.formats import KERNEL_ROWS
+from engine.layers.formats import KERNEL_ROWS
 from engine.layers.packed_linear import PackedLinear
 
 _TOP = 127  # steps on either side of zero

@@ -17,20 +17,21 @@ from math import gcd, isfinite
 import torch
 from torch import Tensor
 
-from engine import assets, calibration, checkpoint
-from engine.anatomy import Block
+from engine import assets, calibration
+from engine.blocks.walk import block_inputs
+from engine.checkpoints import checkpoint
 from engine.layers.weight import bias_of, plain_linear, unpacked, weight_of
 from engine.measure.logits import HEAD_POSITIONS
 from engine.methods import compress
 from engine.methods.slicegpt import pooled_covariance, principal_axes
 from engine.models import LanguageModel
-from engine.sensitivity import POSITIONS, TOKENS, WAYS, WINDOWS, Kind, Sensitivity, Way
+from engine.network.anatomy import Block
+from engine.outcome.sensitivity import POSITIONS, TOKENS, WAYS, WINDOWS, Kind, Sensitivity, Way
 from engine.spec import Protocol, Recipe
 from engine.spec.fit import Shape
 from engine.spec.prune import Magnitude
 from engine.spec.quantize import PER_CHANNEL, Rtn
 from engine.spec.slicing import SliceGpt
-from engine.walk import block_inputs
 
 GROUP_SIZE, SMALLEST_GROUP = 64, 8
 _BF16 = 2  # bytes

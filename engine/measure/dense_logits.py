@@ -1,7 +1,7 @@
 """The dense model's logits beside a compressed one that it became in place.
 
-What its head read is kept from before (see `engine.references`), and the head itself in a file, out of the way of the
-compression and its peak memory. Where no head stands apart, the dense model is run again.
+What its head read is kept from before (see `engine.measure.references`), and the head itself in a file, out of the way
+of the compression and its peak memory. Where no head stands apart, the dense model is run again.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from engine.measure.logits import HEAD_POSITIONS, Logits
-from engine.streaming import streamed
+from engine.network.streaming import streamed
 
 # Of a window by its number: the fp32 logits [HEAD_POSITIONS, vocabulary] at its predicted positions, a piece at a time.
 # They are the caller's to change.

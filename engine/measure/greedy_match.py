@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from engine import stats
-from engine.parting import shared
-from engine.past import read_on
-from engine.texts import Text
+from engine.network.past import read_on
+from engine.outcome.parting import shared
+from engine.outcome.texts import Text
 
 PROMPTS, PROMPT_TOKENS, TOKENS = 50, 32, 32
 SELF = dict.fromkeys(("greedy_match_tokens", "greedy_match_tokens_low", "greedy_match_tokens_high"), float(TOKENS))

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from engine.layers.packed_linear import multiplies_bf16
 from engine.measure import machine_load
-from engine.past import Past, read_on
+from engine.network.past import Past, read_on
 from engine.spec import Protocol
 
 Load = Callable[[torch.dtype], nn.Module]  # the causal network in a number format, ready to run

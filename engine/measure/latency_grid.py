@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from engine.latency_cells import Cell, LatencyGrid, Phase
 from engine.measure import latency, machine_load
 from engine.measure.latency import DTYPES, Blocks, Load, Meter, Report, Side
+from engine.outcome.latency_cells import Cell, LatencyGrid, Phase
 from engine.spec import Protocol
 
 PROMPTS, BATCHES = (32, 128, 512), (1, 4, 8)

@@ -25,11 +25,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from engine import assets, calibration, weights
-from engine.anatomy import Anatomy
-from engine.layer_errors import LayerErrors, LinearErrors
+from engine import assets, calibration
 from engine.layers.weight import weight_of
 from engine.models import LanguageModel
+from engine.network import weights
+from engine.network.anatomy import Anatomy
+from engine.outcome.layer_errors import LayerErrors, LinearErrors
 from engine.spec import Recipe
 from engine.spec.slicing import SliceGpt
 

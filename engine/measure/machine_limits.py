@@ -17,11 +17,11 @@ import torch
 from torch.nn import functional
 
 from engine import machine
-from engine.child import exit_with_parent, leave
-from engine.events import Events
 from engine.machine import Limits
 from engine.measure import environment, machine_load
 from engine.measure.timing_lock import timing_lock
+from engine.system.child import exit_with_parent, leave
+from engine.system.events import Events
 
 BUFFER_BYTES = 256 * 2**20  # several times the largest caches of desktop processors
 SIDE, TOKENS = 2048, 512  # of the linear layer's square matrix, and what it is multiplied with

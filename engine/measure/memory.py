@@ -15,15 +15,15 @@ from pathlib import Path
 
 import torch
 
-from engine import checkpoint
-from engine.child import explain_exit, leave
-from engine.formats import KERNEL_BITS, KERNEL_ROWS
+from engine.checkpoints import checkpoint
 from engine.layers.bnb_matrix import quantized
+from engine.layers.formats import KERNEL_BITS, KERNEL_ROWS
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.packed_matrix import PackedMatrix
 from engine.measure.latency import greedy, prompt_tokens
 from engine.measure.peak import peak_bytes
 from engine.spec import Protocol
+from engine.system.child import explain_exit, leave
 
 _ROOT = Path(__file__).parents[2]
 _TAIL = 2000

@@ -9,14 +9,14 @@ from pathlib import Path
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from engine import calibration, models, references
-from engine.events import Events
-from engine.measure import dense_logits, greedy_match, perplexity
+from engine import calibration, models
+from engine.measure import dense_logits, greedy_match, perplexity, references
 from engine.measure.dense_logits import DenseLogits
 from engine.measure.perplexity import Reading
-from engine.references import Reference
-from engine.sources import Source
+from engine.measure.references import Reference
+from engine.network.sources import Source
 from engine.spec import Trial
+from engine.system.events import Events
 
 RAN_AGAIN = "The original model ran again beside this one for the divergence: its head can't be applied apart."
 

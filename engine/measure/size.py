@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from torch import nn
 
-from engine import checkpoint, fp32
-from engine.kv_cache import bytes_per_token
+from engine.checkpoints import checkpoint, fp32
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.models import LanguageModel
+from engine.network.kv_cache import bytes_per_token
 
 PARTS = ("embedding", "head", "linears", "scales_zeros", "norms", "other")
 SIMULATED_ABOVE = 1.02  # resident over packed bytes

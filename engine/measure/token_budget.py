@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from engine.streaming import free_bytes
+from engine.network.streaming import free_bytes
 
 MOST = {"cpu": 1024, "cuda": 32768}  # beyond these nothing gets faster
 LEAST = 256

@@ -16,8 +16,8 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from engine import stats
+from engine.blocks.heap import keep_freed_memory
 from engine.errors import InputError
-from engine.heap import keep_freed_memory
 from engine.measure.encoder import Encoder, max_length
 from engine.measure.logits import Logits
 from engine.measure.packing import apart, batches, packed

@@ -16,8 +16,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engine.anatomy import Block
-from engine.hessian import add_products, mirrored
+from engine.blocks.hessian import add_products, mirrored
+from engine.blocks.walk import compress_blocks
+from engine.layers.grid import nearest, rounded
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.scaled import DividedInputs, divide_outputs
 from engine.layers.weight import bias_of, inputs_of, weight_of
@@ -25,9 +26,9 @@ from engine.layouts import Layout
 from engine.methods import Report, rtn
 from engine.methods.gptq import split_rows
 from engine.models import LanguageModel
+from engine.network.anatomy import Block
 from engine.spec.fit import refuse_group_size
 from engine.spec.quantize import PER_CHANNEL, Awq, Rtn
-from engine.walk import compress_blocks
 
 _EXPONENTS = 20  # of the mean magnitudes, from 0 to 0.95
 _RATIOS = [1 - step / 20 for step in range(10)]  # of a group's range that is kept
@@ -69,7 +70,7 @@ def compress(model: LanguageModel, settings: Awq, windows: Tensor | None, report
         scaled = weight * factors
         if settings.clip:
             scaled = clipped(scaled, hessian / torch.outer(factors, factors), grid)
-        matrices = split_rows(rtn.rounded(scaled, grid), [len(weight) for weight in weights], settings.bits)
+        matrices = split_rows(rounded(scaled, grid), [len(weight) for weight in weights], settings.bits)
         return {
             name: DividedInputs(PackedLinear(matrix, bias_of(layer)), factors)
             for (name, layer), matrix in zip(layers.items(), matrices, strict=True)
@@ -121,7 +122,7 @@ def best_factors(weight: Tensor, hessian: Tensor, magnitudes: Tensor, grid: Rtn)
     best, least = torch.ones_like(magnitudes), torch.inf
     for step in range(_EXPONENTS):
         factors = powers(magnitudes, step / _EXPONENTS)
-        change = rtn.nearest(weight * factors, grid).div_(factors).sub_(weight)
+        change = nearest(weight * factors, grid).div_(factors).sub_(weight)
         error = float(((change @ hessian) * change).sum())
         if error < least:
             best, least = factors, error
@@ -149,7 +150,7 @@ def clipped(weight: Tensor, hessian: Tensor, grid: Rtn) -> Tensor:
     best, least = groups, torch.full(groups.shape[:2], torch.inf, device=weight.device)
     for ratio in _RATIOS:
         cut = torch.clamp(groups, ratio * low, ratio * high)
-        change = (rtn.nearest(cut.view_as(weight), grid).view_as(groups) - groups).transpose(0, 1)
+        change = (nearest(cut.view_as(weight), grid).view_as(groups) - groups).transpose(0, 1)
         errors = ((change @ blocks) * change).sum(-1).T.contiguous()  # [rows, groups]
         better = errors < least
         best, least = torch.where(better.unsqueeze(-1), cut, best), torch.where(better, errors, least)

@@ -9,14 +9,14 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from engine.hessian import inverse_factor, mirrored, settle_columns
+from engine.blocks.hessian import inverse_factor, mirrored, settle_columns
+from engine.blocks.products import compress_from_products
+from engine.layers.grid import Codes, divisors, round_asymmetric, round_symmetric
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.weight import bias_of, inputs_of, weight_of
 from engine.methods import Report, rtn
-from engine.methods.rtn import Codes, divisors, round_asymmetric, round_symmetric
 from engine.models import LanguageModel
-from engine.products import compress_from_products
 from engine.spec.fit import refuse_group_size
 from engine.spec.quantize import PER_CHANNEL, Gptq
 

@@ -7,11 +7,11 @@ groups go, with their key and value head, or equally many query heads from every
 import torch
 from torch import Tensor
 
-from engine.importance import largest, unit_scores
 from engine.layers.cut import off_their_grid, runs
 from engine.methods import Report
+from engine.methods.importance import largest, unit_scores
+from engine.methods.rounds import steps_down
 from engine.models import LanguageModel
-from engine.rounds import steps_down
 from engine.spec.fit import refuse_heads
 from engine.spec.prune import IMPORTANCE, Heads
 

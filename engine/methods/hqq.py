@@ -19,9 +19,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from engine.layers.grid import divisors, round_asymmetric, stored_scales
 from engine.layers.packed_matrix import PackedMatrix
 from engine.methods import Report, targets
-from engine.methods.rtn import divisors, round_asymmetric, stored_scales
 from engine.models import LanguageModel
 from engine.spec.quantize import PER_CHANNEL, Hqq
 

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from engine.kv_cache import round_cache
 from engine.methods import Report
 from engine.models import LanguageModel
+from engine.network.kv_cache import round_cache
 from engine.spec.fit import refuse_cache_groups
 from engine.spec.quantize import KvCache
 

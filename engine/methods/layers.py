@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.calibration import walk
-from engine.importance import largest
 from engine.methods import Report
+from engine.methods.importance import largest
+from engine.methods.rounds import steps_down
 from engine.models import LanguageModel
-from engine.rounds import steps_down
 from engine.spec.fit import refuse_count
 from engine.spec.prune import Layers
 from engine.spec.recipe import in_ranges

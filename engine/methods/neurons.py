@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
-from engine.importance import largest, unit_scores
 from engine.layers.cut import off_their_grid
 from engine.methods import Report
+from engine.methods.importance import largest, unit_scores
+from engine.methods.rounds import steps_down
 from engine.models import LanguageModel
-from engine.rounds import steps_down
 from engine.spec.fit import refuse_neurons
 from engine.spec.prune import IMPORTANCE, Neurons
 

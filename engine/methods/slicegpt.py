@@ -19,7 +19,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from engine.anatomy import Anatomy, Block, epsilon_of
 from engine.calibration import walk
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear
@@ -27,9 +26,10 @@ from engine.layers.sliced_head import SlicedHead
 from engine.layers.weight import PackedLayer, bias_of, plain_embedding, plain_linear, scale_of, unpacked, weight_of
 from engine.methods import Report
 from engine.models import LanguageModel
+from engine.network.anatomy import Anatomy, Block, epsilon_of
+from engine.network.streaming import on_device
 from engine.spec.fit import refuse_width
 from engine.spec.slicing import SliceGpt
-from engine.streaming import on_device
 
 _ROWS_AT_ONCE = 4096  # of an embedding in fp64
 

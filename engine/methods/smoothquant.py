@@ -15,6 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from engine.blocks.walk import compress_blocks
 from engine.layers.rounded_inputs import RoundedInputs
 from engine.layers.scaled import DividedInputs
 from engine.layers.weight import bias_of, weight_of
@@ -22,7 +23,6 @@ from engine.methods import Report, rtn
 from engine.methods.awq import alike_in_groups, fold, keeping_gains
 from engine.models import LanguageModel
 from engine.spec.quantize import PER_CHANNEL, Rtn, SmoothQuant
-from engine.walk import compress_blocks
 
 ROUNDED = (
     "Activations are rounded to 8 bits too, each token by itself, so perplexity and accuracy are those of its kernels."

@@ -10,12 +10,12 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from engine.hessian import inverse_factor, mirrored, settle_columns, unused
+from engine.blocks.hessian import inverse_factor, mirrored, settle_columns, unused
+from engine.blocks.products import compress_from_products
 from engine.layers.weight import PackedLayer, bias_of, inputs_of, plain_linear, weight_of
 from engine.methods import Report
 from engine.methods.magnitude import smallest, smallest_in_groups
 from engine.models import LanguageModel
-from engine.products import compress_from_products
 from engine.spec.fit import refuse_pattern
 from engine.spec.prune import SparseGpt
 

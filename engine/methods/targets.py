@@ -9,13 +9,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from engine.anatomy import Anatomy
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.weight import bias_of, inputs_of, scale_of, weight_of
 from engine.methods import Report
 from engine.models import LanguageModel
+from engine.network.anatomy import Anatomy
 from engine.spec.fit import refuse_group_size
 from engine.spec.quantize import Grouped
 

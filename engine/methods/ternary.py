@@ -9,9 +9,9 @@ Source: Li and Liu 2016, arXiv:1605.04711, section 2.
 import torch
 from torch import Tensor
 
+from engine.layers.grid import stored_scales
 from engine.layers.packed_matrix import PackedMatrix
 from engine.methods import Report, targets
-from engine.methods.rtn import stored_scales
 from engine.models import LanguageModel
 from engine.spec.quantize import PER_CHANNEL, Ternary
 

@@ -9,13 +9,13 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from engine.blocks.walk import compress_blocks
 from engine.layers.weight import inputs_of, weight_of, zero_out
 from engine.methods import Report
 from engine.methods.magnitude import smallest_in_groups
 from engine.models import LanguageModel
 from engine.spec.fit import refuse_pattern
 from engine.spec.prune import Wanda
-from engine.walk import compress_blocks
 
 _TOKENS_AT_ONCE = 1024  # of inputs whose squares are summed
 

@@ -9,7 +9,7 @@ it. fp32 keeps every value of the GGUF's scales, so other tools that read the fo
 import sys
 from pathlib import Path
 
-from engine.child import exit_with_parent
+from engine.system.child import exit_with_parent
 
 
 def convert(gguf: Path, folder: Path) -> None:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import InputError
+from engine.outcome.row import Progress
 from engine.packages import complete
-from engine.row import Progress
 
 Report = Callable[[Progress], None]
 TRIES = 3

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine import front, words
+from engine.analysis import front, words
 from engine.metrics import Metric
 from engine.plots import palette
 from engine.plots.marks import FrontData

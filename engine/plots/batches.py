@@ -6,12 +6,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from engine.latency_cells import Cell, LatencyGrid
+from engine.outcome.latency_cells import Cell, LatencyGrid
+from engine.outcome.row import Row
 from engine.plots import palette
 from engine.plots.axes import SMALL, TICK, frame, log_ticks
 from engine.plots.marks import safe
 from engine.plots.palette import THEMES, Theme, ThemeName
-from engine.row import Row
 
 Found = Mapping[str, tuple[Row, LatencyGrid]]  # by letter
 _PANEL, _GAP = 232, 66  # pixels of a panel's height, and between two rows of them

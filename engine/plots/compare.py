@@ -11,14 +11,14 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from engine import quantities
-from engine.compare import letters
-from engine.front import is_dense
+from engine.analysis.compare import letters
+from engine.analysis.front import is_dense
 from engine.metrics import METRICS
+from engine.outcome.row import Row
 from engine.plots import horizontal, palette
 from engine.plots.axes import SMALL
 from engine.plots.marks import safe
 from engine.plots.palette import THEMES, Theme, ThemeName
-from engine.row import Row
 from engine.tasks import TASKS
 
 PARTS = ("linears", "embedding", "head", "scales_zeros", "rest")

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from engine.front import Front
+from engine.analysis.front import Front
+from engine.outcome.row import Row
 from engine.plots import palette
 from engine.plots.axes import LABEL, SMALL, Canvas, layout
 from engine.plots.labels import BETTER, LineLabel, better_corner, place_labels
@@ -19,7 +20,6 @@ from engine.plots.marks import PLAIN, Extras, FrontData, Mark, front_data, safe,
 from engine.plots.palette import THEMES, Theme, ThemeName, mixed
 from engine.plots.placement import Placed
 from engine.plots.published_marks import SIZE, PaperMark, paper_traces
-from engine.row import Row
 from engine.spec import parse
 
 _ASIDE = 0.5  # pixels

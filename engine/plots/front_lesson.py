@@ -9,12 +9,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from engine import front, quantities, words
-from engine.front import find_front
+from engine import quantities
+from engine.analysis import front, words
+from engine.analysis.front import find_front
+from engine.outcome.row import Row
 from engine.plots import palette
 from engine.plots.axes import axis_name, log_ticks
 from engine.plots.marks import FrontData, Mark, front_data
-from engine.row import Row
 from engine.spec import parse
 
 MOST = 300  # results that are drawn: the front, and as many others as there is room for

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine import quantities, words
-from engine.front import Front
+from engine import quantities
+from engine.analysis import words
+from engine.analysis.front import Front
 from engine.plots.axes import LABEL, SMALL, Canvas
 from engine.plots.marks import FrontData, Mark, unit
 from engine.plots.placement import LINE_HEIGHT, Box, Placed, Wanted, covered, matrix, place, text_width, wrap

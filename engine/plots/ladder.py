@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from engine import quantities
-from engine.ladder import BROKEN, FP32, Goal, Rung
+from engine.analysis.ladder import BROKEN, FP32, Goal, Rung
 from engine.plots import horizontal, palette
 from engine.plots.axes import SMALL, TICK
 from engine.plots.marks import safe

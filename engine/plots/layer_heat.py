@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from engine.outcome.sensitivity import Kind, Sensitivity, Way
 from engine.plots import palette
 from engine.plots.axes import AXIS_TITLE, LAYERS, SMALL, TICK, frame
 from engine.plots.palette import FAMILIES, THEMES, Theme, ThemeName
 from engine.quantities import nats
-from engine.sensitivity import Kind, Sensitivity, Way
 
 LOWEST = 1e-4  # nats a token, and all below it: as pale as a cell gets
 HUES: dict[Kind, str] = {"bits": "quantize", "sparsity": "prune", "slice": "slice"}

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from engine.layer_errors import LayerErrors, LinearErrors, Shape
+from engine.outcome.layer_errors import LayerErrors, LinearErrors, Shape
+from engine.outcome.row import Row
 from engine.plots import palette
 from engine.plots.axes import AXIS_TITLE, LAYERS, TICK, frame, log_ticks
 from engine.plots.marks import safe
 from engine.plots.palette import THEMES, Theme, ThemeName
-from engine.row import Row
 
 DASHES = ("solid", "dash", "dot", "dashdot")  # of a family's first result, its second, …
 _LEAST = 0.01  # percent: what is below is drawn there

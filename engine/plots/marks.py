@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
 
-from engine import front, quantities, words
-from engine.front import Front
+from engine import quantities
+from engine.analysis import front, words
+from engine.analysis.front import Front
 from engine.metrics import METRICS, SCORES, Metric, Scale
+from engine.outcome.row import Row
 from engine.plots.placement import wrap
 from engine.plots.published_marks import PaperMark, paper_marks
 from engine.plots.third import ShownBy, Third, find_third
-from engine.row import Row
 
 FRONT_SIZE, DOMINATED_SIZE, DENSE_SIZE = 12, 8, 17  # pixels
 

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from engine import quantities
-from engine.front import own_value
+from engine.analysis.front import own_value
 from engine.metrics import METRICS
+from engine.outcome.row import Row
 from engine.plots import palette
 from engine.plots.axes import SMALL, TICK, frame, log_ticks
 from engine.plots.marks import unit
 from engine.plots.palette import FAMILIES, THEMES, Theme, ThemeName
-from engine.row import Row
 from engine.spec import parse
 from engine.spec.recipe import named_blocks
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from engine import quantities
-from engine.passes import Pair
+from engine.analysis.passes import Pair
 from engine.plots import horizontal, palette
 from engine.plots.palette import THEMES, Theme, ThemeName
 

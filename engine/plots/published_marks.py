@@ -7,8 +7,8 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from engine import quantities
+from engine.analysis.published import PUBLISHED, Measure, Published
 from engine.plots.palette import Theme
-from engine.published import PUBLISHED, Measure, Published
 
 SIZE = 9  # pixels across
 _MEASURES: dict[str, Measure] = {

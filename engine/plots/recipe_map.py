@@ -11,16 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from engine import quantities, words
-from engine.front import flattered
+from engine import quantities
+from engine.analysis import words
+from engine.analysis.front import flattered
 from engine.metrics import METRICS
+from engine.outcome.row import Row
 from engine.plots import palette
 from engine.plots.axes import SMALL, TICK, frame
 from engine.plots.marks import safe
 from engine.plots.palette import THEMES, Theme, ThemeName, mixed
 from engine.plots.placement import wrap
 from engine.plots.recipe_tree import Node, Tree, recipe_tree
-from engine.row import Row
 
 _HOLLOW = 12  # pixels across a recipe that was not measured
 _LETTER = 6.7  # pixels of a letter of a label, on average

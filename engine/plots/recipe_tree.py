@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from engine.outcome.row import Row
 from engine.plots.palette import FAMILIES
-from engine.row import Row
 from engine.spec import Recipe, parse
 from engine.spec.setting import Settings
 

@@ -6,13 +6,14 @@ Everything is sent once, so that the browser only has to look up a batch while t
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine import quantities, roofline, words
-from engine.front import is_dense, may_be_picked
-from engine.latency_cells import Cell, LatencyGrid
+from engine import quantities
+from engine.analysis import roofline, words
+from engine.analysis.front import is_dense, may_be_picked
+from engine.analysis.roofline import BATCHES, PHASES, Phase
 from engine.machine import Limits
+from engine.outcome.latency_cells import Cell, LatencyGrid
+from engine.outcome.row import Row
 from engine.plots import palette
-from engine.roofline import BATCHES, PHASES, Phase
-from engine.row import Row
 from engine.spec import parse
 from engine.spec.quantize import SmoothQuant
 

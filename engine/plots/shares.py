@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from engine import quantities, words
-from engine.front import is_dense
+from engine import quantities
+from engine.analysis import words
+from engine.analysis.front import is_dense
+from engine.outcome.row import Row
 from engine.plots import horizontal, palette
 from engine.plots.marks import safe
 from engine.plots.palette import THEMES, Theme, ThemeName
 from engine.plots.placement import wrap
-from engine.row import Row
 
 
 class Measure(NamedTuple):

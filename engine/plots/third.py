@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from engine import quantities
-from engine.front import own_value
+from engine.analysis.front import own_value
 from engine.metrics import METRICS
-from engine.row import Row
+from engine.outcome.row import Row
 
 ShownBy = Literal["size", "shade"]
 _SMALLEST, _LARGEST = 8.0, 26.0  # pixels across

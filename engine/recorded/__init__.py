@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.errors import InputError
-from engine.kept import Kept, Profile
-from engine.row import Row
+from engine.outcome.kept import Kept, Profile
+from engine.outcome.row import Row
+from engine.outcome.texts import Text
 from engine.spec import Protocol, parse
 from engine.store import ItemResult, items
-from engine.texts import Text
 
 FOLDER = Path(__file__).parent
 _FIELDS: dict[str, type] = {

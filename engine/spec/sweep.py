@@ -23,7 +23,7 @@ class Sweep:
     """Recipes without repetition, in the order they run: dense first.
 
     tolerance: accuracy in [0, 1) that decides no choice. With one, trials that can't change the front by more stop
-    early (`engine.anytime`); without, every trial answers every question.
+    early (`engine.analysis.anytime`); without, every trial answers every question.
     """
 
     model: str

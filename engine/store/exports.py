@@ -1,4 +1,4 @@
-"""Checkpoints that pages ask for: one result in one format, written by the store's one lane (`engine.lane`).
+"""Checkpoints that pages ask for: one result in one format, written by the store's one lane (`engine.running.lane`).
 
 As with prompts, nothing here names an owner or raises the store's revision.
 """
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Select, select, update
 
-from engine.row import Progress
+from engine.outcome.row import Progress
 from engine.spec import Trial
 from engine.store.schema import exports
 from engine.store.store import Store

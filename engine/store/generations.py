@@ -1,4 +1,4 @@
-"""Prompts that results answer side by side: asked by pages, answered by the store's one lane (`engine.lane`).
+"""Prompts that results answer side by side: asked by pages, answered by the store's one lane (`engine.running.lane`).
 
 The lane holds a lock of its own, so nothing here names an owner: what is unfinished when a lane starts is its to go on
 with. Nothing here raises the store's revision, which is for trials. Only the newest KEPT prompts are kept.
@@ -13,10 +13,10 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Connection, delete, func, select, update
 
 from engine.errors import InputError
+from engine.outcome.texts import MOST_TOKENS
 from engine.spec import Trial
 from engine.store.schema import completions, generations
 from engine.store.store import Store
-from engine.texts import MOST_TOKENS
 
 CompletionState = Literal["waiting", "compressing", "loading", "writing", "done", "failed", "stopped"]
 STATES: tuple[CompletionState, ...] = get_args(CompletionState)

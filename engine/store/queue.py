@@ -17,8 +17,9 @@ from typing import Any
 import psutil
 from sqlalchemy import Connection, delete, func, select, update
 
-from engine.kept import Profile
-from engine.row import Progress
+from engine.outcome.kept import Profile
+from engine.outcome.row import Progress
+from engine.outcome.texts import Text
 from engine.spec import KNOWN_MEASURES, Trial
 from engine.store import notes, schema, texts
 from engine.store.items import ItemResult, pack
@@ -26,7 +27,6 @@ from engine.store.rows import split
 from engine.store.schema import trials
 from engine.store.states import StateError, move
 from engine.store.store import Store
-from engine.texts import Text
 
 SILENT_S = 60.0  # a runner of another machine that was not seen for so long is gone
 REUSED_S = 1.0  # a process that began so long after a runner was last seen only has got its number

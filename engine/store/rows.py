@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from engine.row import Progress, Row, State
+from engine.outcome.row import Progress, Row, State
 from engine.store import notes, schema
 from engine.store.schema import trials
 

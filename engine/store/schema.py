@@ -144,7 +144,7 @@ workers = Table(
     Column("seen_at", Float, nullable=False),
 )
 
-# A prompt that results side by side answer live; asked by a page, answered by the lane (see engine.lane).
+# A prompt that results side by side answer live; asked by a page, answered by the lane (see engine.running.lane).
 generations = Table(
     "generations",
     metadata,

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from sqlalchemy import Connection, select, update
 
-from engine.row import State
+from engine.outcome.row import State
 from engine.store.schema import trials
 
 STATES: tuple[State, ...] = get_args(State)

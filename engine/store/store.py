@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from engine.errors import InputError
-from engine.kept import Kept, Profile
-from engine.row import Progress, Row, State
+from engine.outcome.kept import Kept, Profile
+from engine.outcome.row import Progress, Row, State
+from engine.outcome.texts import Text
 from engine.spec import MEASURES, Trial
 from engine.store import schema, submission, texts
 from engine.store.database import Database
@@ -31,7 +32,6 @@ from engine.store.rows import (
 from engine.store.schema import trials
 from engine.store.states import move
 from engine.store.submission import Submitted
-from engine.texts import Text
 
 
 class Store:
@@ -68,8 +68,8 @@ class Store:
         A dense trial that the paired measures need and that is missing here is put first. Failed and cancelled trials
         are queued again; a pending request to cancel any of them is withdrawn. Unless `kept`, no sweep is listed for
         them, and `sweep_id` is 0. With a tolerance it is an anytime sweep: a trial answers a first share of its
-        questions, and what more it answers is decided as results come in (`engine.stages`). Raises InputError where
-        such a sweep lacks a measure that it decides by.
+        questions, and what more it answers is decided as results come in (`engine.running.stages`). Raises InputError
+        where such a sweep lacks a measure that it decides by.
         """
         wanted = submission.with_dense(asked, measures, anytime=tolerance is not None)
         now = self.clock()

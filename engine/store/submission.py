@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from engine.errors import InputError
-from engine.row import State
+from engine.outcome.row import State
 from engine.spec import KNOWN_MEASURES, Trial
 from engine.store import notes, schema
 from engine.store.rows import batches, split

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from engine.outcome.texts import Text
 from engine.store import blob
-from engine.texts import Text
 
 
 def pack(texts: Iterable[Text]) -> bytes:

@@ -11,14 +11,16 @@ from typing import Any
 
 from torch import Tensor
 
-from engine import assets, entry, models, sources
+from engine import assets, models
 from engine.calibration import windows_of
-from engine.events import Events
-from engine.importance import input_norms
 from engine.layers.weight import outputs_of
 from engine.methods import Report
+from engine.methods.importance import input_norms
 from engine.methods.slicegpt import pooled_covariance
 from engine.models import LanguageModel
+from engine.network import sources
+from engine.system import entry
+from engine.system.events import Events
 from engine.teaching import next_words, pack, shown_weights, straight_through, stream, students
 from engine.teaching.pack import Pack, Shape
 

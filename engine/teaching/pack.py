@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import weights
 from engine.errors import InputError
+from engine.network import weights
 
 VERSION = 3
 MOST_BYTES = 5_000_000

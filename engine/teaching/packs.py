@@ -10,11 +10,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from engine.child import Event, run_in_child
 from engine.errors import InputError
+from engine.network.sources import Source
+from engine.outcome.row import Progress
 from engine.paths import cache_dir
-from engine.row import Progress
-from engine.sources import Source
+from engine.system.child import Event, run_in_child
 from engine.teaching import pack
 from engine.teaching.pack import Pack
 

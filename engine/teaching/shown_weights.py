@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from engine.anatomy import Anatomy
 from engine.layers.weight import weight_of
+from engine.network.anatomy import Anatomy
 from engine.teaching.pack import SIDE, Histogram, Tile, WeightRow, numbers
 
 BINS = 512

@@ -13,12 +13,13 @@ points, which grows, keeps weights from flipping between two of them for ever (N
 import torch
 from torch import Tensor, nn
 
-from engine.anatomy import Anatomy
+from engine.blocks.hessian import add_products, mirrored
 from engine.calibration import walk
-from engine.hessian import add_products, mirrored
+from engine.layers.grid import rounded, symmetric_steps
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.weight import inputs_of, weight_of
-from engine.methods import Report, gptq, rtn
+from engine.methods import Report, gptq
+from engine.network.anatomy import Anatomy
 from engine.spec.quantize import PER_CHANNEL, Gptq, Rtn
 from engine.teaching.pack import EVERY, SIDE, STEPS, Trained, Training, numbers
 
@@ -54,7 +55,7 @@ def train(weight: Tensor, learnt: Tensor, tried: Tensor, bits: int, group_size: 
 
     learnt, tried: X^T X [inputs, inputs] of the tokens to learn from and of held-out ones.
     """
-    scales = rtn.rounded(weight, Rtn(bits, group_size)).scales
+    scales = rounded(weight, Rtn(bits, group_size)).scales
     rate = RATE * float(scales.float().abs().mean())
     frames = real_weights(weight, learnt, scales, bits, rate)
     used = [nearest(frame, scales, bits) for frame in frames]
@@ -105,7 +106,7 @@ def straight_through(weight: Tensor, points: Tensor) -> Tensor:
 def nearest(weight: Tensor, scales: Tensor, bits: int) -> Tensor:
     """The nearest points of symmetric grids, scales float16 [rows, groups], to a weight fp32 [rows, inputs]."""
     groups = weight.view(*scales.shape, -1)
-    return (rtn.symmetric_steps(groups, scales, bits) * scales.float().unsqueeze(-1)).view_as(weight)
+    return (symmetric_steps(groups, scales, bits) * scales.float().unsqueeze(-1)).view_as(weight)
 
 
 def squared_error(points: Tensor, weight: Tensor, products: Tensor) -> Tensor:

@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from engine.anatomy import Anatomy, epsilon_of
 from engine.calibration import walk
 from engine.layers.weight import weight_of
 from engine.methods import Report
 from engine.methods.layers import block_influence
 from engine.models import LanguageModel
+from engine.network.anatomy import Anatomy, epsilon_of
 from engine.teaching.pack import Cloud, Scores, Spectrum, numbers
 
 POINTS = 300  # in the cloud, evenly spaced over the tokens

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from engine.anatomy import Anatomy
 from engine.errors import InputError
 from engine.layers.weight import inputs_of
 from engine.methods import Report, compress
 from engine.models import LanguageModel
+from engine.network.anatomy import Anatomy
 from engine.spec import Recipe, parse
 from engine.spec.quantize import PER_CHANNEL
 from engine.teaching.next_words import PROMPTS, logits_after

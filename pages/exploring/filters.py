@@ -6,12 +6,12 @@ from functools import partial
 
 import streamlit as st
 
-from engine import words
-from engine.front import is_dense, telling_score
+from engine.analysis import words
+from engine.analysis.front import is_dense, telling_score
 from engine.metrics import METRICS
+from engine.outcome.row import Row
 from engine.plots import FAMILIES
 from engine.plots.marks import unit
-from engine.row import Row
 from pages.shared import stored, view
 from pages.shared.result_words import family_label
 from pages.shared.stored import Group

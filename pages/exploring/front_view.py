@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import streamlit as st
 
-from engine.front import Front, telling_quality
+from engine.analysis.front import Front, telling_quality
+from engine.analysis.relative import RELATIVE, TOGETHER, together
 from engine.metrics import METRICS, PRESETS
+from engine.outcome.row import Row
 from engine.plots import Y_CHOICES, Extras
-from engine.relative import RELATIVE, TOGETHER, together
-from engine.row import Row
 from pages.shared import chart, frame, markup, stored, view
 from pages.shared.stored import Group
 from pages.shared.view import State, Value

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from engine import quantities
-from engine.front import Front, is_dense
-from engine.hypervolume import definition, hypervolume
-from engine.row import Row
+from engine.analysis.front import Front, is_dense
+from engine.analysis.hypervolume import definition, hypervolume
+from engine.outcome.row import Row
 from pages.exploring import filters
 from pages.shared import markup, stored
 from pages.shared.stored import Group

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from engine import words
-from engine.front import guesses, telling_score
-from engine.limits import SIZE, Limit, Smallest, explain, smallest_within
+from engine.analysis import words
+from engine.analysis.front import guesses, telling_score
+from engine.analysis.limits import SIZE, Limit, Smallest, explain, smallest_within
 from engine.metrics import METRICS
-from engine.row import Row
+from engine.outcome.row import Row
 from pages.shared import frame, markup, stored, view
 from pages.shared.stored import Group
 from pages.shared.view import State, Value

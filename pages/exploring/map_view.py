@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
+from engine.outcome.row import Row
 from engine.plots.palette import ThemeName
 from engine.plots.recipe_map import map_figure
-from engine.row import Row
 from pages.shared import chart, frame, markup, stored
 
 _ALT = "Tree of {count} recipes from the original model; each edge is one step"

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from engine import words
-from engine.front import Front, guesses
-from engine.row import Row
+from engine.analysis import words
+from engine.analysis.front import Front, guesses
+from engine.outcome.row import Row
 from pages.shared import markup, stored, tray
 from pages.shared.card import draw_card, draw_rest
 from pages.shared.stored import Group

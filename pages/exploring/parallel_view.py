@@ -6,9 +6,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.metrics import METRICS
+from engine.outcome.row import Row
 from engine.plots import parallel
 from engine.plots.palette import ThemeName
-from engine.row import Row
 from pages.shared import chart, frame, markup, stored, view
 from pages.shared.view import State, Value
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from engine.flips import Flip
-from engine.row import Row
+from engine.analysis.flips import Flip
+from engine.outcome.row import Row
 from engine.tasks import Item
 from pages.shared import answers, frame, markup, view
 from pages.shared.answers import ALL, NAMES, task_label

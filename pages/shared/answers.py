@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from engine import flips
+from engine.analysis import flips
+from engine.analysis.flips import Direction, Flip
 from engine.errors import InputError
-from engine.flips import Direction, Flip
+from engine.outcome.row import Row
 from engine.quantities import MINUS, NOTHING
-from engine.row import Row
 from engine.store import ItemResult
 from engine.tasks import TASKS, Item
 from pages.shared import markup, stored

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.latency_cells import NAME, LatencyGrid
+from engine.outcome.latency_cells import NAME, LatencyGrid
+from engine.outcome.row import Row
 from engine.plots.batches import CSV_HEADS, batch_figure, csv_data
-from engine.row import Row
 from pages.shared import chart, frame, markup, side_profiles, take_along
 
 _COST = "It compresses them once more and times twelve cases beside the original, which takes minutes."

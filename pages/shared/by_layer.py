@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.layer_errors import NAME, LayerErrors
+from engine.outcome.layer_errors import NAME, LayerErrors
+from engine.outcome.row import Row
 from engine.plots.layers import csv_data, layer_figure, linear_data
-from engine.row import Row
 from pages.shared import chart, frame, markup, side_profiles, take_along
 
 _COST = "It compresses them once more and reads 512 tokens with each."

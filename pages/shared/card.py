@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from engine import words
-from engine.front import own_value, telling_score
+from engine.analysis import words
+from engine.analysis.front import own_value, telling_score
+from engine.analysis.results import verdict
+from engine.analysis.why import unrewarded
 from engine.metrics import ABOVE_CHANCE
-from engine.results import verdict
-from engine.row import Row
-from engine.why import unrewarded
+from engine.outcome.row import Row
 from pages.shared import markup, stored
 from pages.shared.result_words import line, marks, settling
 

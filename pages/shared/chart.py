@@ -6,13 +6,13 @@ from functools import partial
 import plotly.graph_objects as go
 import streamlit as st
 
-from engine.front import Front
+from engine.analysis.front import Front
 from engine.metrics import METRICS
+from engine.outcome.row import Row
 from engine.plots import PLAIN, Extras, front_figure, palette
 from engine.plots.axes import axis_name
 from engine.plots.enlarge import STAGE, enlarged
 from engine.plots.palette import ThemeName
-from engine.row import Row
 from pages.shared import frame, markup, stored
 
 _STAGE_HEIGHT = 700  # pixels

@@ -8,14 +8,16 @@ from typing import Any
 
 import streamlit as st
 
-from engine import kept_files, quantities, sources
+from engine import quantities
 from engine.errors import InputError
-from engine.model_card import FILE, left_out, load_line, model_card
-from engine.row import Row
+from engine.network import sources
+from engine.outcome.row import Row
+from engine.running.model_card import FILE, left_out, load_line, model_card
 from engine.spec import DEFAULT_MODEL, parse, refuse_plain
 from engine.spec.prune import Heads
 from engine.spec.slicing import SliceGpt
 from engine.store import Export, Exports
+from engine.system import kept_files
 from pages.shared import live, markup, progress, stored, tray, view
 
 FOLDER = "my-model"

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from engine.compare import Against, letters, same, why_unpaired
-from engine.flips import Flip
+from engine.analysis.compare import Against, letters, same, why_unpaired
+from engine.analysis.flips import Flip
+from engine.outcome.row import Row
 from engine.quantities import NOTHING, by_chance
-from engine.row import Row
 from engine.store import ItemResult
 from pages.shared import answer_list, answers, markup, stored, view
 from pages.shared.answers import ALL, NAMES, Side

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.row import Row
+from engine.outcome.row import Row
 from pages.shared import markup, stored
 
 SHOWN = 10

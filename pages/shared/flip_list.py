@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from engine.flips import Flip
+from engine.analysis.flips import Flip
+from engine.outcome.row import Row
 from engine.quantities import by_chance
-from engine.row import Row
 from engine.tasks import Item
 from pages.shared import answer_list, answers, markup, stored, view
 from pages.shared.answers import ALL, NAMES, Side, signed

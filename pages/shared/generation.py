@@ -1,7 +1,7 @@
 """Compare's live texts: one prompt, every result's model answering it, and the first token where they part.
 
-A page only asks, through the store; the lane (`engine.lane`), a process of its own, writes. What was last asked of the
-same results is shown again on every visit.
+A page only asks, through the store; the lane (`engine.running.lane`), a process of its own, writes. What was last asked
+of the same results is shown again on every visit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,12 @@ from functools import partial
 
 import streamlit as st
 
-from engine import quantities, words
-from engine.compare import letters, same
+from engine import quantities
+from engine.analysis import words
+from engine.analysis.compare import letters, same
 from engine.errors import InputError
-from engine.parting import Parting, describe, parting
-from engine.row import Row
+from engine.outcome.parting import Parting, describe, parting
+from engine.outcome.row import Row
 from engine.store import Completion, Exports, Generation, Generations
 from engine.store.generations import LONGEST_PROMPT
 from pages.shared import live, markup, stored, text_card, tray

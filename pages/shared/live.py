@@ -1,9 +1,10 @@
-"""What pages ask of the lane (`engine.lane`): that it runs, and what it shall compress again."""
+"""What pages ask of the lane (`engine.running.lane`): that it runs, and what it shall compress again."""
 
 import streamlit as st
 
-from engine import lane, paths
-from engine.row import Row
+from engine import paths
+from engine.outcome.row import Row
+from engine.running import lane
 from engine.spec import Protocol, Trial, parse
 from engine.trials import make_unmeasured, unmeasured
 from pages.shared import markup, stored

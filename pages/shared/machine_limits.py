@@ -8,7 +8,7 @@ from engine import machine
 from engine.errors import InputError
 from engine.machine import Limits
 from engine.measure.machine_load import disturbed
-from engine.row import Row
+from engine.outcome.row import Row
 from pages.shared import markup
 from pages.shared.stored import Origin
 

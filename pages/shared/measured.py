@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from engine import quantities, words
+from engine import quantities
+from engine.analysis import words
+from engine.analysis.front import FLATTERED_NOTE, flattered
 from engine.errors import InputError
-from engine.front import FLATTERED_NOTE, flattered
-from engine.row import Row
+from engine.outcome.row import Row
 from engine.spec import DEFAULT_MODEL, Recipe, Settings, parse
 from pages.shared import markup, stored
 from pages.shared.markup import Figure

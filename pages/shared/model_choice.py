@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from engine import sources, trials
+from engine import trials
 from engine.errors import InputError
-from engine.sources import Known
+from engine.network import sources
+from engine.network.sources import Known
 from pages.shared import markup, view
 
 KEY = "sweep:model"

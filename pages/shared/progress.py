@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import streamlit as st
 
-from engine import estimates
-from engine.row import Progress, Row, State
+from engine.outcome.row import Progress, Row, State
+from engine.running import estimates
 from engine.spec import Protocol, Trial, parse
 from engine.store import SweepRow
 from pages.shared import markup, stored

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine import quantities, words
-from engine.front import flattered, guesses, own_value, telling_score
+from engine import quantities
+from engine.analysis import words
+from engine.analysis.front import flattered, guesses, own_value, telling_score
+from engine.analysis.passes import SPEEDUPS, beside
+from engine.analysis.results import verdict
 from engine.metrics import metric
-from engine.passes import SPEEDUPS, beside
+from engine.outcome.row import Row
 from engine.plots import FAMILIES
-from engine.results import verdict
-from engine.row import Row
 from engine.stats import Estimate, Verdict, questions_to_settle
 from engine.tasks import TASKS
 from pages.shared import markup

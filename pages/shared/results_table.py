@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from engine import words
-from engine.front import Front, own_value
+from engine.analysis import words
+from engine.analysis.front import Front, own_value
 from engine.metrics import METRICS, summary
+from engine.outcome.row import Row
 from engine.plots.palette import family
-from engine.row import Row
 from pages.shared import markup, stored
 from pages.shared.frame import narrow
 from pages.shared.result_words import short_verdict

@@ -5,8 +5,8 @@ from functools import partial
 
 import streamlit as st
 
-from engine import shelf
 from engine.errors import InputError
+from engine.recorded import shelf
 from engine.store import saved
 from pages.shared import markup, stored, view
 from pages.shared.stored import Group

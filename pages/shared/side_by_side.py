@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine import quantities, words
-from engine.compare import Against, letters, same
-from engine.front import is_dense, own_value
+from engine import quantities
+from engine.analysis import words
+from engine.analysis.compare import Against, letters, same
+from engine.analysis.front import is_dense, own_value
+from engine.analysis.passes import SPEEDUPS, beside
 from engine.metrics import SCORES, metric
-from engine.passes import SPEEDUPS, beside
+from engine.outcome.row import Row
 from engine.plots.palette import family
-from engine.row import Row
 from engine.stats import Verdict
 from pages.shared import markup
 

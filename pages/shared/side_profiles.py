@@ -1,6 +1,6 @@
 """Profiles of results side by side: read once each, and where some are missing, why, and the button that has them made.
 
-A profile is a result with more than one number, such as an error for every block (`engine.kept`).
+A profile is a result with more than one number, such as an error for every block (`engine.outcome.kept`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from engine.compare import letters
-from engine.front import is_dense
-from engine.kept import Profile
-from engine.row import Row
+from engine.analysis.compare import letters
+from engine.analysis.front import is_dense
+from engine.outcome.kept import Profile
+from engine.outcome.row import Row
 from pages.shared import markup, progress, stored
 
 T = TypeVar("T")

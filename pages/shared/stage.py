@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from engine.decision import Decision
+from engine.meeting.decision import Decision
 from pages.shared import markup
 
 _STYLE = Path(__file__).parent / "stage.css"

@@ -7,13 +7,13 @@ from typing import Literal
 
 import streamlit as st
 
-from engine import paths, shelf, worker
+from engine import paths, worker
+from engine.analysis.front import Comparison, Front, comparisons, find_front
+from engine.analysis.results import analyse
 from engine.errors import InputError
-from engine.front import Comparison, Front, comparisons, find_front
-from engine.kept import Kept
-from engine.recorded import Entry, entries, provenance
-from engine.results import analyse
-from engine.row import Row, State
+from engine.outcome.kept import Kept
+from engine.outcome.row import Row, State
+from engine.recorded import Entry, entries, provenance, shelf
 from engine.spec import Protocol, Recipe, Trial
 from engine.store import ItemResult, StateError, Store, StoreError, SweepRow
 from engine.trials import make_trial

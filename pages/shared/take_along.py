@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from engine.front import Front, flattered, telling_quality
-from engine.row import Row
+from engine.analysis.front import Front, flattered, telling_quality
+from engine.outcome.row import Row
 from pages.shared import stored
 from pages.shared.result_words import short_verdict
 

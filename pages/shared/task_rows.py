@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine import quantities
 from engine.metrics import SCORES, metric
-from engine.row import Row
+from engine.outcome.row import Row
 from engine.tasks import TASKS
 from pages.shared import markup
 

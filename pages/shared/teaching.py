@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from engine import assets, sources, trials
+from engine import assets, trials
 from engine.errors import InputError
-from engine.row import Progress
-from engine.sources import Source
+from engine.network import sources
+from engine.network.sources import Source
+from engine.outcome.row import Progress
 from engine.spec import DEFAULT_MODEL
 from engine.teaching import packs
 from engine.teaching.pack import Pack

@@ -6,9 +6,9 @@ All of it is HTML in the style of style.css, everything that is given here escap
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from engine.parting import Parting
+from engine.outcome.parting import Parting
+from engine.outcome.row import Row
 from engine.plots.palette import family
-from engine.row import Row
 from pages.shared import markup
 
 

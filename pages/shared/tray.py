@@ -10,9 +10,9 @@ from functools import partial
 
 import streamlit as st
 
-from engine import words
+from engine.analysis import words
+from engine.outcome.row import Row
 from engine.plots.palette import family
-from engine.row import Row
 from pages.shared import markup, stored, view
 from pages.shared.view import Value
 

@@ -2,16 +2,17 @@
 
 import streamlit as st
 
-from engine import quantities, why, words
-from engine.formats import Formats
-from engine.front import is_dense
+from engine import quantities
+from engine.analysis import why, words
+from engine.analysis.front import is_dense
+from engine.analysis.parts import parts_run
+from engine.analysis.passes import Pair, Pass
+from engine.analysis.roofline import Phase
+from engine.analysis.why import Case
+from engine.layers.formats import Formats
 from engine.machine import Limits
-from engine.parts import parts_run
-from engine.passes import Pair, Pass
+from engine.outcome.row import Row
 from engine.plots.pass_time import PARTS, SHADES, names, time_data, time_figure
-from engine.roofline import Phase
-from engine.row import Row
-from engine.why import Case
 from pages.shared import chart, frame, machine_limits, markup
 
 PHASES: tuple[Phase, ...] = ("decode", "prefill")

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from engine import words
-from engine.compare import letters, same
-from engine.front import is_dense
-from engine.parting import Parting, agreement, describe, parting
-from engine.row import Row
-from engine.texts import Text
+from engine.analysis import words
+from engine.analysis.compare import letters, same
+from engine.analysis.front import is_dense
+from engine.outcome.parting import Parting, agreement, describe, parting
+from engine.outcome.row import Row
+from engine.outcome.texts import Text
 from pages.shared import markup, stored, text_card, view
 
 LABEL_CHARS = 56  # of a prompt's end, in the list to choose from

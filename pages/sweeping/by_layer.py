@@ -2,15 +2,17 @@
 
 import streamlit as st
 
-from engine import estimates, sensitivity, trials
+from engine import trials
+from engine.analysis.words import DIVERGENCE
 from engine.errors import InputError
+from engine.outcome import sensitivity
+from engine.outcome.row import Row
+from engine.outcome.sensitivity import Sensitivity
 from engine.plots.layer_heat import heat_figure
 from engine.quantities import nats
 from engine.recorded import provenance
-from engine.row import Row
-from engine.sensitivity import Sensitivity
+from engine.running import estimates
 from engine.spec import Trial
-from engine.words import DIVERGENCE
 from pages.shared import chart, frame, markup, progress, stored
 from pages.sweeping import mixture
 

@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from engine import estimates, quantities, trials, words
+from engine import quantities, trials
+from engine.analysis import words
+from engine.analysis.front import is_dense
+from engine.analysis.mixed import WHOLE, Mixture, ends, predict, propose, recipe_of, uniform
 from engine.errors import InputError
-from engine.front import is_dense
-from engine.mixed import WHOLE, Mixture, ends, predict, propose, recipe_of, uniform
+from engine.outcome.row import Row
+from engine.outcome.sensitivity import WAYS, Sensitivity
 from engine.quantities import format_value, nats
-from engine.row import Row
-from engine.sensitivity import WAYS, Sensitivity
+from engine.running import estimates
 from engine.spec import Protocol, Recipe, Sweep, Trial, parse
 from pages.shared import markup, progress, stored
 from pages.shared.markup import Figure

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.anytime [--tolerance 0.02]             the recorded sweeps in the folder beside this file
     python -m tests.benchmarks.anytime --store URL [--sweep N] [--save FILE]       one of yours, all of it answered
 
-The replay lets every trial answer as it did, in the order of an anytime sweep, and asks `engine.anytime` and
-`engine.stages` after each share who goes on. Then it is held against the front of all answers: what is lost
+The replay lets every trial answer as it did, in the order of an anytime sweep, and asks `engine.analysis.anytime` and
+`engine.running.stages` after each share who goes on. Then it is held against the front of all answers: what is lost
 is how much less accurate than a trial of that front the best kept one is that is no larger, at worst; it must stay
 within the tolerance.
 """
@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from engine import pareto
-from engine.anytime import TOLERANCE, Floats, Schedule, Standing, standings
+from engine.analysis.anytime import TOLERANCE, Floats, Schedule, Standing, standings
+from engine.analysis.front import is_dense, telling_score
+from engine.analysis.results import right
 from engine.errors import InputError
-from engine.front import is_dense, telling_score
-from engine.results import right
+from engine.running.stages import next_share
 from engine.spec import Protocol
-from engine.stages import next_share
 from engine.store import FIRST_SHARE, Store
 
 RECORDED = Path(__file__).parent / "anytime"

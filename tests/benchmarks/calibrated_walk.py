@@ -28,11 +28,13 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from engine import fp32, models, sources
+from engine import models
 from engine.calibration import calibration_windows, perplexity_windows
+from engine.checkpoints import fp32
 from engine.measure import perplexity
 from engine.methods import compress
 from engine.models import LanguageModel
+from engine.network import sources
 from engine.spec import DEFAULT_MODEL, Protocol, parse
 
 ONE = "quantize:gptq,bits=4"

@@ -23,8 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import models, sources
+from engine import models
 from engine.models import LanguageModel
+from engine.network import sources
 from engine.spec import DEFAULT_MODEL
 from tests.benchmarks.calibrated_walk import apply, perplexity_of, timed, windows
 

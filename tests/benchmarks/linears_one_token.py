@@ -16,11 +16,12 @@ import time
 import torch
 from torch import Tensor, nn
 
-from engine import models, sources
+from engine import models
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.rounded_inputs import RoundedInputs
 from engine.layers.weight import plain_linear, weight_of
 from engine.methods.rtn import quantize
+from engine.network import sources
 from engine.spec import DEFAULT_MODEL
 from engine.spec.quantize import PER_CHANNEL, Rtn
 

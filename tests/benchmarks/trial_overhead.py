@@ -17,10 +17,10 @@ import time
 from dataclasses import dataclass, field
 from statistics import median
 
-from engine.child import Event, run_in_child
 from engine.measure import machine_load
-from engine.nursery import Nursery
+from engine.running.nursery import Nursery
 from engine.spec import DEFAULT_MODEL, Protocol, parse
+from engine.system.child import Event, run_in_child
 from engine.trials import make_trial
 
 LIMIT_S = 6.0

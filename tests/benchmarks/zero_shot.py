@@ -26,10 +26,12 @@ from lm_eval.models.huggingface import HFLM
 from torch import nn
 from torch.nn import functional
 
-from engine import fp32, models, sources, tasks
+from engine import models, tasks
+from engine.checkpoints import fp32
 from engine.measure.zero_shot import Answer, Evaluator, Work
 from engine.methods import compress
 from engine.models import LanguageModel
+from engine.network import sources
 from engine.spec import DEFAULT_MODEL, parse
 from engine.tasks import Item
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from engine.front import find_front, telling_quality
+from engine.analysis.front import find_front, telling_quality
 from engine.recorded import recorded
 from tests.browser.conftest import CHROMIUM, MINUTE, PAGES, QUIET, ROOT, addresses, serving, settle
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from engine.front import find_front
+from engine.analysis.front import find_front
 from engine.recorded import recorded
 from tests.browser.conftest import place, settle
 

@@ -6,7 +6,7 @@ import pytest
 
 from engine.__main__ import main
 from engine.cli import loading, measuring
-from engine.nursery import Nursery
+from engine.running.nursery import Nursery
 from engine.store import Store
 from tests import fake_trial
 from tests.test_trials import resolve_to, write_piqa  # noqa: F401  (a fixture)

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from engine.__main__ import main
+from engine.analysis.front import FLATTERED_NOTE
 from engine.cli import choosing
-from engine.front import FLATTERED_NOTE
-from engine.kept import NOTHING_KEPT
+from engine.outcome.kept import NOTHING_KEPT
 from engine.recorded import Entry
 from engine.store import version
 from tests import fake_trial

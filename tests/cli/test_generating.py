@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from engine import compressed, exporter, lane
 from engine.__main__ import main
+from engine.running import compressed, exporter, lane
 from engine.store import Store
-from tests.test_writer import compress_here
+from tests.running.test_writer import compress_here
 
 RECIPES = ("dense", "quantize:rtn,bits=8,group_size=32")
 

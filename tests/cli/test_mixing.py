@@ -3,9 +3,9 @@
 import pytest
 
 from engine.__main__ import main
-from engine.kept import Kept
+from engine.outcome.kept import Kept
+from engine.outcome.sensitivity import NAME
 from engine.recorded import Entry, recorded
-from engine.sensitivity import NAME
 from engine.spec import DEFAULT_MODEL, parse
 from engine.trials import make_sensitivity
 from tests.cli.conftest import recipe

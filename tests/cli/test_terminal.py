@@ -1,8 +1,8 @@
 """What commands print of profiles."""
 
 from engine.cli.terminal import profile_lines
-from engine.latency_cells import Cell, LatencyGrid
-from engine.layer_errors import LayerErrors
+from engine.outcome.latency_cells import Cell, LatencyGrid
+from engine.outcome.layer_errors import LayerErrors
 
 PROFILES = {
     "layers": LayerErrors(8, (0.01, 0.5, None, 0.25), (), False, ()).to_dict(),

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from engine.formats import KERNEL_ROWS
 from engine.layers import packed_linear
+from engine.layers.formats import KERNEL_ROWS
 from engine.layers.packed_linear import PackedLinear, has_kernel
 from engine.layers.packed_matrix import PackedMatrix
 

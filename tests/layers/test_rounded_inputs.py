@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.formats import KERNEL_ROWS
 from engine.layers import packed_linear, rounded_inputs
+from engine.layers.formats import KERNEL_ROWS
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.rounded_inputs import RoundedInputs, rounded
 

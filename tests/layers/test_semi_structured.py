@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.sparse import SparseSemiStructuredTensorCUTLASS
 from torch.testing import assert_close
 
-from engine import checkpoint
+from engine.checkpoints import checkpoint
 from engine.layers import semi_structured
 from engine.layers.semi_structured import CUSPARSELT, CUTLASS, Choice, Library, SemiStructuredLinear, choose, why_not
 from engine.measure import size

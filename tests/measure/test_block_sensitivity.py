@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.analysis.mixed import predict
 from engine.measure import size
 from engine.measure.block_sensitivity import Measurement, project
 from engine.methods import compress
-from engine.mixed import predict
 from engine.models import LanguageModel
-from engine.sensitivity import WAYS, Sensitivity
+from engine.outcome.sensitivity import WAYS, Sensitivity
 from engine.spec import parse
 from engine.spec.slicing import SliceGpt
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from engine.latency_cells import LatencyGrid
 from engine.measure import latency, latency_grid, machine_load
 from engine.measure.latency_grid import Timed
 from engine.models import LanguageModel
+from engine.outcome.latency_cells import LatencyGrid
 from engine.spec import Protocol
 
 CELLS = (Timed("prefill", 1, 4), Timed("prefill", 2, 8), Timed("decode", 2, 4))

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import assets, fp32
-from engine.layer_errors import LayerErrors
+from engine import assets
+from engine.checkpoints import fp32
 from engine.measure.layers import Layers
 from engine.methods import compress
 from engine.models import LanguageModel
+from engine.outcome.layer_errors import LayerErrors
 from engine.spec import parse
 
 TEXT = [f"The mill number {n} stood by the river and was seen by few." for n in range(30)]

@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from engine import checkpoint
+from engine.checkpoints import checkpoint
 from engine.measure import memory
 from engine.models import LanguageModel
-from engine.sources import Source
+from engine.network.sources import Source
 from engine.spec import Protocol
 
 PROTOCOL = Protocol(prompt_tokens=4, decode_tokens=10)

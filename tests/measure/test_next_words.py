@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import assets, references
+from engine import assets
 from engine.errors import InputError
-from engine.events import Events
-from engine.measure import greedy_match
+from engine.measure import greedy_match, references
 from engine.measure.logits import Logits
 from engine.measure.next_words import RAN_AGAIN, NextWords
 from engine.models import LanguageModel
-from engine.parting import agreement
+from engine.outcome.parting import agreement
+from engine.outcome.texts import Text
 from engine.spec import Protocol, Trial, parse
-from engine.texts import Text
+from engine.system.events import Events
 
 PROTOCOL = Protocol(sequence_length=40, perplexity_windows=3)
 PASSAGES = [f"Passage {n} tells at some length of the {noun}." for n in range(30) for noun in ("mill", "river")]

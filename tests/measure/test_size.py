@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import checkpoint
+from engine.checkpoints import checkpoint
 from engine.measure import size
 from engine.methods import compress
 from engine.metrics import METRICS

@@ -2,15 +2,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.anatomy import Block
+from engine.blocks.hessian import mirrored
 from engine.errors import InputError
-from engine.hessian import mirrored
+from engine.layers.grid import rounded
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.weight import weight_of
-from engine.methods import awq, rtn
+from engine.methods import awq
 from engine.methods.awq import add_inputs, alike_in_groups, best_factors, clipped, compress, fold, powers
 from engine.models import LanguageModel
+from engine.network.anatomy import Block
 from engine.spec import parse
 from engine.spec.quantize import Awq, Rtn
 from tests.test_families import divide_inputs
@@ -48,7 +49,7 @@ def shares() -> list[float]:
 
 
 def on_grid(weight: Tensor, grid: Rtn) -> Tensor:
-    return PackedMatrix.from_codes(*rtn.rounded(weight.float(), grid), bits=grid.bits).dequantize().double()
+    return PackedMatrix.from_codes(*rounded(weight.float(), grid), bits=grid.bits).dequantize().double()
 
 
 def ours(weight: Tensor, x: Tensor, grid: Rtn, clip: bool = True) -> Tensor:

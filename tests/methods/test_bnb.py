@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import fp32
+from engine.checkpoints import fp32
 from engine.errors import InputError
 from engine.layers import bnb_matrix
 from engine.layers.bnb_linear import BnbLinear

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from engine import checkpoint, fp32
+from engine.checkpoints import checkpoint, fp32
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.weight import PackedLayer, weight_of
 from engine.measure import size

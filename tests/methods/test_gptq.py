@@ -2,14 +2,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.blocks.hessian import add_products, inverse_factor, mirrored
 from engine.errors import InputError
-from engine.hessian import add_products, inverse_factor, mirrored
+from engine.layers.grid import round_asymmetric, round_symmetric
 from engine.layers.packed_embedding import PackedEmbedding
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.weight import weight_of
 from engine.methods import compress as apply_recipe
 from engine.methods.gptq import compress, quantize
-from engine.methods.rtn import round_asymmetric, round_symmetric
 from engine.models import LanguageModel
 from engine.spec import parse
 from engine.spec.quantize import Gptq

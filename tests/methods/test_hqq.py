@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import InputError
+from engine.layers.grid import round_asymmetric
 from engine.layers.weight import weight_of
 from engine.methods import compress, hqq, rtn
 from engine.methods.hqq import as_stored, quantize, shrink
@@ -38,7 +39,7 @@ def test_one_round_by_hand() -> None:
 @pytest.mark.parametrize("bits", [8, 5, 4, 3, 2])
 def test_equals_a_plain_loop_over_the_equations(bits: int, how: dict) -> None:
     weight, settings = _weights(bits), Hqq(bits=bits, group_size=16, norm=0.6, iterations=7, **how)
-    ours, starts = quantize(weight, settings).dequantize(), rtn.round_asymmetric(weight, bits, 16).scales
+    ours, starts = quantize(weight, settings).dequantize(), round_asymmetric(weight, bits, 16).scales
     off = 0
     for row in range(len(weight)):
         for group in range(weight.shape[1] // 16):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from engine import checkpoint
+from engine.checkpoints import checkpoint
 from engine.errors import InputError
 from engine.methods.layers import angular_distance, block_influence, compress
 from engine.models import LanguageModel

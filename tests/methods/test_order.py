@@ -6,10 +6,12 @@ from functools import lru_cache
 
 import pytest
 
-from engine import fp32, models, sources
+from engine import models
 from engine.calibration import calibration_windows, perplexity_windows
+from engine.checkpoints import fp32
 from engine.measure import perplexity
 from engine.methods import compress
+from engine.network import sources
 from engine.spec import DEFAULT_MODEL, Protocol, parse
 
 pytestmark = [pytest.mark.fetched, pytest.mark.timeout(900)]

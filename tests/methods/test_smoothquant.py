@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import checkpoint, fp32
+from engine.checkpoints import checkpoint, fp32
 from engine.layers.rounded_inputs import RoundedInputs
 from engine.layers.weight import plain_linear
 from engine.methods import compress

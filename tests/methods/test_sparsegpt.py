@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.blocks.hessian import add_products, mirrored
 from engine.errors import InputError
-from engine.hessian import add_products, mirrored
 from engine.layers.packed_linear import PackedLinear
 from engine.layers.weight import weight_of
 from engine.methods import compress as apply_recipe

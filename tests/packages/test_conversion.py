@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from engine import sources
+from engine.network import sources
 from engine.packages import conversion
 
 HIDDEN, INTERMEDIATE, VOCABULARY = 64, 96, 260

@@ -11,10 +11,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from engine.kept import NOTHING_KEPT, Kept
+from engine.analysis.results import analyse
+from engine.outcome.kept import NOTHING_KEPT, Kept
+from engine.outcome.row import Row
 from engine.recorded import Entry
-from engine.results import analyse
-from engine.row import Row
 from engine.store import Store
 from engine.typesetting import NO_BREAK
 from tests.pages import filling
@@ -30,7 +30,7 @@ def store(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setenv("KNEEPOINT_STORE", url)
     monkeypatch.setenv("KNEEPOINT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("engine.worker.ensure_running", lambda url: True)
-    monkeypatch.setattr("engine.lane.ensure_running", lambda url: True)
+    monkeypatch.setattr("engine.running.lane.ensure_running", lambda url: True)
     monkeypatch.setattr("pages.shared.stored.entries", dict)
     monkeypatch.setattr("engine.machine.recorded", lambda: None)
     st.cache_resource.clear()
@@ -89,7 +89,7 @@ def to_read(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     def to_read_() -> Store:
         monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
         monkeypatch.setattr("engine.worker.ensure_running", refused)
-        monkeypatch.setattr("engine.lane.ensure_running", refused)
+        monkeypatch.setattr("engine.running.lane.ensure_running", refused)
         st.cache_resource.clear()
         return store
 

@@ -10,13 +10,13 @@ from zlib import crc32
 
 import numpy as np
 
-from engine import layer_errors
-from engine.layer_errors import LayerErrors, LinearErrors
-from engine.results import derive
-from engine.row import Progress
+from engine.analysis.results import derive
+from engine.outcome import layer_errors
+from engine.outcome.layer_errors import LayerErrors, LinearErrors
+from engine.outcome.row import Progress
+from engine.outcome.texts import Text
 from engine.spec import DEFAULT_MODEL, MEASURES, Protocol, Recipe, Trial, parse
 from engine.store import ItemResult, Job, Queue, Store
-from engine.texts import Text
 
 Answered = tuple[dict[str, float | None], dict[str, list[ItemResult]]]  # metrics, answers by task
 DENSE_BYTES = 269_030_016

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine.kept import Kept
+from engine.outcome.kept import Kept
+from engine.outcome.row import Progress
+from engine.outcome.sensitivity import NAME
 from engine.recorded import Entry
-from engine.row import Progress
-from engine.sensitivity import NAME
 from engine.spec import DEFAULT_MODEL, Protocol, Recipe, Trial
 from engine.store import Queue
 from tests.made_sensitivity import made

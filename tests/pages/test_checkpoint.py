@@ -41,7 +41,7 @@ def keys(app) -> list[str]:
 
 def test_the_button_asks_the_lane_for_the_chosen_format_with_its_card(open_page, store, trial, monkeypatch):
     woken: list[str] = []
-    monkeypatch.setattr("engine.lane.ensure_running", woken.append)
+    monkeypatch.setattr("engine.running.lane.ensure_running", woken.append)
     app = open_page("result", trial=trial)
     assert "about 269 MB" in said(app)
     app.segmented_control(key=f"result:checkpoint:format:{trial}").set_value("packed").run()
@@ -118,7 +118,7 @@ def test_what_no_standard_configuration_expresses_is_offered_packed_only(open_pa
         asked.append(options)
         return SimpleNamespace(config=config)
 
-    monkeypatch.setattr("engine.sources.resolve", resolve)
+    monkeypatch.setattr("engine.network.sources.resolve", resolve)
     sliced = next(row.trial_id for row in store.rows() if row.family == "slice")
     app = open_page("result", trial=sliced)
     assert "Packed only: a sliced head that shares its embedding" in said(app)

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine import layer_errors, tasks
-from engine.kept import NOTHING_KEPT
-from engine.latency_cells import Cell, LatencyGrid
+from engine import tasks
+from engine.outcome import layer_errors
+from engine.outcome.kept import NOTHING_KEPT
+from engine.outcome.latency_cells import Cell, LatencyGrid
 from engine.recorded import Entry, pack_answers
 from engine.store import Queue
 from tests.pages import filling

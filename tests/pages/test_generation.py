@@ -27,7 +27,7 @@ def ids(store: Store) -> list[str]:
 def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The stores for which a lane was to be started."""
     urls: list[str] = []
-    monkeypatch.setattr("engine.lane.ensure_running", urls.append)
+    monkeypatch.setattr("engine.running.lane.ensure_running", urls.append)
     return urls
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InputError
-from engine.sources import Known, Source
+from engine.network.sources import Known, Source
 from engine.spec import DEFAULT_MODEL, METHODS, Trial, refuse_misfits
 from engine.tasks import TASKS, Overview
 from tests.pages import filling
@@ -34,7 +34,7 @@ def _prepared(monkeypatch: pytest.MonkeyPatch) -> None:
         sha = f"weights of {sweep.model}"
         return [Trial(sweep.model, None, sha, recipe, sweep.protocol, data) for recipe in sweep.recipes]
 
-    monkeypatch.setattr("engine.sources.known", lambda: [known])
+    monkeypatch.setattr("engine.network.sources.known", lambda: [known])
     monkeypatch.setattr("engine.tasks.overview", lambda data_dir=None: there)
     monkeypatch.setattr("engine.trials.make_trials", make)
 
@@ -159,7 +159,7 @@ def test_a_model_that_is_found_is_chosen(open_page, monkeypatch, tmp_path: Path)
         known.append(Known(str(tmp_path), "folder", None, "llama", 1_000_000))
         return found
 
-    monkeypatch.setattr("engine.sources.known", lambda: known)
+    monkeypatch.setattr("engine.network.sources.known", lambda: known)
     monkeypatch.setattr("engine.trials.find_model", find)
     app = open_page("new_sweep", model=str(tmp_path))
     app.button[0].click().run()
@@ -169,7 +169,7 @@ def test_a_model_that_is_found_is_chosen(open_page, monkeypatch, tmp_path: Path)
 
 def test_a_default_model_that_is_not_fetched_says_how(open_page, monkeypatch):
     missing = Known(DEFAULT_MODEL, "default", None, "llama", None, ready=False)
-    monkeypatch.setattr("engine.sources.known", lambda: [missing])
+    monkeypatch.setattr("engine.network.sources.known", lambda: [missing])
     assert "python -m engine fetch" in open_page("new_sweep").warning[0].value
 
 

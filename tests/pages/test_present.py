@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine import shelf
+from engine.recorded import shelf
 from engine.store import saved
 from tests.pages import filling
 from tests.pages.conftest import downloads, said

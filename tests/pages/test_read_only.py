@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.row import Progress
+from engine.outcome.row import Progress
 from engine.store import Store
 from tests.pages import filling
 from tests.pages.conftest import APP, Open

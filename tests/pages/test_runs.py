@@ -1,6 +1,6 @@
 """Runs: empty, waiting, running, failed, done."""
 
-from engine.row import Progress
+from engine.outcome.row import Progress
 from engine.spec import MEASURES
 from engine.store import Queue
 from tests.pages import filling

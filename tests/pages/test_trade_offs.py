@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from engine import machine
 from engine.errors import InputError
-from engine.latency_cells import Cell, LatencyGrid
+from engine.outcome.latency_cells import Cell, LatencyGrid
 from engine.store import Queue
 from tests.pages import filling
 from tests.pages.conftest import downloads, pictures, said

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.front import find_front
+from engine.analysis.front import find_front
 from engine.plots import front_figure
 from engine.plots.enlarge import enlarged
 from tests.made_rows import sweep

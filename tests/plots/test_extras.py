@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine.front import find_front
+from engine.analysis.front import find_front
+from engine.analysis.relative import TOGETHER, together
 from engine.plots import Extras, front_data, front_figure
 from engine.plots.third import find_third
-from engine.relative import TOGETHER, together
 from tests.made_rows import sweep
 
 ROWS = sweep()[0]

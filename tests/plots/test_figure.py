@@ -8,13 +8,13 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from engine.front import find_front
+from engine.analysis.front import find_front
 from engine.metrics import PRESETS
+from engine.outcome.row import Row
 from engine.plots import FAMILIES, Y_CHOICES, front_data, front_figure
 from engine.plots.axes import Canvas, log_ticks
 from engine.plots.labels import place_labels
 from engine.recorded import recorded
-from engine.row import Row
 from tests.made_rows import DENSE_BYTES, row, sweep
 from tests.processes import PATIENCE_S
 

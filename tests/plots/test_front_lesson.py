@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.front import find_front
+from engine.analysis.front import find_front
 from engine.plots import FAMILIES
 from engine.plots.front_lesson import MOST, front_lesson
 from tests.made_rows import row, sweep

@@ -1,8 +1,8 @@
 """The ladder's figure: every line once, hollow where simulated, dotted where nothing reaches, with its key."""
 
-from engine import ladder
+from engine.analysis import ladder
 from engine.plots.ladder import key_of, ladder_data, ladder_figure
-from tests.test_ladder import DENSE, EIGHT, FOUR, ROWS, TWO
+from tests.analysis.test_ladder import DENSE, EIGHT, FOUR, ROWS, TWO
 
 RUNGS = ladder.rungs(ROWS, "group")
 GOALS = ladder.goals(RUNGS)

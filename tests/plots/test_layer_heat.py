@@ -2,8 +2,8 @@
 
 import pytest
 
+from engine.outcome.sensitivity import Sensitivity, Way
 from engine.plots.layer_heat import LOWEST, heat_data, heat_figure
-from engine.sensitivity import Sensitivity, Way
 
 FOUND = Sensitivity(
     (

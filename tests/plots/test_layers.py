@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.latency_cells import Cell, LatencyGrid
-from engine.layer_errors import LayerErrors, LinearErrors
+from engine.outcome.latency_cells import Cell, LatencyGrid
+from engine.outcome.layer_errors import LayerErrors, LinearErrors
 from engine.plots import batches
 from engine.plots.layers import csv_data, layer_figure, linear_data
 from tests.made_rows import row

@@ -2,9 +2,9 @@
 
 import pytest
 
-from engine.passes import Pair, passes
+from engine.analysis.passes import Pair, passes
 from engine.plots.pass_time import PARTS, TimeBar, time_data, time_figure
-from tests.test_passes import DENSE, FOUR, LIMITS
+from tests.analysis.test_passes import DENSE, FOUR, LIMITS
 
 WORD = passes(FOUR, DENSE, LIMITS)["decode"]
 PROMPT = passes(FOUR, DENSE, LIMITS)["prefill"]

@@ -4,9 +4,9 @@ from zlib import crc32
 
 import pytest
 
+from engine.outcome.row import Row
 from engine.plots.recipe_map import map_figure
 from engine.plots.recipe_tree import recipe_tree
-from engine.row import Row
 from tests.made_rows import row
 
 

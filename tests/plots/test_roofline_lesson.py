@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine.latency_cells import Cell, LatencyGrid
+from engine.analysis.roofline import BATCHES, Phase
 from engine.machine import Limits
+from engine.outcome.latency_cells import Cell, LatencyGrid
 from engine.plots.roofline_lesson import formats, roofline_lesson
-from engine.roofline import BATCHES, Phase
 from tests.made_rows import row
 
 LIMITS = Limits("Test CPU", 2, 32e9, {"float32": 140e9}, 0.0, "2026-11-21T00:00:00+00:00", "2.13.0")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.row import Progress
+from engine.outcome.row import Progress
 from engine.store import Export, Exports, Store
 from tests.fake_trial import made
 

@@ -3,9 +3,9 @@
 import pytest
 
 from engine.errors import InputError
+from engine.outcome.texts import MOST_TOKENS
 from engine.store import Generations, Store, generations
 from engine.store.generations import LONGEST_PROMPT
-from engine.texts import MOST_TOKENS
 from tests.fake_trial import made
 
 NAMES, TRIALS = ("a", "b"), (made(), made(8))

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from engine.errors import InputError
-from engine.row import Progress
+from engine.outcome.row import Progress
 from engine.store import ItemResult, Queue, Store
 from engine.store.items import pack, unpack
 from tests.fake_trial import made

@@ -2,9 +2,9 @@
 
 import pytest
 
+from engine.outcome.texts import Text
 from engine.store import Queue, StateError, Store
 from engine.store.texts import pack, unpack
-from engine.texts import Text
 from tests.store.filled import EIGHT, FOUR, claimed
 
 TEXTS = [Text("Once", " upon é\n", (1, 2, 3), (5, 6, 8)), Text("Twice", " “more” <b>", (4, 5, 6), (1, 3, 10))]

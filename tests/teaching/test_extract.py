@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from engine import methods, models
-from engine.importance import unit_scores
+from engine.methods.importance import unit_scores
 from engine.models import LanguageModel
 from engine.spec import parse
 from engine.teaching import next_words, shown_weights, straight_through, stream, students

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InputError
-from engine.row import Progress
-from engine.sources import Source
+from engine.network.sources import Source
+from engine.outcome.row import Progress
 from engine.spec import DEFAULT_MODEL
 from engine.teaching import pack, packs
 

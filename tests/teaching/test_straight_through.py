@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.methods import rtn
+from engine.layers import grid
 from engine.models import LanguageModel
 from engine.spec.quantize import Rtn
 from engine.teaching import straight_through
@@ -55,7 +55,7 @@ def test_it_begins_at_rounding_to_nearest(made: Training, tiny_llama: LanguageMo
     hook.remove()
     weight = layer.get_parameter("weight")[: made.rows]
     for one in made.widths:
-        rounded = rtn.nearest(weight, Rtn(one.bits, made.group_size))
+        rounded = grid.nearest(weight, Rtn(one.bits, made.group_size))
         for x, errors in zip(seen, (floats(one.learnt), floats(one.heldout)), strict=True):
             assert len(errors) == FRAMES
             assert errors[0] == pytest.approx(
@@ -82,7 +82,7 @@ def test_the_weights_that_are_followed_are_real_and_change_their_point(
         paths = torch.tensor(floats(one.paths)).view(len(one.columns), FRAMES)
         assert paths[:, 0].equal(weight[one.row, list(one.columns)])
         scales = torch.full((1, 1), one.scale, dtype=torch.float16)
-        assert rtn.rounded(weight[: made.rows], Rtn(one.bits, made.group_size)).scales[one.row].eq(scales).any()
+        assert grid.rounded(weight[: made.rows], Rtn(one.bits, made.group_size)).scales[one.row].eq(scales).any()
         before, after = (nearest(paths[:, place].unsqueeze(0), scales, one.bits) for place in (0, -1))
         assert (before != after).all()
         assert 0 < one.moved < 1
@@ -92,4 +92,4 @@ def test_inputs_that_no_group_of_64_divides_have_one_grid_a_row() -> None:
     weight = torch.randn(8, 24, generator=torch.Generator().manual_seed(1))
     made = straight_through.train(weight, torch.eye(24), torch.eye(24), bits=3, group_size=-1)
     assert len(made.columns) == straight_through.WATCHED
-    assert made.scale in rtn.rounded(weight, Rtn(3, -1)).scales[made.row].tolist()
+    assert made.scale in grid.rounded(weight, Rtn(3, -1)).scales[made.row].tolist()

@@ -1,0 +1,1 @@
+"""The one walk over the blocks, and what it gathers of each."""

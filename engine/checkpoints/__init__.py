@@ -1,0 +1,1 @@
+"""A compressed model on disk, and as a network again."""

@@ -1,0 +1,1 @@
+"""What the worker and its children do with a store: trials, exports, texts."""

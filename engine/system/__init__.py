@@ -1,0 +1,1 @@
+"""Processes, locks and folders: what long work stands on, whatever the work is. Importable without torch."""
