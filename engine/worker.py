@@ -44,7 +44,6 @@ T = TypeVar("T")
 def work(url: str, say: Callable[[str], None], stop: threading.Event, nursery: Nursery) -> None:
     """Serve the store at `url` until `stop` is set; `say` gets a line for every trial, and `nursery` starts its child.
 
-
     Raises InputError where another worker serves the store, and StoreError where it can't be opened.
     """
     store = Store(url)

@@ -1,4 +1,4 @@
-// Rounding to nearest, as engine/methods/rtn.py does it: float32 steps, scales stored as float16.
+// Rounding to nearest, as engine/layers/grid.py does it: float32 steps, scales stored as float16.
 
 function evenly(x) {
   const low = Math.floor(x), rest = x - low;
