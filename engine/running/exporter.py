@@ -8,6 +8,7 @@ A folder is whole or not there, also where the process that was to write it is s
 beside it goes when it is written again.
 """
 
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -19,10 +20,11 @@ from engine.paths import cache_dir
 from engine.spec import Trial
 from engine.store import Export, Exports, StoreError
 from engine.system import entry
-from engine.system.child import EXPORT, Event, Outcome, run_in_child
+from engine.system.child import Event, Outcome, run_in_child
 from engine.system.every import Every
 from engine.system.work_folder import work_folder
 
+EXPORT = (sys.executable, "-m", "engine.running.export")
 WRITE_S = 0.3
 MOST_ATTEMPTS = 2
 LOST = (

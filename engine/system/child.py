@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, NoReturn, Protocol
 
-EXPORT = (sys.executable, "-m", "engine.running.export")
 PARENT = "KNEEPOINT_PARENT_PID"
 LOG_BYTES = 64 * 1024
 POLL_S = 0.1
