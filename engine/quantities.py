@@ -76,6 +76,11 @@ def with_interval(name: str, value: float | None, low: float | None, high: float
     return f"{_signed(100 * value, digits)}% {PLUS_MINUS} {arm:.{digits}f}"
 
 
+def span(name: str, low: float, high: float) -> str:
+    """Two values of a metric as what lies between them: "86.0 MB to 89.9 MB"."""
+    return f"{format_value(name, low)} to {format_value(name, high)}"
+
+
 def _digits(value: float) -> str:
     """Three significant digits, none invented: 0.0123, 1.23, 12.3, 123, 1,234."""
     size = abs(value)

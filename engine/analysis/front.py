@@ -157,10 +157,15 @@ def whiskers(row: Row, dense: Row | None, y: str) -> Interval | None:
     drawn moves all points together and says nothing about their differences. Without dense it is the accuracy's own.
     """
     if y in SCORES and dense is not None:
-        base, low, high = dense.value(y), row.value(f"{y}_change_low"), row.value(f"{y}_change_high")
-        if base is not None and low is not None and high is not None:
-            return Interval(base + low, base + high)
-    low, high = row.value(f"{y}_low"), row.value(f"{y}_high")
+        base, change = dense.value(y), interval(row, f"{y}_change")
+        if base is not None and change is not None:
+            return Interval(base + change.low, base + change.high)
+    return interval(row, y)
+
+
+def interval(row: Row, name: str) -> Interval | None:
+    """A metric's 95% interval, None where none is known."""
+    low, high = row.value(f"{name}_low"), row.value(f"{name}_high")
     return None if low is None or high is None else Interval(low, high)
 
 

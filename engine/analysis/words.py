@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.analysis.budget import Fitting
-from engine.analysis.front import Front, borrowed, flattered, guesses, telling_score
+from engine.analysis.front import Front, borrowed, flattered, guesses, interval, telling_score
 from engine.analysis.roofline import formats_of, left_out
 from engine.metrics import Metric
 from engine.outcome.row import Row
@@ -63,7 +63,7 @@ def quality(row: Row, dense: Row | None = None) -> str:
     if guesses(dense) and row.recipe != "dense":
         return f"{same_next_word(row)} {found_loss(row)}".strip()
     score = telling_score(dense or row)
-    kept, change = row.value(f"{score}_retention"), _interval(row, f"{score}_change")
+    kept, change = row.value(f"{score}_retention"), interval(row, f"{score}_change")
     if row.recipe == "dense":
         accuracy = row.value(score)
         return "" if accuracy is None else f"Answers {format_value(score, accuracy)} right{_guessing_gets(row)}."
@@ -71,7 +71,7 @@ def quality(row: Row, dense: Row | None = None) -> str:
         return ""
     if not distinguishable(change):
         return no_loss(row, change)
-    ends = _interval(row, f"{score}_retention")
+    ends = interval(row, f"{score}_retention")
     share = with_interval(f"{score}_retention", kept, *(ends or (None, None)))
     return f"Keeps {share} of accuracy{_guessing_keeps(row, score)}."
 
@@ -85,7 +85,7 @@ def no_loss(row: Row, change: Interval) -> str:
 
 def found_loss(row: Row) -> str:
     """ "A loss of 4.4 ± 2.1 points was found on 1,200 questions."; or that none was, and how large it could be."""
-    ends, difference, asked = _interval(row, "accuracy_change"), row.value("accuracy_change"), row.value("questions")
+    ends, difference, asked = interval(row, "accuracy_change"), row.value("accuracy_change"), row.value("questions")
     if ends is None or difference is None or row.recipe == "dense":
         return ""
     if not distinguishable(ends):
@@ -130,7 +130,7 @@ def guessing(dense: Row | None) -> str:
 
 def change(row: Row, score: str) -> str:
     """The change in a score against the original: a difference with its interval, or that none was detected."""
-    ends = _interval(row, f"{score}_change")
+    ends = interval(row, f"{score}_change")
     if ends is None or row.recipe == "dense":
         return ""
     if not distinguishable(ends):
@@ -291,11 +291,6 @@ def _guessing_keeps(row: Row, score: str) -> str:
 def _guessing_gets(row: Row) -> str:
     chance = row.value("accuracy_chance")
     return "" if chance is None else f"; guessing gets {format_value('accuracy', chance)}"
-
-
-def _interval(row: Row, name: str) -> Interval | None:
-    low, high = row.value(f"{name}_low"), row.value(f"{name}_high")
-    return None if low is None or high is None else Interval(low, high)
 
 
 def _round(value: float) -> str:

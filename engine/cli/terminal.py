@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from engine.analysis.front import interval
 from engine.metrics import ASIDE, METRICS, metric
 from engine.outcome import latency_cells, layer_errors, sensitivity
 from engine.outcome.kept import Profile
@@ -9,7 +10,7 @@ from engine.outcome.latency_cells import Cell, LatencyGrid
 from engine.outcome.layer_errors import LayerErrors
 from engine.outcome.row import Row
 from engine.outcome.sensitivity import Sensitivity
-from engine.quantities import format_value, nats
+from engine.quantities import format_value, nats, span
 from engine.spec import MEASURES
 
 
@@ -87,8 +88,8 @@ def _is_known(name: str) -> bool:
 def _remark(row: Row, name: str) -> str:
     if row.value(name) is None:
         return row.reasons.get(name, "")
-    low, high = row.value(f"{name}_low"), row.value(f"{name}_high")
-    return "" if low is None or high is None else f"95%: {format_value(name, low)} to {format_value(name, high)}"
+    ends = interval(row, name)
+    return "" if ends is None else f"95%: {span(name, *ends)}"
 
 
 def _cell(text: str, place: int, width: int) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from engine import quantities
 from engine.analysis import words
-from engine.analysis.front import flattered, guesses, own_value, telling_score
+from engine.analysis.front import flattered, guesses, interval, own_value, telling_score
 from engine.analysis.passes import SPEEDUPS, beside
 from engine.analysis.results import verdict
 from engine.metrics import metric
@@ -164,13 +164,12 @@ def questions(protocol: Mapping[str, Any]) -> str:
 
 def _measured(row: Row, name: str, unit: str) -> str | tuple[str, str]:
     """A value with its interval, and on hover what does not fit beside it."""
-    value, low, high, error = (row.value(f"{name}{end}") for end in ("", "_low", "_high", "_stderr"))
-    if low is None or high is None:
+    value, ends, error = row.value(name), interval(row, name), row.value(f"{name}_stderr")
+    if ends is None:
         return quantities.format_value(name, value)
     if unit not in ("%", "points"):
-        ends = f"95%: {quantities.format_value(name, low)} to {quantities.format_value(name, high)}"
-        return quantities.format_value(name, value), ends
-    shown = quantities.with_interval(name, value, low, high)
+        return quantities.format_value(name, value), f"95%: {quantities.span(name, *ends)}"
+    shown = quantities.with_interval(name, value, *ends)
     return shown if error is None else (shown, f"Standard error {100 * error:.2f} points.")
 
 

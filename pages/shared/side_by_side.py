@@ -7,7 +7,7 @@ import streamlit as st
 from engine import quantities
 from engine.analysis import words
 from engine.analysis.compare import Against, letters, same
-from engine.analysis.front import is_dense, own_value
+from engine.analysis.front import interval, is_dense, own_value
 from engine.analysis.passes import SPEEDUPS, beside
 from engine.metrics import SCORES, metric
 from engine.outcome.row import Row
@@ -144,7 +144,5 @@ def _change(pair: Against, name: str, base: str) -> str:
 
 
 def _interval(row: Row, name: str) -> str:
-    low, high = row.value(f"{name}_low"), row.value(f"{name}_high")
-    if low is None or high is None or low == high:
-        return ""
-    return f"95%: {quantities.format_value(name, low)} to {quantities.format_value(name, high)}"
+    ends = interval(row, name)
+    return "" if ends is None or ends.low == ends.high else f"95%: {quantities.span(name, *ends)}"
