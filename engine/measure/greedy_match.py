@@ -5,6 +5,7 @@ token is one like any other. What counts is the number of tokens before the firs
 """
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from engine import stats
-from engine.network.past import read_on
+from engine.network.past import likeliest
 from engine.outcome.parting import shared
 from engine.outcome.texts import Text
 
@@ -27,14 +28,12 @@ def continuations(network: nn.Module, prompts: Tensor, report: Callable[[int, in
 
     report: called with the tokens done and TOKENS.
     """
-    read, past = prompts.to(next(network.parameters()).device), None
+    following = likeliest(network, prompts.to(next(network.parameters()).device))
     written: list[Tensor] = []
-    for step in range(TOKENS):
-        logits, past = read_on(network, read, past)
-        read = logits.argmax(dim=-1)  # [prompts, 1]
-        written.append(read)
+    for tokens in islice(following, TOKENS):  # [prompts, 1]
+        written.append(tokens)
         if report:
-            report(step + 1, TOKENS)
+            report(len(written), TOKENS)
     return torch.cat(written, dim=1).cpu()
 
 

@@ -1,5 +1,6 @@
 """What a network keeps of the text that it has read, so that it reads each token once, whatever its family calls it."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -30,3 +31,15 @@ def read_on(network: nn.Module, tokens: Tensor, past: Past | None = None) -> tup
     names = _NAMES if len(tokens) > 1 else _ALONE
     name = next((name for name in names if getattr(output, name, None) is not None), None)
     return output.logits[:, -1:], Past(name, getattr(output, name) if name else read)
+
+
+def likeliest(network: nn.Module, tokens: Tensor) -> Iterator[Tensor]:
+    """The likeliest token [batch, 1] after tokens [batch, T], the likeliest after that, and so on without end.
+
+    An end-of-text token is one like any other. Each is computed when it is asked for.
+    """
+    past = None
+    while True:
+        logits, past = read_on(network, tokens, past)
+        tokens = logits.argmax(dim=-1)
+        yield tokens

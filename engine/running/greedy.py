@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.errors import InputError
 from engine.models import LanguageModel
-from engine.network.past import read_on
+from engine.network.past import likeliest, read_on
 
 HELD_BACK = 3  # tokens at most whose bytes are no whole character yet; a character has at most four bytes
 _BROKEN = "\ufffd"  # what a decoder puts in place of bytes that are no character
@@ -62,12 +62,10 @@ def write(network: nn.Module, prompt: Tensor, most: int) -> Iterator[Token]:
 
     The reader stops at an end-of-text token; here it is one like any other.
     """
-    read, past = prompt, None
+    following = likeliest(network, prompt)
     for _ in range(most):
         began = time.perf_counter()
-        logits, past = read_on(network, read, past)
-        read = logits.argmax(dim=-1)  # [1, 1]
-        yield Token(int(read), time.perf_counter() - began)
+        yield Token(int(next(following)), time.perf_counter() - began)
 
 
 @torch.inference_mode()
