@@ -3,11 +3,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import indent
 
 import engine
 from engine import assets, quantities
 from engine.analysis import words
-from engine.analysis.front import FLATTERED_NOTE, flattered, telling_score
+from engine.analysis.front import FLATTERED_NOTE, flattered, interval, telling_score
 from engine.metrics import metric, summary
 from engine.outcome.row import Row
 from engine.spec import DEFAULT_MODEL, Recipe, Trial
@@ -20,11 +21,11 @@ _USE = {
     "plain": (
         "The weights are in bf16, packed layers dequantized, so `transformers` reads them as any model's; the file is "
         "larger than the packed weights named below.",
-        "AutoModelForCausalLM.from_pretrained({})",
+        "from transformers import AutoModelForCausalLM\n\nmodel = AutoModelForCausalLM.from_pretrained({})",
     ),
     "packed": (
-        "The weights are packed. Kneepoint reads them; `transformers` alone does not.",
-        "engine.checkpoints.checkpoint.load(Path({}))",
+        "The weights are packed. Kneepoint reads them, from its own folder; `transformers` alone does not.",
+        "from pathlib import Path\n\nfrom engine.checkpoints import checkpoint\n\nmodel = checkpoint.load(Path({}))",
     ),
 }
 
@@ -36,7 +37,6 @@ def model_card(trial: Trial, format: str, row: Row | None = None, dense: Row | N
     """
     hub_id, licence = _base(trial)
     name = hub_id or Path(trial.model).name
-    what = _USE[format][0]
     lines = [
         "---",
         *([f"base_model: {json.dumps(hub_id)}"] if hub_id else []),
@@ -47,9 +47,9 @@ def model_card(trial: Trial, format: str, row: Row | None = None, dense: Row | N
         "",
         f"# {_inline(name)}: {trial.recipe.describe()}",
         "",
-        f"{what}",
+        _USE[format][0],
         "",
-        f"    {load_line(format, 'this folder')}",
+        *indent(load_code(format, "this folder"), "    ").splitlines(),
         "",
         "## How it was made",
         "",
@@ -68,8 +68,8 @@ def model_card(trial: Trial, format: str, row: Row | None = None, dense: Row | N
     return "\n".join(lines) + "\n"
 
 
-def load_line(format: str, folder: str) -> str:
-    """The Python that loads a checkpoint."""
+def load_code(format: str, folder: str) -> str:
+    """The Python that loads a checkpoint, to be run as it is."""
     return _USE[format][1].format(json.dumps(folder, ensure_ascii=False))
 
 
@@ -110,13 +110,8 @@ def _measured(row: Row, dense: Row | None) -> list[str]:
     names = [name for name in summary(telling_score(dense or row)) if row.value(name) is not None]
     table = ["| | this model | 95% interval | original |", "| --- | ---: | ---: | ---: |"]
     for name in names:
-        low, high = row.value(f"{name}_low"), row.value(f"{name}_high")
-        known = low is not None and high is not None
-        span = (
-            f"{quantities.format_value(name, low)} to {quantities.format_value(name, high)}"
-            if known
-            else quantities.NOTHING
-        )
+        ends = interval(row, name)
+        span = quantities.span(name, *ends) if ends else quantities.NOTHING
         before = quantities.format_value(name, dense.value(name) if dense else None)
         table.append(f"| {metric(name).label} | {quantities.format_value(name, row.value(name))} | {span} | {before} |")
     asked = [TASKS[task].label if task in TASKS else str(task) for task in row.protocol.get("tasks") or ()]

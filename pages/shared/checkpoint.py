@@ -12,7 +12,7 @@ from engine import quantities
 from engine.errors import InputError
 from engine.network import sources
 from engine.outcome.row import Row
-from engine.running.model_card import FILE, left_out, load_line, model_card
+from engine.running.model_card import FILE, left_out, load_code, model_card
 from engine.spec import DEFAULT_MODEL, parse, refuse_plain
 from engine.spec.prune import Heads
 from engine.spec.slicing import SliceGpt
@@ -92,8 +92,8 @@ def _draw_written(done: Export) -> None:
     size = quantities.format_value("weight_bytes", kept_files.size_bytes(Path(done.folder)))
     markup.text(f"Written, {size}, into this folder of the machine that Kneepoint runs on:")
     st.code(done.folder, language=None, wrap_lines=True)
-    markup.text("One line of Python loads it:" if done.format == "plain" else "In Kneepoint's own Python:")
-    st.code(load_line(done.format, done.folder), language="python", wrap_lines=True)
+    markup.text("This Python loads it:" if done.format == "plain" else "In Kneepoint's own folder and Python:")
+    st.code(load_code(done.format, done.folder), language="python", wrap_lines=True)
     markup.soft(f"{FILE} in it says how it was made and what was measured. It stays until you move or delete it.")
 
 

@@ -1,12 +1,12 @@
 """Result's checkpoint: what can be chosen, what pressing the button asks for, and every state of what was asked."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from engine.errors import InputError
+from engine.running.model_card import load_code
 from engine.store import Export, Exports, Store
 from tests.fake_trial import made
 from tests.pages import filling
@@ -93,7 +93,7 @@ def test_a_written_one_says_where_it_is_how_large_and_how_to_load_it(open_page, 
     assert "Written, 2.50 MB" in said(app)
     shown = [block.value for block in app.code]
     assert str(folder) in shown
-    assert f"AutoModelForCausalLM.from_pretrained({json.dumps(str(folder))})" in shown
+    assert load_code("plain", str(folder)) in shown
     assert ASK not in keys(app)
     (folder / "model.safetensors").unlink()
     folder.rmdir()

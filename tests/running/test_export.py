@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from engine.methods import compress
 from engine.models import LanguageModel
 from engine.running import exporter, trial_model
 from engine.running.export import export
+from engine.running.model_card import model_card
 from engine.spec import parse
 from engine.system.events import Events
 from engine.trials import make_unmeasured
@@ -52,6 +54,18 @@ def test_a_packed_export_is_the_checkpoint_that_a_trial_measures(
     checkpoint.save(tiny_llama, tmp_path / "expected")
     made, expected = (tmp_path / name / "model.safetensors" for name in ("made", "expected"))
     assert made.read_bytes() == expected.read_bytes()
+
+
+@pytest.mark.parametrize("format", ["plain", "packed"])
+def test_the_code_in_the_card_loads_the_folder(tmp_path: Path, tiny_folder: Callable[[str], Path], format: str) -> None:
+    make(tmp_path / "made", tiny_folder("llama"), format)
+    card = model_card(make_unmeasured(str(tiny_folder("llama")), parse(RECIPE)), format)
+    shown = "\n".join(line[4:] for line in card.split("## How it was made")[0].splitlines() if line.startswith("    "))
+    names: dict[str, Any] = {}
+    exec(shown.replace("this folder", str(tmp_path / "made")), names)
+    network = names["model"] if format == "plain" else names["model"].network
+    assert network.config.model_type == "llama"
+    assert network(input_ids=torch.ones(1, 3, dtype=torch.long)).logits.isfinite().all()
 
 
 @pytest.mark.parametrize("format", ["plain", "packed"])

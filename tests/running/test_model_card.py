@@ -30,7 +30,6 @@ def test_it_names_base_licence_recipe_and_results_with_their_intervals(store: St
         assert part in card
     held = model_card(TRIALS[2], "packed", next(row for row in rows if row.simulated), dense)
     assert "Simulated" in held
-    assert "engine.checkpoints.checkpoint.load" in held
 
 
 def test_what_was_not_measured_is_not_claimed() -> None:
