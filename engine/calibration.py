@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from engine import assets
-from engine.blocks import perplexity_text
+from engine import assets, perplexity_text
 from engine.errors import InputError
 from engine.network.anatomy import Anatomy
 from engine.network.streaming import streamed

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import InputError
-from engine.network import weights
 from engine.outcome.row import Row
 from engine.paths import cache_dir
 from engine.system.child import run_in_child
+from engine.system.whole_files import replace_text
 
 RECORDED = Path(__file__).parent / "recorded" / "machine" / "limits.json"
 COMMAND = (sys.executable, "-m", "engine.measure.machine_limits")
@@ -105,7 +105,7 @@ def read(path: Path) -> Limits:
 
 def write(limits: Limits, path: Path) -> None:
     """Write limits as JSON that `read` reads, whole or not at all."""
-    weights.replace_text(path, json.dumps(asdict(limits), indent=1) + "\n")
+    replace_text(path, json.dumps(asdict(limits), indent=1) + "\n")
 
 
 def _limits(content: Mapping[str, Any]) -> Limits:

@@ -24,6 +24,7 @@ from engine.running import efficiency, quality, trial_model
 from engine.running.job import Job
 from engine.system import entry, kept_files
 from engine.system.events import Events
+from engine.system.whole_files import written_whole
 
 
 def run(job: Job, events: Events) -> None:
@@ -88,7 +89,7 @@ def keep_halfway(job: Job, model: LanguageModel) -> None:
     """
     if job.halfway is None or job.share == 1 or model.network.device.type != model.device.type:
         return
-    with suppress(InputError, OSError), kept_files.written_whole(job.halfway) as partial:
+    with suppress(InputError, OSError), written_whole(job.halfway) as partial:
         checkpoint.save(model, partial, exact=True)
 
 

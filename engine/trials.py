@@ -10,8 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from engine import assets, paths, tasks
-from engine.blocks import perplexity_text
+from engine import assets, paths, perplexity_text, tasks
 from engine.errors import InputError
 from engine.network import sources
 from engine.network.loadable import refuse_unloadable

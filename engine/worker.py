@@ -28,8 +28,8 @@ from engine.running.halfway import Halfway
 from engine.running.nursery import Nursery
 from engine.spec import Trial
 from engine.store import ItemResult, Job, Queue, StateError, Store, StoreError, StoreFullError
+from engine.store.lock import hold, holder
 from engine.system.child import Event, Outcome, Start, run_in_child, start_detached
-from engine.system.lock import hold, holder
 from engine.system.work_folder import work_folder
 
 IDLE_S = 0.5  # between looks at an empty queue

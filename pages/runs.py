@@ -12,7 +12,7 @@ from engine.analysis.front import telling_quality, telling_score
 from engine.outcome import sensitivity
 from engine.outcome.row import Row
 from engine.store import SweepRow
-from engine.system.lock import holder
+from engine.store.lock import holder
 from pages.shared import chart, failures, frame, markup, stored, take_along, view
 from pages.shared.progress import STATES, draw_running, draw_sweep, outcome, time_left, took
 from pages.shared.view import Value

@@ -23,10 +23,10 @@ from engine.paths import cache_dir
 from engine.running import halfway as halfway_module
 from engine.running.halfway import Halfway
 from engine.spec import Trial
-from engine.store import Job, Queue, Store
-from engine.system import child, events, lock
+from engine.store import Job, Queue, Store, lock
+from engine.store.lock import LockHeldError, hold, holder
+from engine.system import child, events
 from engine.system.child import Outcome
-from engine.system.lock import LockHeldError, hold, holder
 from tests import fake_trial
 from tests.fake_trial import KILLED, RAISES, SLOW, STEPS, STUBBORN, WORKS, made
 from tests.processes import PATIENCE_S, wait_until, wait_until_gone

@@ -25,6 +25,7 @@ from engine.network.kv_cache import cache_settings
 from engine.network.streaming import on_device
 from engine.paths import cache_dir
 from engine.system import kept_files
+from engine.system.whole_files import written_whole
 
 BUDGET_BYTES = 4_000_000_000  # of all that is kept, the newest aside; the default model's takes 200 MB
 _VERSION = "1"
@@ -74,7 +75,7 @@ def _replace(block: Block, folder: Path, device: torch.device, compress: Compres
 def _gather(anatomy: Anatomy, windows: Tensor, folder: Path, report: Report) -> None:
     """Run the model once and write the upper triangles of all its products."""
     home = {layer: block.name for block in anatomy.blocks for layer in block.linears.values()}
-    with kept_files.written_whole(folder) as partial:
+    with written_whole(folder) as partial:
         partial.mkdir()
 
         def keep(layers: Mapping[str, nn.Module], products: Tensor) -> Mapping[str, nn.Module]:

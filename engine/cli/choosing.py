@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from engine import paths, quantities
 from engine.analysis import result_json, results, words
 from engine.analysis.front import FLATTERED_NOTE, Front, find_front, flattered
-from engine.cli.measuring import writable, write_json
+from engine.cli.output_file import writable, write_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.terminal import table
 from engine.errors import InputError

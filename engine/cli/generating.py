@@ -13,8 +13,8 @@ from engine.outcome.row import Progress
 from engine.running import lane
 from engine.spec import Trial
 from engine.store import Completion, Generation, Generations, Store
+from engine.store.lock import holder
 from engine.system import service
-from engine.system.lock import holder
 from engine.trials import unmeasured
 
 FOLLOW_S = 0.3

@@ -8,7 +8,7 @@ from datetime import datetime
 from engine.analysis.front import comparisons
 from engine.analysis.results import analyse
 from engine.cli.choosing import opened
-from engine.cli.measuring import writable_file, write_text
+from engine.cli.output_file import writable_file, write_text
 from engine.errors import InputError
 from engine.meeting import report as reports
 from engine.meeting.report import Origin

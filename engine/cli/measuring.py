@@ -2,9 +2,6 @@
 
 import argparse
 import contextlib
-import json
-import os
-import re
 import threading
 from collections.abc import Collection
 from pathlib import Path
@@ -12,10 +9,10 @@ from pathlib import Path
 from engine import paths, tasks, worker
 from engine.analysis import result_json, results
 from engine.cli.catalog import data_folder
+from engine.cli.output_file import writable, write_json
 from engine.cli.progress_line import ProgressLine
 from engine.cli.terminal import profile_lines, result, table
 from engine.errors import InputError
-from engine.network.weights import replace_text
 from engine.outcome.row import Row
 from engine.outcome.sensitivity import ALONE, NAME, refuse_beside
 from engine.quantities import format_value
@@ -23,13 +20,12 @@ from engine.running.halfway import Halfway
 from engine.running.nursery import Nursery
 from engine.spec import MEASURES, Protocol, load_sweep, parse, parse_measures, parse_tasks
 from engine.store import Queue, Store
+from engine.store.lock import LockHeldError, hold, holder
 from engine.system import service
-from engine.system.lock import LockHeldError, hold, holder
 from engine.trials import make_sensitivity, make_trial, make_trials
 
 FOLLOW_S = 0.5
 INTERRUPTED = 130
-NUMBERS = re.compile(r"\[\n([-+.\deE,\s]+)\]")  # an indented list; no text holds a line break, JSON escapes it
 COLUMNS = ("weight_bytes", "accuracy", "perplexity", "decode_speedup")
 
 
@@ -123,40 +119,6 @@ def overview(rows: Collection[Row]) -> str:
     """A table of trials: what was asked, its state, and the four figures that are asked first."""
     cells = [[row.recipe, row.state, *(format_value(name, row.value(name)) for name in COLUMNS)] for row in rows]
     return table(["recipe", "state", "weights", "accuracy", "perplexity", "decoding speed-up"], cells)
-
-
-def writable(path: str | None) -> Path | None:
-    """The file of --json, checked before any work; raises InputError where it can't be written."""
-    return None if path is None else writable_file(path, "--json")
-
-
-def writable_file(path: str, what: str) -> Path:
-    """The file to write, `what` in messages, checked before any work; raises InputError where it can't be written."""
-    target = paths.user_path(path, what)
-    if not target.parent.is_dir():
-        raise InputError(f"the folder {str(target.parent)!r} of {what} does not exist")
-    if target.exists() and not target.is_file():
-        raise InputError(f"{what} can't write {str(target)!r}: it is no regular file")
-    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
-        raise InputError(f"{what} can't write {str(target)!r}: it, or its folder, is not writable")
-    return target
-
-
-def write_json(target: Path, content: object) -> None:
-    """Write JSON, lists of numbers on one line, so that the file is whole or not there.
-
-    Raises InputError where the disk refuses.
-    """
-    text = json.dumps(content, indent=1, allow_nan=False)
-    write_text(target, NUMBERS.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text) + "\n")
-
-
-def write_text(target: Path, content: str) -> None:
-    """Write a text so that the file is whole or not there; raises InputError where the disk refuses."""
-    try:
-        replace_text(target, content)
-    except OSError as error:
-        raise InputError(f"can't write {str(target)!r}: {error.strerror}") from None
 
 
 def _measures(only: str | None) -> tuple[str, ...]:

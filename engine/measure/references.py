@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.paths import cache_dir
 from engine.system import kept_files
+from engine.system.whole_files import written_whole
 
 BUDGET_BYTES = 1_000_000_000  # of all references together, the newest one aside
 
@@ -75,7 +76,7 @@ def save(comparison_id: str, reference: Reference) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in reference._asdict().items() if tensor is not None}
     for name in ("argmax", "continuations"):
         tensors[name] = tensors[name].to(torch.int32)
-    with kept_files.written_whole(path) as partial:
+    with written_whole(path) as partial:
         save_file(tensors, partial)
     kept_files.keep_within(path, BUDGET_BYTES)
 

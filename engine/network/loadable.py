@@ -21,11 +21,11 @@ from engine import assets
 from engine.errors import InputError
 from engine.network import sources
 from engine.network.sources import Source
-from engine.network.weights import replace_text
 from engine.paths import cache_dir
 from engine.system import entry
 from engine.system.child import Event, run_in_child
 from engine.system.events import Events
+from engine.system.whole_files import replace_text
 
 LOOK = (sys.executable, "-m", "engine.network.loadable")
 PATIENCE_S = 120.0  # for some seconds' work; what takes longer is left to the trials

@@ -18,6 +18,7 @@ from engine import assets
 from engine.errors import InputError, unknown
 from engine.network import weights
 from engine.paths import cache_dir, user_path
+from engine.system.whole_files import replace_text
 
 _HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -223,4 +224,4 @@ def _remember(folder: str) -> None:
     if folder not in folders:
         there = [known for known in folders if Path(known).is_dir()]
         with suppress(OSError):  # on a full disk the list is as it was
-            weights.replace_text(cache_dir() / "folders.json", json.dumps([*there, folder], indent=1))
+            replace_text(cache_dir() / "folders.json", json.dumps([*there, folder], indent=1))

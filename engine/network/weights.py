@@ -7,7 +7,6 @@ names with dtype, shape and data offsets, then the data, which ends where the fi
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from engine import layouts
 from engine.errors import InputError
 from engine.layouts import LAYOUTS
 from engine.paths import cache_dir
+from engine.system.whole_files import replace_text
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 _LARGEST_HEADER_BYTES = 100_000_000
@@ -119,17 +119,6 @@ def sha256(paths: Iterable[Path]) -> str:
     with suppress(OSError):  # a full disk costs the memory of it, not the answer
         replace_text(remembered, total.hexdigest())
     return total.hexdigest()
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a small file so that readers see the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _shards(folder: Path) -> list[Path]:

@@ -17,8 +17,8 @@ from engine.errors import InputError
 from engine.paths import cache_dir
 from engine.running.exporter import Exporter
 from engine.store import Exports, Generations, Store, StoreError
+from engine.store.lock import LockHeldError, hold, holder
 from engine.system.child import start_detached
-from engine.system.lock import LockHeldError, hold, holder
 from engine.system.service import print_with_time, stopping
 
 IDLE_S = 300.0

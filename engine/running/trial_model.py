@@ -4,8 +4,7 @@ from pathlib import Path
 
 import torch
 
-from engine import assets, calibration, methods, models, tasks
-from engine.blocks import perplexity_text
+from engine import assets, calibration, methods, models, perplexity_text, tasks
 from engine.errors import InputError
 from engine.models import LanguageModel
 from engine.network import sources, streaming

@@ -1,25 +1,9 @@
-"""What is kept in the cache folder only to spare work: written whole or not at all, and within a budget."""
+"""What is kept in the cache folder only to spare work, within a budget."""
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Where to write a file or a folder that gets the name `path` once the block is done, and is gone if it fails."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        try:
-            partial.replace(path)
-        except OSError:
-            if not path.is_dir():  # else another process has just put its own folder there
-                raise
-    finally:
-        delete(partial)
 
 
 def use(path: Path) -> None:

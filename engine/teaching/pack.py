@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import InputError
-from engine.network import weights
+from engine.system.whole_files import replace_text
 
 VERSION = 3
 MOST_BYTES = 5_000_000
@@ -219,7 +219,7 @@ def write(pack: Pack, path: Path) -> None:
         raise InputError(
             f"the pictures of {pack.model!r} take {len(text) / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:g}"
         )
-    weights.replace_text(path, text + "\n")
+    replace_text(path, text + "\n")
 
 
 def read(path: Path) -> Pack | None:

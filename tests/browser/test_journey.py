@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from engine.system.lock import holder
+from engine.store.lock import holder
 from tests.browser.conftest import MINUTE, place, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.fetched, pytest.mark.timeout(900)]

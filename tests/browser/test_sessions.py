@@ -9,7 +9,7 @@ import pytest
 
 from engine.spec import MEASURES
 from engine.store import Queue, Store
-from engine.system.lock import hold
+from engine.store.lock import hold
 from tests.browser.conftest import serving
 from tests.browser.session import Session
 from tests.pages import filling

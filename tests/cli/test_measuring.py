@@ -18,7 +18,7 @@ from engine.__main__ import main
 from engine.cli.progress_line import ProgressLine
 from engine.spec import Protocol, parse
 from engine.store import Queue, Store, StoreError
-from engine.system.lock import holder
+from engine.store.lock import holder
 from engine.tasks import hub
 from engine.trials import make_trial
 from tests import fake_trial

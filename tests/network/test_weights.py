@@ -137,15 +137,6 @@ def test_on_a_full_disk_the_hash_is_not_remembered_and_nothing_is_left(tmp_path,
     assert not list((tmp_path / "cache" / "hashes").iterdir())
 
 
-def test_a_file_that_does_not_fit_leaves_the_old_one_and_no_part(tmp_path, monkeypatch):
-    (tmp_path / "a.json").write_text("old")
-    full_disk(monkeypatch)
-    with pytest.raises(OSError, match="No space left"):
-        weights.replace_text(tmp_path / "a.json", "new")
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a.json"]
-    assert (tmp_path / "a.json").read_text() == "old"
-
-
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files can still be made, and hold nothing."""
 

@@ -14,7 +14,7 @@ from engine.paths import cache_dir
 from engine.running import lane
 from engine.spec import Trial, parse
 from engine.store import Generation, Generations, Store
-from engine.system.lock import LockHeldError, hold, holder
+from engine.store.lock import LockHeldError, hold, holder
 from engine.trials import make_unmeasured
 from tests.processes import wait_until
 

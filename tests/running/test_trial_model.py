@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.blocks import perplexity_text
+from engine import perplexity_text
 from engine.errors import InputError
 from tests.tiny_trial import PIQA, PROTOCOL, MakeJob, run
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine import paths
 from engine.errors import InputError
+from engine.system.whole_files import written_whole
 from engine.tasks.hub import HubData, load_rows
 
 NAME = "perplexity_text"  # of the protocol's setting, and of the text among a trial's data
@@ -77,9 +78,8 @@ def _downloaded() -> Path:
     path = folder / f"wikitext2-{HUB.revision[:12]}.txt"
     if not path.is_file():
         folder.mkdir(exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_bytes("".join(record or _BLANK for record in _records()).encode())
-        partial.replace(path)
+        with written_whole(path) as partial:
+            partial.write_bytes("".join(record or _BLANK for record in _records()).encode())
     return path
 
 

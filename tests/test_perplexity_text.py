@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.blocks import perplexity_text
-from engine.blocks.perplexity_text import FILES, absolute, read, sha256
+from engine import perplexity_text
 from engine.errors import InputError
+from engine.perplexity_text import FILES, absolute, read, sha256
 
 RELEASE = " \n = Robert Boulter = \n \n He is an actor . \n"
 RECORDS = [{"text": text} for text in ("", " = Robert Boulter = \n", "", " He is an actor . \n")]
