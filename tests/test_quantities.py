@@ -58,3 +58,8 @@ def test_operations_have_three_digits() -> None:
         "27.2 GFLOP",
         "1,500 GFLOP",
     ]
+
+
+def test_a_span_names_both_ends_with_their_units() -> None:
+    assert quantities.span("weight_bytes", 86.42e6, 89.9e6) == "86.4 MB to 89.9 MB"
+    assert quantities.span("accuracy", 0.41, 0.472) == "41.0% to 47.2%"

@@ -5,6 +5,7 @@ Texts are plain: whoever puts them into HTML escapes them.
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from engine.analysis.budget import Fitting
@@ -261,6 +262,17 @@ def distinct_labels(rows: Sequence[Row]) -> dict[str, str]:
             more = [c for c in clauses[row.trial_id] if c not in shared and not short.startswith(c)]
             labels[row.trial_id] = ", ".join([short, *more]).replace(", (", " (") + marks(row)
     return labels
+
+
+def measured_on(rows: Sequence[Row]) -> str:
+    """ "Test CPU, 2 January 2026": the machine of finished trials and their last date; empty unless all know both."""
+    facts = [row.environment for row in rows if row.state == "done"]
+    if not facts or any(not {"cpu", "date"} <= set(fact) for fact in facts):
+        return ""
+    machines = sorted({str(fact["cpu"]) for fact in facts})
+    latest = max(datetime.fromisoformat(fact["date"]) for fact in facts)
+    machine = machines[0] if len(machines) == 1 else f"{len(machines)} machines"
+    return f"{machine}, {latest.day} {latest:%B %Y}"
 
 
 def _in_brief(step: Settings) -> str:

@@ -3,13 +3,14 @@
 import argparse
 import sys
 
+from engine.analysis import words
 from engine.analysis.mixed import Mixture, budget_of, propose, recipe_of, uniform
 from engine.cli.choosing import opened
 from engine.cli.terminal import table
 from engine.errors import InputError
 from engine.outcome.sensitivity import NAME, Sensitivity
 from engine.quantities import format_value, nats
-from engine.recorded import entries, provenance
+from engine.recorded import entries
 from engine.trials import make_sensitivity
 
 
@@ -31,7 +32,7 @@ def _measured(model: str, store: str | None) -> Sensitivity:
     content, recorded = opened(store).profile(trial.id, NAME), entries().get(trial.id)
     if content is None and recorded is not None:
         content = recorded.kept.profiles[NAME]
-        print(f"sensitivity: {provenance([recorded.row])}", file=sys.stderr)
+        print(f"sensitivity: Recorded on {words.measured_on([recorded.row])}", file=sys.stderr)
     if content is None:
         raise InputError(
             f"the sensitivity of {model!r} is not in this store; measure it with "

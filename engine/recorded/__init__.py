@@ -87,16 +87,6 @@ def read(path: Path) -> list[Entry]:
     return [Entry(_row(entry, where), _kept(entry, where), _packed(entry, where)) for entry, where in named]
 
 
-def provenance(rows: Sequence[Row]) -> str:
-    """The chip's text, "Recorded on MACHINE, DATE", from the rows' environments; empty without rows."""
-    if not rows:
-        return ""
-    machines = sorted({str(row.environment["cpu"]) for row in rows})
-    latest = max(datetime.fromisoformat(row.environment["date"]) for row in rows)
-    machine = machines[0] if len(machines) == 1 else f"{len(machines)} machines"
-    return f"Recorded on {machine}, {latest.day} {latest:%B %Y}"
-
-
 def _row(entry: Any, where: str) -> Row:
     if not isinstance(entry, dict):
         raise InputError(f"{where}: expected a mapping, got {type(entry).__name__}")

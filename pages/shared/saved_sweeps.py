@@ -6,8 +6,7 @@ from functools import partial
 import streamlit as st
 
 from engine.errors import InputError
-from engine.recorded import shelf
-from engine.store import saved
+from engine.store import saved, shelf
 from pages.shared import markup, stored, view
 from pages.shared.stored import Group
 from pages.shared.view import Value

@@ -8,20 +8,22 @@ from typing import Literal
 import streamlit as st
 
 from engine import paths, worker
+from engine.analysis import words
 from engine.analysis.front import Comparison, Front, comparisons, find_front
 from engine.analysis.results import analyse
 from engine.errors import InputError
 from engine.outcome.kept import Kept
 from engine.outcome.row import Row, State
-from engine.recorded import Entry, entries, provenance, shelf
+from engine.recorded import Entry, entries
 from engine.spec import Protocol, Recipe, Trial
-from engine.store import ItemResult, StateError, Store, StoreError, SweepRow
+from engine.store import ItemResult, StateError, Store, StoreError, SweepRow, shelf
 from engine.trials import make_trial
 from pages.shared import markup
 
 TIMED = 200  # finished trials that times are estimated from
 FRONT = 4  # results that make one
 DENSE = Recipe()
+SAVED = "Saved sweep, read-only"
 Origin = Literal["recorded", "mine", "saved"]
 
 
@@ -44,9 +46,10 @@ class Group:
     @property
     def chip(self) -> str:
         """Where the results come from, in words."""
+        where = words.measured_on(self.rows)
         if self.origin == "saved":
-            return shelf.chip(self.rows)
-        return provenance(self.rows) if self.origin == "recorded" else "Measured here"
+            return f"{SAVED}: measured on {where}" if where else SAVED
+        return f"Recorded on {where}" if self.origin == "recorded" else "Measured here"
 
 
 def store() -> Store:

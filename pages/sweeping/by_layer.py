@@ -3,14 +3,13 @@
 import streamlit as st
 
 from engine import trials
-from engine.analysis.words import DIVERGENCE
+from engine.analysis import words
 from engine.errors import InputError
 from engine.outcome import sensitivity
 from engine.outcome.row import Row
 from engine.outcome.sensitivity import Sensitivity
 from engine.plots.layer_heat import heat_figure
 from engine.quantities import nats
-from engine.recorded import provenance
 from engine.running import estimates
 from engine.spec import Trial
 from pages.shared import chart, frame, markup, progress, stored
@@ -45,7 +44,7 @@ def draw(model: str | None) -> None:
     if row is None:
         draw_absent(trial)
     elif found is not None:
-        markup.chips([(provenance([row]) if row.recorded else "Measured here", "")])
+        markup.chips([(f"Recorded on {words.measured_on([row])}" if row.recorded else "Measured here", "")])
         draw_measured(trial, found)
     elif row.state in ("queued", "running"):
         draw_going(trial.id)
@@ -116,7 +115,7 @@ def draw_measured(trial: Trial, found: Sensitivity) -> None:
         figure = heat_figure(found, proposed.bits if proposed else (), frame.theme(), compact=frame.narrow())
         alt = f"Heat-map of {found.blocks} layers by {len(found.ways)} ways to compress one of them alone"
         chart.draw(figure, key=f"{KEY}:heat", alt=alt, name="layers")
-        markup.soft(f"{HOW.format(tokens=found.positions)} {DIVERGENCE} Rings are the bits proposed below.")
+        markup.soft(f"{HOW.format(tokens=found.positions)} {words.DIVERGENCE} Rings are the bits proposed below.")
         with st.expander("All numbers as a table"):
             markup.table(
                 ("Layer", *(way.label for way in found.ways)),

@@ -136,3 +136,11 @@ def test_what_is_kept_is_counted_by_length_where_the_original_only_so_does_bette
     assert words.quality(small, dense) == "Keeps 90% ± 4 of accuracy; guessing would keep 72%."
     assert words.change(small, "accuracy_norm") == "−5.0 ± 2.0 points"
     assert words.guessing(dense) == ""
+
+
+def test_where_and_when_results_were_measured_is_said_where_all_of_them_know_it() -> None:
+    assert words.measured_on(ROWS) == "Test CPU, 21 November 2025"
+    other = replace(ROWS[0], environment={"cpu": "Other CPU", "date": "2026-01-02T03:04:05+00:00"})
+    assert words.measured_on([*ROWS, other]) == "2 machines, 2 January 2026"
+    assert words.measured_on([*ROWS, replace(ROWS[0], environment={"cpu": "Test CPU"})]) == ""
+    assert words.measured_on([replace(ROWS[0], state="failed")]) == words.measured_on([]) == ""

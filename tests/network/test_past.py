@@ -1,5 +1,7 @@
 """Reading on from what a network keeps gives what reading the whole text gives, however a family keeps it."""
 
+from itertools import islice
+
 import pytest
 import torch
 from transformers import (
@@ -13,7 +15,7 @@ from transformers import (
     RwkvConfig,
 )
 
-from engine.network.past import read_on
+from engine.network.past import likeliest, read_on
 
 SMALL = {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 2, "bos_token_id": 0, "eos_token_id": 0}
 KEPT = {
@@ -42,3 +44,13 @@ def test_reading_on_is_reading_the_whole_text(name: str | None, config: PreTrain
         torch.testing.assert_close(logits, whole, rtol=1e-4, atol=1e-5)
         assert past.name == (None if name == "state" and batch > 1 else name)
         logits, past = read_on(network, text[:, end : end + 1], past)
+
+
+@torch.inference_mode()
+def test_the_likeliest_tokens_are_those_of_reading_the_whole_text_for_each() -> None:
+    torch.manual_seed(0)
+    network = AutoModelForCausalLM.from_config(KEPT["past_key_values"][0]).eval()
+    text = torch.randint(1, 64, (2, 5))
+    for token in islice(likeliest(network, text), 4):
+        assert torch.equal(token[:, 0], network(text).logits[:, -1].argmax(-1))
+        text = torch.cat([text, token], dim=1)

@@ -2,8 +2,7 @@
 
 import pytest
 
-from engine.recorded import shelf
-from engine.store import saved
+from engine.store import saved, shelf
 from tests.pages import filling
 from tests.pages.conftest import downloads, said
 
@@ -166,5 +165,5 @@ def test_a_saved_sweep_is_all_that_is_needed(open_page, store, monkeypatch: pyte
     shelf.put(saved.content(store), "theirs.kneepoint")
     monkeypatch.setenv("KNEEPOINT_STORE", f"sqlite:///{tmp_path / 'empty.db'}")
     app = open_page("present")
-    assert "Saved sweep, read-only" in said(app)
+    assert "Saved sweep, read-only: measured on Test CPU" in said(app)
     assert "Recommendation" in said(app)

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from engine.analysis.result_json import front_json
+from engine.analysis.words import measured_on
 from engine.errors import InputError
 from engine.outcome import latency_cells, sensitivity
 from engine.outcome.kept import Kept
 from engine.outcome.texts import Text
 from engine.plots.roofline_lesson import formats
-from engine.recorded import FOLDER, entries, pack_answers, provenance, read, recorded
+from engine.recorded import FOLDER, entries, pack_answers, read, recorded
 from engine.spec import DEFAULT_MODEL
 from engine.store import ItemResult
 from engine.trials import make_sensitivity
@@ -54,16 +55,10 @@ def test_the_texts_profiles_and_answers_that_front_json_wrote_are_read_back(tmp_
     assert {trial_id: found[trial_id].kept for trial_id in others} == dict.fromkeys(others, Kept((), {}))
 
 
-def test_the_chip_names_machine_and_date(tmp_path: Path) -> None:
-    write(tmp_path, front_json(ROWS))
-    assert provenance(recorded(tmp_path)) == "Recorded on Test CPU, 21 November 2025"
-    assert provenance([]) == ""
-
-
 def test_what_ships_with_the_package_is_sound() -> None:
     rows = recorded(FOLDER)
     assert all(r.recorded for r in rows)
-    assert bool(provenance(rows)) == bool(rows)
+    assert bool(measured_on(rows)) == bool(rows)
 
 
 @pytest.mark.fetched

@@ -6,15 +6,10 @@ that file was opened. They are only read.
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from engine.outcome.row import Row
 from engine.paths import cache_dir
-from engine.recorded import provenance
 from engine.store import saved
-
-CHIP = "Saved sweep, read-only"
 
 
 def put(content: bytes, name: str) -> str:
@@ -46,14 +41,6 @@ def drop(name: str) -> None:
 def url(name: str) -> str:
     """The store of a saved sweep, as a database URL."""
     return f"sqlite:///{_path(name)}"
-
-
-def chip(rows: Sequence[Row]) -> str:
-    """ "Saved sweep, read-only: measured on CPU, DATE", as far as the results say so."""
-    done = [row for row in rows if row.state == "done"]
-    if not done or any(not {"cpu", "date"} <= set(row.environment) for row in done):
-        return CHIP
-    return f"{CHIP}: {provenance(done).replace('Recorded', 'measured')}"
 
 
 def _path(name: str) -> Path:
