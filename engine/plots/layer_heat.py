@@ -51,6 +51,23 @@ def heat_figure(
     """
     lines, colours = heat_data(found), THEMES[theme]
     places = _places(lines)
+    figure = _empty(found, lines, places, colours, compact)
+    ringed = _ringed(found, lines, places, chosen)
+    for line, place in zip(lines, places, strict=True):
+        figure.add_trace(_cells(line, place, colours, compact))
+        for layer, text in _written(line):
+            if (layer, place) not in ringed:
+                ink = palette.ink(_hue(line.kind, line.strengths[layer] or 0.0, colours))
+                font = {"size": SMALL, "color": ink}
+                figure.add_annotation(**_at(layer, place, compact), text=text, showarrow=False, font=font)
+    figure.add_trace(_rings([_at(*mark, compact) for mark in ringed], colours))
+    return figure
+
+
+def _empty(
+    found: Sensitivity, lines: Sequence[Line], places: Sequence[float], colours: Theme, compact: bool
+) -> go.Figure:
+    """The figure before anything is drawn: its size and its axes, the ways at their places."""
     ways = {"tickvals": places, "ticktext": [line.name for line in lines], "tickfont": {"size": TICK}}
     layers = {"title": {"text": LAYERS, "font": {"size": AXIS_TITLE}}, "tickfont": {"size": TICK}}
     ends = [-0.5, found.blocks - 0.5]
@@ -66,21 +83,6 @@ def heat_figure(
         figure.update_yaxes(**ways, autorange="reversed")
     figure.update_xaxes(showgrid=False, zeroline=False)
     figure.update_yaxes(showgrid=False, zeroline=False)
-    ringed = _ringed(found, lines, places, chosen)
-    for line, place in zip(lines, places, strict=True):
-        figure.add_trace(_cells(line, place, colours, compact))
-        for layer, text in _written(line):
-            if (layer, place) in ringed:
-                continue
-            strength = line.strengths[layer]
-            fill = _hue(line.kind, strength or 0.0, colours)
-            figure.add_annotation(
-                **_at(layer, place, compact),
-                text=text,
-                showarrow=False,
-                font={"size": SMALL, "color": palette.ink(fill)},
-            )
-    figure.add_trace(_rings([_at(*mark, compact) for mark in ringed], colours))
     return figure
 
 
