@@ -24,7 +24,7 @@ from engine.packages import complete, download, embedded
 from engine.packages.download import Report, Wheel
 from engine.packages.embedded import SplitName, text, text_sha256
 from engine.packages.embedded import task_file as embedded_task_file
-from engine.paths import cache_dir
+from engine.paths import ROOT, cache_dir
 from engine.spec import DEFAULT_MODEL
 from engine.system.child import PARENT
 from engine.tasks import TASKS
@@ -122,10 +122,9 @@ def _convert(gguf: Path, folder: Path) -> None:
     It ends with this process, however that ends: else it would go on beside the next one's.
     """
     command = [*_CONVERSION, str(gguf.resolve()), str(folder.resolve())]
-    root = Path(__file__).resolve().parents[1]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", PARENT: str(os.getpid())}
     child = subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, errors="replace", start_new_session=True
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, errors="replace", start_new_session=True
     )
     if child.returncode == 0:
         return

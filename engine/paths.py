@@ -1,4 +1,4 @@
-"""Where things lie on this machine: the cache, the store, and the locks."""
+"""Where things lie on this machine: the code, the cache, the store, and a user's files."""
 
 import os
 from contextlib import suppress
@@ -7,6 +7,8 @@ from pathlib import Path
 from platformdirs import user_cache_path, user_data_path
 
 from engine.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]  # in which `python -m engine` is found
 
 
 def cache_dir() -> Path:

@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 
 from engine import __version__
+from engine.paths import ROOT
 
 PACKAGES = ("torch", "transformers")
-_CHECKOUT = Path(__file__).parents[2]
 CPUINFO = Path("/proc/cpuinfo")
 INSTRUCTIONS = (
     *("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),  # x86
@@ -81,7 +81,7 @@ def _told(cpuinfo: Path, wanted: str) -> str:
     return next((value.strip() for key, _, value in pairs if key.strip().lower() == wanted and value.strip()), "")
 
 
-def commit(checkout: Path = _CHECKOUT) -> str | None:
+def commit(checkout: Path = ROOT) -> str | None:
     """The git commit of the checkout this engine runs from, with "+" when tracked files differ; None without one."""
     if not (checkout / ".git").exists():
         return None

@@ -22,10 +22,10 @@ from engine.layers.packed_linear import PackedLinear
 from engine.layers.packed_matrix import PackedMatrix
 from engine.measure.latency import greedy, prompt_tokens
 from engine.measure.peak import peak_bytes
+from engine.paths import ROOT
 from engine.spec import Protocol
 from engine.system.child import explain_exit, leave
 
-_ROOT = Path(__file__).parents[2]
 _TAIL = 2000
 
 
@@ -38,7 +38,7 @@ def measure(folder: Path, protocol: Protocol, threads: int) -> int:
     load_kernels(folder)  # compiling takes memory of its own, which must not be the fresh process's
     job = json.dumps({"folder": str(folder.resolve()), "protocol": asdict(protocol), "threads": threads})
     command = [sys.executable, "-m", "engine.measure.memory", job]
-    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.stderr.write(done.stderr[-_TAIL:])
         raise RuntimeError(f"loading and generating in a fresh process: {explain_exit(done.returncode, done.stderr)}")

@@ -30,7 +30,7 @@ from engine.outcome.row import Row
 from engine.plots import front_figure, palette
 from engine.plots.compare import bytes_figure, task_data, task_figure
 from engine.spec import DEFAULT_MODEL
-from engine.tasks import TASKS
+from engine.tasks import task_label
 from engine.typesetting import unbroken
 
 TEMPLATE = "report.html"
@@ -203,7 +203,7 @@ def _protocol(front: Front) -> list[tuple[str, str]]:
     asked = front.comparison.protocol
     facts = {name: asked[name] for name in _PROTOCOL if asked.get(name) is not None}
     if "tasks" in facts:
-        facts["tasks"] = ", ".join(TASKS[task].label if task in TASKS else str(task) for task in facts["tasks"])
+        facts["tasks"] = ", ".join(map(task_label, facts["tasks"]))
     return [(_PROTOCOL[name], str(value)) for name, value in facts.items()]
 
 

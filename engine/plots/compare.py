@@ -19,7 +19,7 @@ from engine.plots import horizontal, palette
 from engine.plots.axes import SMALL
 from engine.plots.marks import safe
 from engine.plots.palette import THEMES, Theme, ThemeName
-from engine.tasks import TASKS
+from engine.tasks import task_label
 
 PARTS = ("linears", "embedding", "head", "scales_zeros", "rest")
 MEAN = "Mean"
@@ -58,7 +58,7 @@ def task_data(rows: Sequence[Row], score: str = "accuracy") -> list[TaskBars]:
     """Every task that one of the rows was asked, after their mean where all rows were asked the same several tasks."""
     asked = [tuple(str(task) for task in row.protocol.get("tasks") or ()) for row in rows]
     tasks = list(dict.fromkeys(task for names in asked for task in names))
-    lines = {f"{score}_{task}": (TASKS[task].label if task in TASKS else task, f"_{task}") for task in tasks}
+    lines = {f"{score}_{task}": (task_label(task), f"_{task}") for task in tasks}
     if len(tasks) > 1 and len(set(asked)) == 1:
         lines = {score: (MEAN, ""), **lines}
     found = [

@@ -13,7 +13,7 @@ from engine.metrics import metric, summary
 from engine.outcome.row import Row
 from engine.spec import DEFAULT_MODEL, Recipe, Trial
 from engine.spec.quantize import Bnb, KvCache, SmoothQuant
-from engine.tasks import TASKS
+from engine.tasks import task_label
 
 FILE = "README.md"
 _BASE = {DEFAULT_MODEL: ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")}  # hub id and licence of the default
@@ -114,7 +114,7 @@ def _measured(row: Row, dense: Row | None) -> list[str]:
         span = quantities.span(name, *ends) if ends else quantities.NOTHING
         before = quantities.format_value(name, dense.value(name) if dense else None)
         table.append(f"| {metric(name).label} | {quantities.format_value(name, row.value(name))} | {span} | {before} |")
-    asked = [TASKS[task].label if task in TASKS else str(task) for task in row.protocol.get("tasks") or ()]
+    asked = [task_label(task) for task in row.protocol.get("tasks") or ()]
     questions = f"At most {row.protocol.get('limit')} items each of {', '.join(asked)}." if asked else ""
     where = " · ".join(words.protocol(row, row.value("questions")))
     date = str(row.environment.get("date", ""))[:10]

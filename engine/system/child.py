@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, NoReturn, Protocol
 
+from engine.paths import ROOT
+
 PARENT = "KNEEPOINT_PARENT_PID"
 LOG_BYTES = 64 * 1024
 POLL_S = 0.1
@@ -115,9 +117,8 @@ def child_environment() -> dict[str, str]:
     Beside other load, GNU OpenMP's threads spin through whole time slices of the thread that they wait for: on two
     cores with one of them busy, a pass over 210 small linears took 1,650 ms, and 26 ms with the spinning cut short.
     """
-    root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([root, known] if known else [root])
+    path = os.pathsep.join([str(ROOT), known] if known else [str(ROOT)])
     return {"GOMP_SPINCOUNT": SPINS, **os.environ, "PYTHONPATH": path}
 
 

@@ -46,6 +46,7 @@ __all__ = [
     "load",
     "overview",
     "task_files",
+    "task_label",
     "task_sha256",
 ]
 
@@ -91,6 +92,11 @@ def get(name: str) -> Task:
     if name not in TASKS:
         raise unknown("task", name, [*TASKS, *TASK_GROUPS])
     return TASKS[name]
+
+
+def task_label(name: str) -> str:
+    """What people call a task: its label, or its name where it is one of the harness or of another version."""
+    return TASKS[name].label if name in TASKS else name
 
 
 def load(name: str, limit: int | None = None, data_dir: Path | None = None) -> list[Item]:

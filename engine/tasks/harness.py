@@ -22,14 +22,13 @@ from filelock import FileLock
 
 from engine.errors import InputError
 from engine.packages import complete
-from engine.paths import cache_dir
+from engine.paths import ROOT, cache_dir
 from engine.tasks.task import Item, Record, Task
 
 PREFIX = "lm_eval:"
 VERSION = 1  # raised when the same task would give other items
 REFUSED = 2  # the child's exit status when its last line is for the user
 _ITEMS = "items.jsonl"
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def named(name: str) -> bool:
@@ -77,10 +76,10 @@ def _build(name: str, file: Path, given: Path | None) -> dict[str, Any]:
     """Have a child write the items; what it found out about the task. The child's module imports this one."""
     own = name.removeprefix(PREFIX)
     command = [sys.executable, "-P", "-m", "engine.tasks.harness_items", own]
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(
         [*command, str(file.resolve()), *([str(given)] if given else [])],
-        cwd=given or _ROOT,
+        cwd=given or ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -6,9 +6,9 @@ import streamlit as st
 
 from engine.analysis.flips import Flip
 from engine.outcome.row import Row
-from engine.tasks import Item
+from engine.tasks import Item, task_label
 from pages.shared import answers, frame, markup, view
-from pages.shared.answers import ALL, NAMES, task_label
+from pages.shared.answers import ALL, NAMES
 
 SCORES = "Log-likelihoods in nats: 0.7 more is twice as likely. The likeliest is the answer here, whatever its length."
 EACH = 10  # answers on one page of the list

@@ -12,7 +12,7 @@ from engine.errors import InputError
 from engine.outcome.row import Row
 from engine.quantities import MINUS, NOTHING
 from engine.store import ItemResult
-from engine.tasks import TASKS, Item
+from engine.tasks import Item, task_label
 from pages.shared import markup, stored
 
 ALL = "all"
@@ -67,10 +67,6 @@ def card(flip: Flip, item: Item | None, sides: Sequence[Side], remark: str = "")
 def signed(score: float | None) -> str:
     """A log-likelihood, with a true minus."""
     return NOTHING if score is None else f"{score:.2f}".replace("-", MINUS)
-
-
-def task_label(task: str) -> str:
-    return TASKS[task].label if task in TASKS else task
 
 
 def _choices(flip: Flip, item: Item | None, sides: Sequence[Side]) -> str:

@@ -12,7 +12,7 @@ from engine.metrics import metric
 from engine.outcome.row import Row
 from engine.plots import FAMILIES
 from engine.stats import Estimate, Verdict, questions_to_settle
-from engine.tasks import TASKS
+from engine.tasks import task_label
 from pages.shared import markup
 from pages.shared.markup import Figure
 from pages.shared.stored import Group
@@ -156,7 +156,7 @@ def group_name(group: Group) -> str:
 
 def questions(protocol: Mapping[str, Any]) -> str:
     """What a protocol asks, in words: "100 items each of PIQA and OpenBookQA"."""
-    names = [TASKS[task].label if task in TASKS else str(task) for task in protocol.get("tasks") or ()]
+    names = [task_label(task) for task in protocol.get("tasks") or ()]
     return (
         f"{protocol.get('limit', 0):,} items each of {', '.join(names[:-1])}{' and ' if names[1:] else ''}{names[-1]}"
     )

@@ -9,7 +9,7 @@ import streamlit as st
 from engine import quantities
 from engine.metrics import SCORES, metric
 from engine.outcome.row import Row
-from engine.tasks import TASKS
+from engine.tasks import task_label
 from pages.shared import markup
 
 _KEY = "Dot and bar: this result and its 95% interval."
@@ -45,7 +45,7 @@ def draw_scores(row: Row, dense: Row | None) -> None:
 def lines_of(row: Row, dense: Row | None, score: str) -> list[Line]:
     """The mean over tasks, where there are several, and every task's score; tasks of unknown interval left out."""
     tasks = [str(task) for task in row.protocol.get("tasks") or ()]
-    names = {f"{score}_{task}": TASKS[task].label if task in TASKS else task for task in tasks}
+    names = {f"{score}_{task}": task_label(task) for task in tasks}
     wanted = {score: _WHOLE, **names} if len(names) > 1 else names
     return [line for name, label in wanted.items() if (line := _line(row, dense, score, name, label))]
 
