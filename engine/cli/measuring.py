@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from engine import paths, tasks, worker
@@ -18,7 +18,7 @@ from engine.outcome.sensitivity import ALONE, NAME, refuse_beside
 from engine.quantities import format_value
 from engine.running.halfway import Halfway
 from engine.running.nursery import Nursery
-from engine.spec import MEASURES, Protocol, load_sweep, parse, parse_measures, parse_tasks
+from engine.spec import MEASURES, Protocol, Trial, load_sweep, parse, parse_measures, parse_tasks
 from engine.store import Queue, Store
 from engine.store.lock import LockHeldError, hold, holder
 from engine.system import service
@@ -31,13 +31,8 @@ COLUMNS = ("weight_bytes", "accuracy", "perplexity", "decode_speedup")
 
 def run(args: argparse.Namespace, nursery: Nursery) -> int:
     """Measure one recipe here and now, print what came out, and keep it in the store; `nursery` starts its child."""
-    recipe, measures = parse(args.recipe), _measures(args.only)
-    given = {"tasks": None if args.tasks is None else parse_tasks(args.tasks), "limit": args.limit}
-    protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
-    target = writable(args.json)
-    refuse_beside(measures, recipe)
-    alone = NAME in measures
-    trial = make_sensitivity(args.model) if alone else make_trial(args.model, recipe, protocol, data_folder(args.data))
+    measures, target = _measures(args.only), writable(args.json)
+    trial = _trial(args, measures)
     store, line, stop = Store(_url(args.store)), ProgressLine(), threading.Event()
     others = {row.trial_id for row in store.rows([trial.id, trial.dense().id], states=["queued", "running"])}
     submitted = store.submit([trial], measures, kept=False)
@@ -54,13 +49,29 @@ def run(args: argparse.Namespace, nursery: Nursery) -> int:
             queue.honour_cancels()
             line.say("Interrupted; what was measured before is kept.")
             return INTERRUPTED
+    return _print_result(store, trial, measures, target, line)
+
+
+def _trial(args: argparse.Namespace, measures: Collection[str]) -> Trial:
+    """The trial that `run` is asked for; raises InputError where it can't be measured so."""
+    recipe = parse(args.recipe)
+    refuse_beside(measures, recipe)
+    given = {"tasks": None if args.tasks is None else parse_tasks(args.tasks), "limit": args.limit}
+    protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
+    if NAME in measures:
+        return make_sensitivity(args.model)
+    return make_trial(args.model, recipe, protocol, data_folder(args.data))
+
+
+def _print_result(store: Store, trial: Trial, measures: Sequence[str], target: Path | None, line: ProgressLine) -> int:
+    """Print what came out of a trial, and write it to `target` if it is done; the exit status."""
     row = _analysed(store, trial.id, trial.dense().id)
     if row.state in ("failed", "cancelled"):
         line.say(f"{row.recipe} {row.state}" + (f": {row.reason}" if row.reason else ""))
-    if row.metrics:
-        print("\n".join([result(row, measures), *profile_lines(store.profiles(row.trial_id), measures)]))
-    elif alone:
-        print("\n".join(profile_lines(store.profiles(row.trial_id), measures)))
+    lines = [result(row, measures)] if row.metrics else []
+    lines += profile_lines(store.profiles(row.trial_id), measures)
+    if lines:
+        print("\n".join(lines))
     if row.state != "done":
         return 1
     if target:
