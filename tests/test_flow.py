@@ -1,10 +1,12 @@
 """The engine's parts have an order, and each imports only what stands before it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 ENGINE = Path(__file__).parents[1] / "engine"
+README = ENGINE.parent / "README.md"
 
 # The parts of the engine, those without needs first; parts of one line may need each other.
 ORDER = (
@@ -53,6 +55,13 @@ def test_imports_go_one_way():
         if PLACES[needed] > PLACES.get(path.relative_to(ENGINE).parts[0].removesuffix(".py"), -1)
     ]
     assert wrong == []
+
+
+def test_the_readme_lists_the_parts_in_their_order():
+    tree = README.read_text(encoding="utf-8").split("\nengine/\n")[1].split("\nrequirements.txt")[0]
+    parts = [name for name in re.findall(r"^  (\w+)[./]", tree, re.MULTILINE) if not name.startswith("__")]
+    assert {*parts, "__main__"} == PLACES.keys()
+    assert [PLACES[part] for part in parts] == sorted(PLACES[part] for part in parts)
 
 
 def imported(path: Path) -> Iterator[str]:
