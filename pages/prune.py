@@ -8,7 +8,7 @@ from engine import quantities
 from engine.errors import InputError
 from engine.outcome.row import Row
 from engine.spec import Recipe, Settings, refuse_misfits
-from engine.spec.prune import Zeros
+from engine.spec.prune import ANGLE, Zeros
 from engine.teaching.pack import Pack, Tile
 from pages.pictures import picture
 from pages.shared import frame, markup, measured, teaching, view
@@ -98,8 +98,10 @@ def kind_of(step: Settings, pack: Pack) -> tuple[str, float] | None:
 
 
 def rule_of(step: Settings) -> str:
-    """What a pruning step goes by: the importance of its units, or the method itself; empty where it has no choice."""
-    return str(getattr(step, "importance", step.method if isinstance(step, Zeros) else ""))
+    """What a pruning step goes by: the importance of its units, or the method itself; empty for the one rule by which
+    the picture chooses whole layers."""
+    rule = str(getattr(step, "importance", step.method if isinstance(step, Zeros) else ""))
+    return "" if rule == ANGLE else rule
 
 
 def time_of(row: Row, step: Settings, pack: Pack) -> dict[str, object] | None:

@@ -1,4 +1,4 @@
-"""The walk over the blocks with the way back: the gradient of the loss with respect to a linear's inputs.
+"""The walk over the blocks with the way back: the gradient of the loss with respect to what is inside them.
 
 A window goes forward once, keeping only what enters each block. On the way back each block runs again, from what was
 kept, and is differentiated by itself. So memory beyond the model is one block's activations, one residual stream a
@@ -15,7 +15,7 @@ from torch.nn import functional
 from engine.network.anatomy import Anatomy, Block
 from engine.network.streaming import on_device, streamed
 
-OnInput = Callable[[int, Tensor, Tensor], None]  # (block, a linear's input [tokens, inputs], its gradient, the same)
+OnInput = Callable[[int, Tensor, Tensor], None]  # (block, what is asked for [tokens, size], its gradient, the same)
 _TOKENS_AT_ONCE = 128  # of logits
 
 
@@ -27,10 +27,13 @@ class _Entry(NamedTuple):
     named: dict[str, Any]
 
 
-def walk_back(anatomy: Anatomy, name: str, windows: Tensor, report: Callable[[int, int], None], visit: OnInput) -> None:
+def walk_back(
+    anatomy: Anatomy, name: str | None, windows: Tensor, report: Callable[[int, int], None], visit: OnInput
+) -> None:
     """Show the input of one linear of every block, and the gradient of a window's loss with respect to it.
 
-    name: of the linear within a block; windows [windows, tokens]. The loss is the mean over a window's next tokens, in
+    name: of the linear within a block; without one, what the block adds to the residual stream is shown instead of an
+    input. windows [windows, tokens]. The loss is the mean over a window's next tokens, in
     nats. Blocks are visited from the last to the first, window by window. All layers must be plain; the visitor must
     not keep or change the tensors.
     """
@@ -84,15 +87,20 @@ def _loss_gradient(anatomy: Anatomy, last: Tensor, window: Tensor) -> Tensor:
     return gradient
 
 
-def _through(block: Block, name: str, entry: _Entry, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Run a block again and differentiate it: (the linear's input, its gradient, the gradient of what entered)."""
+def _through(block: Block, name: str | None, entry: _Entry, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Run a block again and differentiate it: (the linear's input, its gradient, the gradient of what entered).
+
+    Without a name, of what the block adds to what entered: its gradient is that of what leaves.
+    """
     seen: list[Tensor] = []
-    hook = block.linears[name].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    hooks = [block.linears[name].register_forward_pre_hook(lambda module, args: seen.append(args[0]))] if name else []
     entered = entry.stream.detach().requires_grad_()
     try:
         with torch.enable_grad():
             left = block.module(entered, *entry.others, **entry.named)
     finally:
-        hook.remove()
-    before, inner = torch.autograd.grad(left, (entered, seen[0]), gradient)
-    return seen[0].detach().flatten(0, -2), inner.flatten(0, -2), before
+        for hook in hooks:
+            hook.remove()
+    before, *inner = torch.autograd.grad(left, (entered, *seen), gradient)
+    shown, its_gradient = (seen[0], inner[0]) if seen else (left - entered, gradient)
+    return shown.detach().flatten(0, -2), its_gradient.flatten(0, -2), before

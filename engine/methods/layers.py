@@ -1,4 +1,4 @@
-"""Depth pruning: remove the whole blocks that change their input least."""
+"""Depth pruning: remove the whole blocks that count least, as far as they turn their input or by another rule."""
 
 import math
 
@@ -8,37 +8,48 @@ from torch.nn import functional
 
 from engine.calibration import walk
 from engine.methods import Report
-from engine.methods.importance import largest
+from engine.methods.importance import block_scores, largest
 from engine.methods.rounds import steps_down
 from engine.models import LanguageModel
 from engine.spec.fit import refuse_count
-from engine.spec.prune import Layers
+from engine.spec.prune import ANGLE, IMPORTANCE, Layers
 from engine.spec.recipe import in_ranges
 
 
 def compress(model: LanguageModel, settings: Layers, windows: Tensor | None, report: Report) -> None:
-    """Remove the `count` blocks with the lowest influence, measured anew on the model that each round begins with.
+    """Remove the `count` blocks that count least, measured anew on the model that each round begins with.
 
-    windows: calibration tokens [windows, tokens]. Changes `model` in place; same windows, same result; of equal
-    influences the later block goes. Raises InputError unless at least one block stays.
-    Source: Men et al. 2024, arXiv:2403.03853; angular distance as in Gromov et al. 2024, arXiv:2403.17887.
+    windows: calibration tokens [windows, tokens], which magnitude does not read. Changes `model` in place; same
+    windows, same result; of equal scores the later block goes. Raises InputError unless at least one block stays.
+    Source: Men et al. 2024, arXiv:2403.03853; angular distance as in Gromov et al. 2024, arXiv:2403.17887; blocks by
+    magnitude and by first-order Taylor: Kim et al. 2024, arXiv:2402.02834, here as in `engine.methods.importance`.
     """
     blocks = model.anatomy.blocks
     refuse_count(settings, len(blocks))
     if settings.count == 0:
         return
-    if windows is None:
-        raise ValueError("prune:layers needs calibration windows")
     stayed = list(range(len(blocks)))  # by their places in the model as it came
     for left in steps_down(len(blocks), len(blocks) - settings.count, settings.rounds):
-        influence = torch.tensor(block_influence(model, windows, report), dtype=torch.float64)
-        kept = largest(influence, left).tolist()
+        kept = largest(scores_of(model, settings.importance, windows, report), left).tolist()
         keep_blocks(model, kept)
         stayed = [stayed[i] for i in kept]
     gone = in_ranges(tuple(i for i in range(len(blocks)) if i not in stayed))
-    model.notes.append(
-        f"Removed layers {gone} of 0 to {len(blocks) - 1}, whose outputs differ least in angle from their inputs."
+    turned = settings.importance == ANGLE
+    by = (
+        "whose outputs differ least in angle from their inputs"
+        if turned
+        else f"chosen {IMPORTANCE[settings.importance]}"
     )
+    model.notes.append(f"Removed layers {gone} of 0 to {len(blocks) - 1}, {by}.")
+
+
+def scores_of(model: LanguageModel, rule: str, windows: Tensor | None, report: Report) -> Tensor:
+    """How much each block counts, fp64 [blocks]; rule: angle or one of `IMPORTANCE`."""
+    if rule != ANGLE:
+        return block_scores(model, rule, windows, report)
+    if windows is None:
+        raise ValueError("prune:layers needs calibration windows")
+    return torch.tensor(block_influence(model, windows, report), dtype=torch.float64)
 
 
 def keep_blocks(model: LanguageModel, kept: list[int]) -> None:

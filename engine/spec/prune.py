@@ -16,6 +16,7 @@ IMPORTANCE = {
     "taylor": "by first-order Taylor",
 }
 _DEFAULT_IMPORTANCE = "activation"
+ANGLE = "angle"  # how far a block's output turns from its input: of blocks alone
 _MOST_ROUNDS = 32
 
 
@@ -289,20 +290,35 @@ class Heads(Removal):
 
 @dataclass(frozen=True)
 class Layers(Removal):
-    """Remove the whole blocks that change their input least."""
+    """Remove the whole blocks that count least."""
 
     method: ClassVar[str] = "layers"
     label: ClassVar[str] = "whole layers"
     summary: ClassVar[str] = (
-        "Removes the blocks whose output differs least in angle from their input: a shallower model."
+        "Removes whole blocks, those that count least, unless asked otherwise those whose output differs least in "
+        "angle from their input: a shallower model."
     )
-    paper: ClassVar[str] = "ShortGPT (Men et al. 2024, arXiv:2403.03853); Gromov et al. 2024, arXiv:2403.17887"
+    paper: ClassVar[str] = (
+        "ShortGPT (Men et al. 2024, arXiv:2403.03853); Gromov et al. 2024, arXiv:2403.17887; "
+        "Shortened LLaMA (Kim et al. 2024, arXiv:2402.02834)"
+    )
     starter: ClassVar[bool] = True
 
     count: int = setting(
         3, "How many blocks to remove.", kind=int, range=Range(0, 1000), shown=True, sweep=(1, 2, 3, 6, 9, 12)
     )
     rounds: int = _rounds(later=True)
+    importance: str = setting(
+        ANGLE,
+        "What counts: angle, how far the output turns from the input; magnitude, the norm of the weights that write "
+        "to the stream; activation, the norm of what the block adds to it over the calibration text; wanda, the norm "
+        "of these weights times that of what they read; taylor, how the loss changes without the block, to first "
+        "order.",
+        kind=str,
+        range=Range(choices=(ANGLE, *IMPORTANCE)),
+        sweep=(ANGLE, *IMPORTANCE),
+        later=True,
+    )
 
     def check_together(self) -> None:
         if self.rounds > max(self.count, 1):
@@ -310,8 +326,9 @@ class Layers(Removal):
 
     def describe(self) -> str:
         layers = "1 layer" if self.count == 1 else f"{self.count} layers"
-        return f"{layers} removed{_in_rounds(self.rounds)}"
+        by = "" if self.importance == ANGLE else f" {IMPORTANCE[self.importance]}"
+        return f"{layers} removed{by}{_in_rounds(self.rounds)}"
 
     @property
     def calibration_passes(self) -> float:
-        return self.rounds * super().calibration_passes
+        return _importance_passes(self.importance, self.rounds)

@@ -49,7 +49,7 @@ RECIPES = {
     "prune:magnitude": ("sparsity=0.5", "pattern=2:4", "sparsity=0.3,scope=global"),
     "prune:wanda": ("sparsity=0.5", "pattern=2:4"),
     "prune:sparsegpt": ("sparsity=0.5", "pattern=2:4"),
-    "prune:layers": ("count=1",),
+    "prune:layers": ("count=1", "count=1,importance=magnitude", "count=2,importance=taylor,rounds=2"),
     "slice:slicegpt": ("fraction=0.1", "fraction=0.25,head=untied"),
 }
 COMBINED = (

@@ -1,9 +1,11 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from engine.methods import importance
-from engine.methods.importance import input_norms, largest, unit_scores
+from engine.methods.importance import block_scores, input_norms, largest, unit_scores
 from engine.models import LanguageModel
 
 WEIGHT = torch.tensor([[3.0, 1.0, 0.0, 2.0], [4.0, 1.0, 2.0, 0.0]])  # two outputs, four inputs
@@ -81,10 +83,55 @@ def test_taylor_is_the_change_of_the_loss_when_a_unit_fades(tiny_llama: Language
     assert abs(more - loss()) / (2 * step) == pytest.approx(float(scores[1][3]), rel=1e-2)
 
 
+def test_scores_of_blocks_are_norms_over_all_that_writes_to_the_stream(
+    each_family: LanguageModel, windows: Tensor
+) -> None:
+    """In fp64, from what the network itself shows: weights, what they read, and how the stream changes."""
+    block = each_family.anatomy.blocks[1]
+    stream: list[Tensor] = []
+    read: dict[str, Tensor] = {}
+    hooks = [block.module.register_forward_hook(lambda module, args, out: stream.extend((args[0], out)))]
+    for name, layer in block.writers.items():
+        keep = partial(read.setdefault, name)
+        hooks.append(layer.register_forward_pre_hook(lambda module, args, keep=keep: keep(args[0])))
+    each_family.network(windows)
+    for hook in hooks:
+        hook.remove()
+    weights = {name: layer.weight.double() for name, layer in block.writers.items()}
+    weighted = [weight * read[name].double().flatten(0, 1).norm(dim=0) for name, weight in weights.items()]
+    expected = {
+        "magnitude": torch.cat([weight.flatten() for weight in weights.values()]).norm(),
+        "activation": (stream[1].double() - stream[0].double()).norm(),
+        "wanda": torch.cat([each.flatten() for each in weighted]).norm(),
+    }
+    for rule, score in expected.items():
+        found = block_scores(each_family, rule, windows, quiet)
+        assert found.shape == (4,)
+        torch.testing.assert_close(found[1], score, rtol=1e-5, atol=0)
+
+
+def test_taylor_of_a_block_is_the_change_of_the_loss_when_it_fades(tiny_llama: LanguageModel, windows: Tensor) -> None:
+    """Against a finite difference: all that the block adds to the stream a little larger, and a little smaller."""
+    scores = block_scores(tiny_llama, "taylor", windows[:2], quiet)
+    module, factor = tiny_llama.anatomy.blocks[2].module, 1.0
+    module.register_forward_hook(lambda module, args, out: args[0] + factor * (out - args[0]))
+
+    def losses() -> Tensor:
+        logits = tiny_llama.network(windows[:2]).logits[:, :-1].double()
+        return nn.functional.cross_entropy(logits.transpose(1, 2), windows[:2, 1:], reduction="none").mean(1)
+
+    factor = 1.01
+    more = losses()
+    factor = 0.99
+    assert float(((more - losses()) / 0.02).abs().sum()) == pytest.approx(float(scores[2]), rel=1e-2)
+
+
 @pytest.mark.parametrize("rule", ["activation", "wanda", "taylor"])
 def test_what_reads_data_says_that_it_needs_some(tiny_llama: LanguageModel, rule: str) -> None:
     with pytest.raises(ValueError, match=f"importance={rule} needs calibration windows"):
         unit_scores(tiny_llama, "mlp.down_proj", 1, rule, None, quiet)
+    with pytest.raises(ValueError, match=f"importance={rule} needs calibration windows"):
+        block_scores(tiny_llama, rule, None, quiet)
 
 
 def test_of_equal_scores_the_earlier_stay_and_the_order_is_kept() -> None:

@@ -8,9 +8,10 @@ from transformers import AutoModelForCausalLM
 
 from engine.checkpoints import checkpoint
 from engine.errors import InputError
-from engine.methods.layers import angular_distance, block_influence, compress
+from engine.methods.importance import block_scores
+from engine.methods.layers import angular_distance, block_influence, compress, scores_of
 from engine.models import LanguageModel
-from engine.spec.prune import Layers
+from engine.spec.prune import ANGLE, IMPORTANCE, Layers
 
 
 def test_angular_distance_by_hand() -> None:
@@ -19,14 +20,14 @@ def test_angular_distance_by_hand() -> None:
     torch.testing.assert_close(angular_distance(a, b).float(), torch.tensor([0.0, 0.5, 1.0, 0.25]))
 
 
-def test_removes_the_block_that_does_nothing(each_family: LanguageModel, windows: Tensor) -> None:
+@pytest.mark.parametrize("importance", [ANGLE, *IMPORTANCE])
+def test_removes_the_block_that_does_nothing(each_family: LanguageModel, windows: Tensor, importance: str) -> None:
     idle = each_family.anatomy.blocks[2]
     for layer in idle.writers.values():
         layer.weight.data.zero_()
-    influence = block_influence(each_family, windows, _silent)
-    assert influence[2] == pytest.approx(0, abs=1e-6)
+    assert float(scores_of(each_family, importance, windows, _silent)[2]) == pytest.approx(0, abs=1e-6)
     expected = each_family.network(windows).logits
-    compress(each_family, Layers(count=1), windows, _silent)
+    compress(each_family, Layers(count=1, importance=importance), windows, _silent)
     assert len(each_family.anatomy.blocks) == each_family.network.config.num_hidden_layers == 3
     torch.testing.assert_close(each_family.network(windows).logits, expected)
 
@@ -59,6 +60,19 @@ def test_a_round_measures_what_the_one_before_it_left(tiny_llama: LanguageModel,
     compress(tiny_llama, Layers(count=2, rounds=2), windows, _silent)
     lowest = sorted((first, second))
     assert f"Removed layers {lowest[0]} and {lowest[1]} of 0 to 3," in tiny_llama.notes[0]
+
+
+def test_a_rule_of_choice_is_followed_and_named(tiny_llama: LanguageModel, windows: Tensor) -> None:
+    least = int(block_scores(tiny_llama, "taylor", windows, _silent).argmin())
+    compress(tiny_llama, Layers(count=1, importance="taylor"), windows, _silent)
+    assert tiny_llama.notes == [f"Removed layers {least} of 0 to 3, chosen by first-order Taylor."]
+
+
+def test_magnitude_reads_no_text(tiny_llama: LanguageModel) -> None:
+    compress(tiny_llama, Layers(count=1, importance="magnitude"), None, _silent)
+    assert len(tiny_llama.anatomy.blocks) == 3
+    with pytest.raises(ValueError, match="needs calibration windows"):
+        compress(tiny_llama, Layers(count=1), None, _silent)
 
 
 def test_a_round_removes_at_least_one_block() -> None:

@@ -58,6 +58,8 @@ def test_a_setting_that_came_later_is_no_part_of_the_content_at_its_default() ->
         ("quantize:rtn", 0),
         ("prune:neurons,importance=magnitude", 0),
         ("prune:layers,count=4,rounds=2", 3),
+        ("prune:layers,count=4,rounds=2,importance=taylor", 8),
+        ("prune:layers,importance=magnitude", 0),
         ("prune:heads,importance=taylor,rounds=2", 8),
         ("prune:neurons | slice:slicegpt", 3),
     ],
@@ -74,6 +76,7 @@ def test_reading_calibration_text_is_counted_in_passes(text: str, passes: float)
         ("prune:neurons,importance=taylor,rounds=2", "20% of the neurons removed by first-order Taylor in 2 rounds"),
         ("prune:heads,unit=queries,importance=magnitude", "25% of the query heads removed by magnitude"),
         ("prune:layers,count=6,rounds=3", "6 layers removed in 3 rounds"),
+        ("prune:layers,count=2,importance=wanda,rounds=2", "2 layers removed by Wanda's rule in 2 rounds"),
         ("prune:wanda,blocks=0+3+4+5+9+10", "50% zeros by Wanda in layers 0, 3 to 5, 9 and 10"),
     ],
 )
