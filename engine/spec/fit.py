@@ -139,10 +139,14 @@ def refuse_misfits(recipe: Recipe, config: Mapping[str, Any]) -> None:
 
 
 def refuse_plain(recipe: Recipe, config: Mapping[str, Any]) -> None:
-    """Raise InputError where no standard configuration can express what the recipe makes of the model."""
+    """Raise InputError where no standard configuration can express what the recipe makes of the model.
+
+    A head that one slice has given a matrix of its own keeps it, whatever the others say.
+    """
+    heads = {step.head for step in recipe.steps if isinstance(step, SliceGpt)}
+    if heads == {"tied"} and layouts.tied(config):
+        raise layouts.no_tied_cut()
     for step in recipe.steps:
-        if isinstance(step, SliceGpt) and step.head == "tied" and layouts.tied(config):
-            raise layouts.no_tied_cut()
         if isinstance(step, Heads) and step.fraction > 0 and not layouts.find(config).free_heads:
             raise layouts.no_fewer_heads(str(config["model_type"]))
 

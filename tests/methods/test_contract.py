@@ -65,6 +65,7 @@ COMBINED = (
     "slice:slicegpt,fraction=0.25 | quantize:rtn,bits=4,group_size=16,targets=linears+embedding",
     "quantize:rtn,bits=4,group_size=64 | quantize:rtn,bits=8,group_size=-1,targets=head",
     "slice:slicegpt,fraction=0.1 | slice:slicegpt,fraction=0.1",
+    "slice:slicegpt,fraction=0.1,head=untied | slice:slicegpt,fraction=0.1",
     "quantize:rtn,bits=8,group_size=32 | quantize:rtn,bits=6,group_size=-1",
     "prune:wanda,pattern=2:4 | quantize:gptq,bits=4,group_size=16",
     "prune:heads,fraction=0.5,unit=queries | quantize:awq,bits=4,group_size=8",

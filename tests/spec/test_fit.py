@@ -1,7 +1,7 @@
 import pytest
 
 from engine.errors import InputError
-from engine.spec import Protocol, length_notes, parse, refuse_length, refuse_misfits, refuse_unknown
+from engine.spec import Protocol, length_notes, parse, refuse_length, refuse_misfits, refuse_plain, refuse_unknown
 
 CONFIG = {
     "model_type": "llama",
@@ -144,3 +144,12 @@ def test_windows_longer_than_the_model_was_made_for_are_said() -> None:
 def test_a_length_that_is_none_is_for_loading_to_refuse(positions: object) -> None:
     refuse_length(Protocol(), {"model_type": "gpt2", "n_positions": positions})
     assert length_notes(Protocol(), {"model_type": "gpt2", "n_positions": positions}) == []
+
+
+def test_a_head_that_one_slice_gave_a_matrix_of_its_own_can_be_exported_plain() -> None:
+    config = CONFIG | {"tie_word_embeddings": True}
+    tied, untied = "slice:slicegpt,fraction=0.1", "slice:slicegpt,fraction=0.1,head=untied"
+    for recipe in (untied, f"{tied} | {untied}", f"{untied} | {tied}"):
+        refuse_plain(parse(recipe), config)
+    with pytest.raises(InputError, match="a sliced head that shares its embedding has no standard configuration"):
+        refuse_plain(parse(f"{tied} | {tied}"), config)
