@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+from engine.analysis.mixed import propose, recipe_of
+from engine.outcome.sensitivity import NAME, Sensitivity
+from engine.recorded import entries
 from engine.spec import make_sweep, parse
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +50,16 @@ def test_every_recipe_in_the_readme_parses() -> None:
     assert recipes
     for text in recipes:
         assert parse(text).steps
+
+
+def test_the_budget_in_the_readme_has_room_for_a_mixture_of_the_default_model() -> None:
+    budget = re.search(r"engine mixed --megabytes (\d+)", README)
+    measured = [entry.kept.profiles[NAME] for entry in entries().values() if NAME in entry.kept.profiles]
+    assert budget is not None
+    assert measured
+    for profile in measured:
+        found = Sensitivity.from_dict(profile)
+        assert recipe_of(found, propose(found, float(budget[1]) * 1e6, tuple(found.bits))).steps
 
 
 def test_the_sweep_in_the_readme_expands() -> None:
