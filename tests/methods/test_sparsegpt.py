@@ -54,7 +54,13 @@ def hessian_of(x: Tensor) -> Tensor:
     return mirrored(add_products(None, x))
 
 
-@pytest.mark.parametrize("settings", [SparseGpt(sparsity=0.5), SparseGpt(sparsity=0.3), SparseGpt(pattern="2:4")])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *(SparseGpt(sparsity=0.5), SparseGpt(sparsity=0.3), SparseGpt(sparsity=0.7, damping=0.2)),
+        *(SparseGpt(pattern=pattern) for pattern in ("2:4", "1:4", "3:8", "40:64")),
+    ],
+)
 def test_the_weights_are_the_papers(settings: SparseGpt) -> None:
     weight, x = torch.randn(16, 256, generator=torch.Generator().manual_seed(1)), correlated(1000, 256)
     ours, theirs = prune([weight], hessian_of(x), settings)[0].double(), by_the_paper(weight, x, settings)

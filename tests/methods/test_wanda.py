@@ -33,6 +33,16 @@ def test_the_mask_is_the_papers() -> None:
         assert torch.equal(ours.double(), by_the_paper(weight, x, int(sparsity * 40)))
 
 
+@pytest.mark.parametrize(("kept", "size"), [(2, 4), (1, 4), (3, 8), (5, 20)])
+def test_a_pattern_is_the_papers_rule_in_every_few_neighbours(kept: int, size: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight, x = torch.randn(12, 40, generator=generator), torch.randn(100, 40, generator=generator)
+    x *= torch.linspace(0.1, 3, 40)
+    mask = least(weight.abs() * add_squares(None, x).sqrt(), Wanda(pattern=f"{kept}:{size}"))
+    parts = [by_the_paper(w, own, size - kept) for w, own in zip(weight.split(size, 1), x.split(size, 1), strict=True)]
+    assert torch.equal(weight.masked_fill(mask, 0.0).double(), torch.cat(parts, dim=1))
+
+
 def test_squares_add_up_over_batches() -> None:
     x = torch.randn(3000, 5, generator=torch.Generator().manual_seed(0))
     together = add_squares(add_squares(None, x[:1234]), x[1234:])
