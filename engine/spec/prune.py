@@ -313,7 +313,7 @@ class Layers(Removal):
         "What counts: angle, how far the output turns from the input; magnitude, the norm of the weights that write "
         "to the stream; activation, the norm of what the block adds to it over the calibration text; wanda, the norm "
         "of these weights times that of what they read; taylor, how the loss changes without the block, to first "
-        "order.",
+        "order. On the default model angle costs least; magnitude and wanda take first layers, which ruins it.",
         kind=str,
         range=Range(choices=(ANGLE, *IMPORTANCE)),
         sweep=(ANGLE, *IMPORTANCE),
