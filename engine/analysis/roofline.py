@@ -17,9 +17,11 @@ from engine.layers.formats import STORED_BITS, ZEROS_KERNEL, Formats, Part, form
 from engine.machine import Limits
 from engine.outcome.row import Row
 from engine.spec import parse
+from engine.spec.prune import Heads, Neurons
 
 Phase = Literal["prefill", "decode"]
 PHASES: tuple[Phase, ...] = ("prefill", "decode")
+_MORE = 1.01  # times the bytes of codes: what fills up their rows comes to less
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -77,8 +79,27 @@ def network(row: Row, dense: Row) -> Network | None:
 
 def formats_of(row: Row, dense: Row) -> Formats:
     """How the parts of a result are stored. A dense model without a head of its own shares its embedding."""
-    found = formats(parse(row.recipe), tied=not dense.value("head_bytes"))
+    recipe = parse(row.recipe)
+    found = formats(recipe, tied=not dense.value("head_bytes"))
+    if any(isinstance(step, Heads | Neurons) for step in recipe.steps):
+        found = _as_cut(row, found)
     return found._replace(zeros_kernel=row.environment.get(ZEROS_KERNEL, ""))
+
+
+def _as_cut(row: Row, found: Formats) -> Formats:
+    """The formats of a result that lost heads or neurons: a cut across packed groups leaves a matrix in 16 bits.
+
+    The recipe can't tell how many, but the bytes tell whether some or all.
+    """
+    linears, held = found.packed.get("linears"), row.value("linears_bytes") or 0.0
+    weights = numbers(row, found, "linears")
+    if linears is None or linears.widths or held < _MORE * weights * linears.bits / 8:
+        return found
+    packed = dict(found.packed)
+    del packed["linears"]
+    if held * _MORE < weights * STORED_BITS / 8:
+        packed["linears"] = linears._replace(widths=(linears.bits, STORED_BITS))
+    return found._replace(packed=packed)
 
 
 def numbers(row: Row, found: Formats, part: Part) -> float:

@@ -33,6 +33,19 @@ def test_zeros_are_stored_and_multiplied() -> None:
     assert why.zeros(of(FOUR)) == why.zeros_multiplied(of(FOUR)) == ""
 
 
+def test_what_a_cut_across_packed_groups_left_in_16_bits_is_not_said_to_be_packed() -> None:
+    cut = {"parameters": 90e6, "nonzero_parameters": 90e6, "scales_zeros_bytes": 3e6}  # 70 of 80 million are left
+    recipe = "quantize:rtn,bits=4,group_size=-1 | prune:neurons,fraction=0.2"
+    whole = of(made(recipe, weight_bytes=78e6, linears_bytes=35e6, **cut))
+    some = of(made(recipe, weight_bytes=108e6, linears_bytes=65e6, **cut))
+    none = of(made("quantize:bnb | prune:neurons | prune:heads", weight_bytes=180e6, linears_bytes=140e6, **cut))
+    assert whole.formats.packed["linears"].widths == ()
+    assert why.packed(whole).startswith("Its linears take 4 bits instead of 16")
+    assert some.formats.packed["linears"].widths == (4, 16)
+    assert why.packed(some) == ""
+    assert why.unpacked(none).startswith("The pruning came after the rounding and took the matrices off their grid")
+
+
 def test_zeros_that_a_kernel_leaves_out_are_neither_read_nor_multiplied() -> None:
     assert why.zeros(of(SKIPPED)).endswith("in bf16, cuSPARSELt leaves them out of memory and of the arithmetic too.")
     assert why.zeros_multiplied(of(SKIPPED)) == why.no_kernel(of(SKIPPED)) == ""
