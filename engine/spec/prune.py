@@ -295,8 +295,8 @@ class Layers(Removal):
     method: ClassVar[str] = "layers"
     label: ClassVar[str] = "whole layers"
     summary: ClassVar[str] = (
-        "Removes whole blocks, those that count least, unless asked otherwise those whose output differs least in "
-        "angle from their input: a shallower model."
+        "Removes the blocks that count least, by default those whose output differs least in angle from their input: "
+        "a shallower model."
     )
     paper: ClassVar[str] = (
         "ShortGPT (Men et al. 2024, arXiv:2403.03853); Gromov et al. 2024, arXiv:2403.17887; "
