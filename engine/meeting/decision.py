@@ -73,11 +73,11 @@ def _memory(row: Row, dense: Row | None) -> str:
 
 
 def _changed(row: Row) -> str:
-    """How many answers are others now, and which way they went."""
+    """How many answers are different now, and which way they went."""
     flips, asked = row.value("flips"), row.value("questions")
     if flips is None or not asked:
         return ""
-    said = f"{quantities.format_value('flips', flips)} of {asked:,.0f} answers are others now"
+    said = f"{quantities.format_value('flips', flips)} of {asked:,.0f} answers are different now"
     wrong, right = row.value("flips_to_wrong"), row.value("flips_to_right")
     detail = "" if wrong is None or right is None else f": {wrong:,.0f} went wrong, {right:,.0f} came right"
     return f"{said}{detail}."

@@ -24,8 +24,8 @@ def test_a_decision_names_gain_cost_and_what_breaks() -> None:
         "4-bit, round to nearest, groups of 64",
         "2.4x smaller (113 MB, was 269 in bf16). 1.5x faster per word.",
         "Keeps 92% ± 6 of accuracy; guessing would keep 60%. Perplexity 44.8, was 21.6.",
-        "4.0% of 200 answers are others now: 8 went wrong, 0 came right. One step smaller, 10% of the width sliced + "
-        "4-bit: accuracy 43.0%, here 46.0%.",
+        "4.0% of 200 answers are different now: 8 went wrong, 0 came right. One step smaller, 10% of the width sliced "
+        "+ 4-bit: accuracy 43.0%, here 46.0%.",
     )
 
 
@@ -43,7 +43,7 @@ def test_the_smallest_of_the_front_has_nothing_below_it() -> None:
 def test_which_answers_changed_is_said_even_where_the_original_guesses() -> None:
     guessing = with_metrics(DENSE, accuracy_chance=0.9)
     said = decide(FOUR, find_front([guessing, FOUR])).breaks
-    assert said.startswith("4.0% of 200 answers are others now: 8 went wrong, 0 came right.")
+    assert said.startswith("4.0% of 200 answers are different now: 8 went wrong, 0 came right.")
 
 
 def test_the_models_own_grid_is_named() -> None:
