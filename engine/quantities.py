@@ -33,6 +33,8 @@ def format_value(name: str, value: float | None) -> str:
         return f"{_digits(value / 1e6)} M"
     if unit == "questions":
         return f"{value:,.0f}"
+    if unit == "nats":
+        return f"{nats(value)} nats"
     return f"{_digits(value)} {unit}".strip()
 
 
@@ -42,10 +44,13 @@ def byte_count(value: float) -> str:
 
 
 def nats(value: float | None) -> str:
-    """A divergence in nats a token, to a ten-thousandth: 1.23, 0.0123, under 0.0001."""
+    """Nats a token, to a ten-thousandth: 1.23, 0.390, 0.0123, under 0.0001."""
     if value is None:
         return NOTHING
-    return "under 0.0001" if 0 < value < 0.00005 else f"{round(value, 4 if value < 0.1 else 3):.3g}"
+    size = abs(value)
+    if size >= 0.9995 or value == 0:
+        return _digits(value)
+    return "under 0.0001" if size < 0.00005 else _minus(f"{value:.{4 if size < 0.09995 else 3}f}")
 
 
 def by_chance(p: float | None) -> str:

@@ -21,7 +21,7 @@ def test_strengths_are_on_one_logarithmic_scale() -> None:
     assert two.strengths[1:] == (None, 0.0)
     assert zeros.strengths == pytest.approx((0.0, 0.25, 0.0))
     assert (four.worst, four.written, zeros.written) == (1, "1.0", "")
-    assert "0.01 nats a token" in four.hovers[2]
+    assert "0.0100 nats a token" in four.hovers[2]
     assert "overflow" in two.hovers[1]
 
 
