@@ -20,6 +20,7 @@ from pages.shared.view import ANY_RANGE, Range, State, Value
 PAGE = "explore"
 _RANGES = ("sizes", "right", "same", "speeds")  # in the address
 _STEPS = {"MB": 1.0, "%": 0.5, "x": 0.01}
+_FORMATS = {"MB": "%.0f MB", "%": "%.1f%%", "x": "%.2fx"}
 
 
 def values() -> dict[str, Value]:
@@ -112,7 +113,8 @@ def _draw_sweeps(group: Group) -> None:
 
 def _draw_range(group: Group, metric: str, name: str) -> None:
     """A slider with two ends over a metric's values; without one where all results have the same."""
-    scale, step = unit(METRICS[metric]), _STEPS[METRICS[metric].unit]
+    found = METRICS[metric]
+    scale, step = unit(found), _STEPS[found.unit]
     known = [v * scale for row in group.rows if (v := row.value(metric)) is not None and math.isfinite(v)]
     if not known or math.ceil(max(known) / step) <= math.floor(min(known) / step):
         return
@@ -120,10 +122,9 @@ def _draw_range(group: Group, metric: str, name: str) -> None:
     chosen = _range(st.session_state[view.key(PAGE, name)])
     key = f"{view.key(PAGE, name)}:{group.key}:{low:g}:{high:g}"
     st.session_state[key] = (min(max(chosen[0], low), high), max(min(chosen[1], high), low))
-    label = f"{METRICS[metric].label} ({METRICS[metric].unit})"
     st.slider(
-        label, low, high, step=step, key=key, on_change=partial(_keep_range, name, key, (low, high)),
-        help=METRICS[metric].definition,
+        found.label, low, high, step=step, format=_FORMATS[found.unit], key=key,
+        on_change=partial(_keep_range, name, key, (low, high)), help=found.definition,
     )  # fmt: skip
 
 

@@ -11,14 +11,17 @@ from pages.shared import markup, stored
 from pages.shared.stored import Group
 from pages.shared.view import State
 
-_NONE = "The original does no better than guessing, or has no value on an axis: there is nothing to take a share of."
+_NONE = (
+    "A hypervolume counts what results keep of what the original has. Here it has nothing to keep: it does no better "
+    "than guessing, stands at zero as in changes, or was not measured."
+)
 
 
 def draw(group: Group, rows: Sequence[Row], front: Front, state: Mapping[str, State]) -> None:
     """rows: of the group, as the filter leaves them; front: theirs."""
     value = hypervolume(front)
     if value is None:
-        markup.chips([("The front covers no area", _NONE)])
+        markup.chips([("No hypervolume on these axes", _NONE)])
         return
     said = definition(front)
     found = [(f"The front covers {value:.3f} of 1", said)]

@@ -3,6 +3,8 @@
 from tests.pages import filling
 from tests.pages.conftest import said
 
+_RANGES = [f"explore:{name}:" for name in ("sizes", "right", "same", "speeds")]
+
 
 def test_the_knee_stands_in_words_beside_the_front(open_page, store):
     filling.fill(store, filling.make_trials())
@@ -161,6 +163,21 @@ def test_the_hypervolume_stands_under_the_front_with_its_definition(open_page, s
     text = said(open_page("explore"))
     assert ">The front covers 0." in text
     assert "the area that the front dominates" in text
+
+
+def test_where_the_original_stands_at_zero_there_is_no_hypervolume_and_the_reason_is_said(open_page, store):
+    filling.fill(store, filling.make_trials())
+    text = said(open_page("explore", axes="relative"))
+    assert ">No hypervolume on these axes" in text
+    assert "stands at zero as in changes" in text
+
+
+def test_the_ends_of_the_filter_have_their_units_and_no_digits_too_many(open_page, store):
+    filling.fill(store, filling.make_trials())
+    app = open_page("explore")
+    formats = {s.label: s.proto.format for s in app.slider if s.key.startswith(tuple(_RANGES))}
+    assert formats["Weights"] == "%.0f MB"
+    assert {end % 12.5 for end in formats.values()} == {"12 MB", "12.5%", "12.50x"}
 
 
 def test_two_sweeps_show_how_their_fronts_differ(open_page, store):
