@@ -44,6 +44,30 @@ def test_the_line_answers_while_it_is_dragged_and_stays_where_it_was_left(lesson
     lessons.wait_for_url("**point=**")
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_name_of_what_is_ringed_covers_no_other_result(lessons: Page, width: int) -> None:
+    lessons.set_viewport_size({"width": width, "height": 1400})
+    for look in ("The knee", "My limit"):
+        lessons.get_by_role("radio", name=look).check(force=True)
+        for share in (0.0, 0.3, 0.5, 0.6) if look == "My limit" else (0.0,):
+            if look == "My limit":
+                lessons.get_by_role("slider", name="I need at least").fill(str(share))
+            expect(lessons.locator(".kp-chosen")).to_be_visible()
+            assert lessons.locator(".kp-tag").evaluate(_COVERED) == []
+
+
+_COVERED = """(named) => {
+  const tag = named.getBoundingClientRect(), root = named.getRootNode();
+  const ring = root.querySelector(".kp-chosen").getBoundingClientRect();
+  const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+  const inside = (a) => ring.left < a.left && a.right < ring.right && ring.top < a.top && a.bottom < ring.bottom;
+  return [...root.querySelectorAll(".kp-point")].filter((mark) => {
+    const body = mark.querySelector("path").getBoundingClientRect();
+    return !inside(body) && !apart(tag, body);
+  }).map((mark) => mark.getAttribute("aria-label"));
+}"""
+
+
 def test_more_sequences_at_once_wait_for_the_arithmetic(lessons: Page) -> None:
     slider = lessons.get_by_role("slider", name="Sequences at once (batch)")
     expect(lessons.get_by_text("Memory decides").first).to_be_visible()

@@ -23,6 +23,11 @@ function beats(a, b) {
   return a.x <= b.x && a.y >= b.y && (a.x < b.x || a.y > b.y);
 }
 
+// Whether two boxes share anything; each is left, top, right, bottom.
+function overlap(a, b) {
+  return a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+}
+
 function named(point) {
   return `${point.label} (${point.size}, ${point.quality}${point.simulated ? ", simulated" : ""})`;
 }
@@ -184,14 +189,41 @@ function frontPicture(host, data, setting) {
   function drawRing(point, why) {
     for (const part of [parts.ring, parts.tag]) part.classList.toggle("kp-hidden", !point);
     if (!point) return;
-    const [x, y] = parts.at(point.x, point.y), left = point.x > 0.5;
-    const room = (left ? x : parts.width - x) - 24;
+    const [x, y] = parts.at(point.x, point.y);
     filled(parts.ring, { cx: x, cy: y }, []);
-    filled(parts.tag, { x: left ? x - 15 : x + 15, y: y - 11, "text-anchor": left ? "end" : "start" }, []);
-    for (const text of [why && `${point.label}: ${why}`, point.label, why, ""]) { // the first that fits
+    drawTag([why && `${point.label}: ${why}`, point.label, why].filter(Boolean), point);
+  }
+
+  // Beside a point: the first of these texts that fits somewhere and covers nothing, else the one that covers least.
+  function drawTag(texts, point) {
+    const [x, y] = parts.at(point.x, point.y), covered = drawn(point);
+    const places = texts.flatMap((text) => {
       parts.tag.textContent = text;
-      if (text && parts.tag.getComputedTextLength() <= room) break;
-    }
+      const length = parts.tag.getComputedTextLength();
+      const spots = [[x + 15, y - 11], [x - 15 - length, y - 11], [x + 15, y + 23], [x - 15 - length, y + 23],
+        [x - length / 2, y - 24], [x - length / 2, y + 34]];
+      return spots.map(([start, base]) => ({ text, start, base, box: [start - 2, base - 13, start + length + 2, base + 4] }));
+    }).filter(({ box }) => box[0] >= MARGIN.left && box[2] <= parts.width && box[1] >= MARGIN.top && box[3] <= MARGIN.top + parts.up);
+    for (const place of places) place.hits = covered.filter((other) => overlap(place.box, other)).length;
+    const best = places.reduce((least, place) => (!least || place.hits < least.hits ? place : least), null);
+    parts.tag.textContent = best?.text ?? "";
+    if (best) filled(parts.tag, { x: best.start, y: best.base }, []);
+  }
+
+  // The boxes of what a text should not cover: other marks, the front's line, the limit, the words of the axes.
+  function drawn(point) {
+    const marks = parts.marks.filter((one) => one.point !== point).map((one) => parts.at(one.point.x, one.point.y));
+    const limit = setting.look === "limit" ? [[[0, setting.limit], [1, setting.limit]]] : [];
+    const steps = parts.step.classList.contains("kp-hidden") ? [] : data.step.slice(1).map((end, n) => [data.step[n], end]);
+    const words = [...canvas.querySelectorAll("text:not(.kp-tag)")].map((text) => text.getBBox());
+    return [
+      ...marks.map(([x, y]) => [x - 8, y - 8, x + 8, y + 8]),
+      ...[...limit, ...steps].map((ends) => {
+        const [[a, b], [c, d]] = ends.map(([x, y]) => parts.at(x, y));
+        return [Math.min(a, c) - 1, Math.min(b, d) - 1, Math.max(a, c) + 1, Math.max(b, d) + 1];
+      }),
+      ...words.map(({ x, y, width, height }) => [x, y, x + width, y + height]),
+    ];
   }
 
   function explained() {
