@@ -24,7 +24,7 @@ _SCALES = {
     "x": (1.0, "%.2fx"),
     "ms": (1.0, "%.1f ms"),
 }
-_WIDE = 300  # pixels of a result's name, which leave room for what it comes to in a window of 1280
+_WIDE = 270  # pixels of a result's name, which leave room for what it comes to in a window of 1280
 
 
 def draw_table(rows: Sequence[Row], front: Front, key: str, on_row: Callable[[str], None]) -> None:
@@ -93,7 +93,8 @@ def _config(score: str) -> dict[str, Any]:
     for name in _names(score):
         found = METRICS[name]
         format = _SCALES.get(found.unit, (1.0, "%.1f"))[1]
-        config[found.label] = st.column_config.NumberColumn(format=format, help=found.definition)
+        head = "Change (points)" if found.unit == "points" else found.label  # short enough to be whole at 1440 pixels
+        config[found.label] = st.column_config.NumberColumn(head, format=format, help=found.definition)
     return config
 
 
