@@ -87,7 +87,8 @@ def _cell(answer: ItemResult | None, choice: int) -> str:
     known = answer is not None and choice < len(answer.loglikelihoods)
     shown = signed(answer.loglikelihoods[choice]) if answer and known else NOTHING
     chosen = answer is not None and answer.choice == choice
-    return f'<td class="kp-num">{f"<small>chosen</small> <b>{shown}</b>" if chosen else shown}</td>'
+    marked = f'<span class="kp-choice"><small>chosen</small> <b>{shown}</b></span>'
+    return f'<td class="kp-num">{marked if chosen else shown}</td>'
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
