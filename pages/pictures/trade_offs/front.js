@@ -194,7 +194,7 @@ function frontPicture(host, data, setting) {
     drawTag([why && `${point.label}: ${why}`, point.label, why].filter(Boolean), point);
   }
 
-  // Beside a point: the first of these texts that fits somewhere and covers nothing, else the one that covers least.
+  // Beside a point: the first of these texts that fits and covers nothing; none in a crowd, since the sentence above says it.
   function drawTag(texts, point) {
     const [x, y] = parts.at(point.x, point.y), covered = drawn(point);
     const places = texts.flatMap((text) => {
@@ -204,10 +204,9 @@ function frontPicture(host, data, setting) {
         [x - length / 2, y - 24], [x - length / 2, y + 34]];
       return spots.map(([start, base]) => ({ text, start, base, box: [start - 2, base - 13, start + length + 2, base + 4] }));
     }).filter(({ box }) => box[0] >= MARGIN.left && box[2] <= parts.width && box[1] >= MARGIN.top && box[3] <= MARGIN.top + parts.up);
-    for (const place of places) place.hits = covered.filter((other) => overlap(place.box, other)).length;
-    const best = places.reduce((least, place) => (!least || place.hits < least.hits ? place : least), null);
-    parts.tag.textContent = best?.text ?? "";
-    if (best) filled(parts.tag, { x: best.start, y: best.base }, []);
+    const free = places.find(({ box }) => !covered.some((other) => overlap(box, other)));
+    parts.tag.textContent = free?.text ?? "";
+    if (free) filled(parts.tag, { x: free.start, y: free.base }, []);
   }
 
   // The boxes of what a text should not cover: other marks, the front's line, the limit, the words of the axes.
