@@ -165,7 +165,7 @@ def questions(protocol: Mapping[str, Any]) -> str:
 def _measured(row: Row, name: str, unit: str) -> str | tuple[str, str]:
     """A value with its interval, and on hover what does not fit beside it."""
     value, ends, error = row.value(name), interval(row, name), row.value(f"{name}_stderr")
-    if ends is None:
+    if ends is None or (row.recipe == "dense" and ends.low == ends.high):  # of the original against itself
         return quantities.format_value(name, value)
     if unit not in ("%", "points"):
         return quantities.format_value(name, value), f"95%: {quantities.span(name, *ends)}"

@@ -211,6 +211,13 @@ def test_what_it_writes_stands_beside_the_original_with_the_parting_marked_and_s
     assert f" ends <mark{markup.tip('Parts here', 'kp-part')}>dense</mark>" in words
 
 
+def test_the_original_has_no_interval_against_itself(open_result, store):
+    filling.fill(store, filling.make_trials(["dense"]))
+    words = said(open_result("dense"))
+    assert ">100.0%</td>" in words
+    assert "± 0.0" not in words
+
+
 def test_the_original_s_texts_stand_alone(open_result, store):
     filling.fill(store, filling.make_trials(["dense"]))
     words = said(open_result("dense"))
