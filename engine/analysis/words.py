@@ -14,7 +14,7 @@ from engine.analysis.roofline import formats_of, left_out
 from engine.metrics import Metric
 from engine.outcome.row import Row
 from engine.quantities import NOTHING, PLUS_MINUS, byte_count, format_value, times, with_interval
-from engine.spec import parse
+from engine.spec import Protocol, parse
 from engine.spec.prune import Zeros
 from engine.spec.setting import Settings
 from engine.stats import Interval, distinguishable
@@ -236,6 +236,15 @@ def protocol(row: Row, questions: float | None = None) -> list[str]:
         f"n = {questions:,.0f} questions" if questions else "",
     ]
     return [part for part in parts if part]
+
+
+def text_read(row: Row) -> list[str]:
+    """How much text a result's next words were compared on, as the part of a subtitle; a short text may give less."""
+    windows, length = (row.protocol.get(name) for name in ("perplexity_windows", "sequence_length"))
+    if not windows or not length:
+        return []
+    most = "" if row.protocol.get("perplexity_text") == Protocol().perplexity_text else "up to "
+    return [f"n = {most}{windows:,} x {length:,} tokens"]
 
 
 def comparison(protocol: Mapping[str, Any]) -> str:

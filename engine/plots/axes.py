@@ -14,6 +14,7 @@ from engine.plots.palette import Theme
 from engine.plots.placement import LINE_HEIGHT, Box
 
 TICK, AXIS_TITLE, LABEL, SMALL = 13, 14, 13, 12  # font sizes in pixels
+_OF_TEXT = ("perplexity", "perplexity_ratio", "kl_to_dense", "loss_change", "top1_agreement")
 LAYERS = "Layer of the original, from 0"  # as recipes and the names of tensors count them
 
 
@@ -176,7 +177,7 @@ def subtitle(data: FrontData, width: float, compact: bool) -> tuple[str, ...]:
     key += ["crosses: published, other models and texts"] if data.papers else []
     questions = some.value("questions") if found.y.measure == "accuracy" else None
     characters = int(width / (SMALL * 0.52))
-    about = words.protocol(some, questions)
+    about = [*words.protocol(some, questions), *(words.text_read(some) if found.y.name in _OF_TEXT else [])]
     return (*_flow(about, characters), *_flow([key[0].capitalize(), *key[1:]] if key else [], characters))
 
 

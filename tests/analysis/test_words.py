@@ -111,6 +111,13 @@ def test_the_protocol_names_machine_threads_format_batch_and_n() -> None:
     assert words.protocol(DENSE, 200) == ["Test CPU", "2 threads", "fp32", "batch 1", "n = 200 questions"]
 
 
+def test_next_words_name_how_much_text_they_were_compared_on() -> None:
+    assert words.text_read(DENSE) == ["n = 32 x 512 tokens"]
+    own = replace(DENSE, protocol={**DENSE.protocol, "perplexity_text": "notes.txt"})
+    assert words.text_read(own) == ["n = up to 32 x 512 tokens"], "a short text has fewer windows"
+    assert words.text_read(replace(DENSE, protocol={})) == []
+
+
 def test_where_the_original_guesses_the_next_word_is_named_and_the_loss_that_was_found() -> None:
     dense = row(metrics={"accuracy": 0.3, "accuracy_low": 0.25, "accuracy_chance": 0.36, "questions": 300.0})
     small = row(

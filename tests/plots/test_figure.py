@@ -117,6 +117,9 @@ def test_reference_lines_corner_and_knee_are_there() -> None:
     assert {"better ↖", "original 50.0%", "guessing 30.0%"} <= set(texts)
     assert any(text.startswith("Knee: ") for text in texts)
     assert "Test CPU · 2 threads · fp32 · batch 1" in texts[1]
+    assert "tokens" not in texts[1]
+    next_words = front_figure(find_front(ROWS, y="top1_agreement"))
+    assert any("n = 32 x 512 tokens" in (a.text or "") for a in next_words.layout.annotations)
 
 
 def test_perplexity_is_logarithmic_clipped_and_better_downwards() -> None:
