@@ -39,6 +39,19 @@ def apart(items: Iterable[Sequence[Request]]) -> list[TokenTree]:
     return sorted(trees.values(), key=len, reverse=True)
 
 
+def parted(items: Iterable[Sequence[Request]], length: int | None) -> list[list[list[Request]]]:
+    """The items' requests in two parts, those of up to `length` tokens and the longer ones; in one where it is None.
+
+    An item whose requests lie on both sides has some in each; a part without requests is left out.
+    """
+    parts: tuple[list[list[Request]], list[list[Request]]] = ([], [])
+    for requests in items:
+        for longer, part in enumerate(parts):
+            if own := [one for one in requests if (length is not None and len(one.sequence) > length) == bool(longer)]:
+                part.append(own)
+    return [part for part in parts if part]
+
+
 def batches(trees: Sequence[TokenTree], budget: int) -> Iterator[list[TokenTree]]:
     """Runs of trees, longest first, whose padded tokens stay within the budget; a longer tree goes alone."""
     start = 0

@@ -87,6 +87,17 @@ def is_exact(network: nn.Module, logits: Logits) -> bool:
         return bool((together[0, torch.tensor(paths)] - alone).abs().max() <= _TOLERANCE)
 
 
+def turning_length(network: Any) -> int | None:
+    """The tokens beyond which rotary positions turn at another speed (longrope, of Phi-3); None where they never do.
+
+    The longest sequence of a batch decides it for all, so sequences on both sides of it must not run together.
+    """
+    given = getattr(network.config.get_text_config(), "rope_parameters", None) or {}
+    each = [given, *(one for one in given.values() if isinstance(one, Mapping))]  # some have one for each type of layer
+    lengths = [one["original_max_position_embeddings"] for one in each if one.get("rope_type") == "longrope"]
+    return min(lengths, default=None)
+
+
 def _log_probabilities(logits: Logits, inputs: dict[str, Any]) -> Tensor:
     """[trees, nodes, vocabulary] of a batch."""
     return logits.of(logits.states(**inputs)).float().log_softmax(dim=-1)

@@ -7,7 +7,7 @@ token budget; and the head runs at scored positions only.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -20,8 +20,8 @@ from engine.blocks.heap import keep_freed_memory
 from engine.errors import InputError
 from engine.measure.encoder import Encoder, max_length
 from engine.measure.logits import Logits
-from engine.measure.packing import apart, batches, packed
-from engine.measure.shared_context import TreePass, is_exact
+from engine.measure.packing import apart, batches, packed, parted
+from engine.measure.shared_context import TreePass, is_exact, turning_length
 from engine.measure.token_budget import token_budget
 from engine.measure.token_tree import Request, Scored, TokenTree
 from engine.measure.tree_scores import Score, scored_places, tree_scores
@@ -77,6 +77,7 @@ class Evaluator:
         self.longest = max_length(network, tokenizer)
         self.budget = token_budget(network)
         self.shares = is_exact(network, self.logits)
+        self.turning_length = turning_length(network)
         self.work = Work()
 
     @property
@@ -96,7 +97,7 @@ class Evaluator:
         scores: list[list[Score | None]] = [[None] * len(item.requests) for item in items]
         answered = 0
         with keep_freed_memory():
-            for batch in batches(packed(requests) if self.shares else apart(requests), self.budget):
+            for batch in self._batches(requests):
                 for scored, score in self._scores(batch):
                     scores[scored.item][scored.choice] = score
                     answered += None not in scores[scored.item]
@@ -112,6 +113,11 @@ class Evaluator:
             requests.append(Request(place, choice, sequence, tuple(targets)))
             self.work.separate += len(sequence)
         return requests
+
+    def _batches(self, requests: Sequence[Sequence[Request]]) -> Iterator[list[TokenTree]]:
+        """What runs together, shorter sequences before those that turn the positions of all beside them."""
+        for part in parted(requests, self.turning_length):
+            yield from batches(packed(part) if self.shares else apart(part), self.budget)
 
     def _scores(self, batch: Sequence[TokenTree]) -> list[tuple[Scored, Score]]:
         with torch.inference_mode():

@@ -1,6 +1,6 @@
 import pytest
 
-from engine.measure.packing import apart, batches, packed
+from engine.measure.packing import apart, batches, packed, parted
 from engine.measure.token_tree import Request, TokenTree
 
 
@@ -51,6 +51,14 @@ def test_apart_only_equal_sequences_share():
     assert [row.tokens for row in rows] == [[1, 2, 3], [1, 2]]
     assert [scored.choice for scored in rows[1].scored] == [0, 1]
     assert all(row.is_chain for row in rows)
+
+
+def test_sequences_up_to_a_length_and_beyond_it_are_parted():
+    short, long, both = item(0, (1, 2)), item(1, (1, 2, 3)), item(2, (4, 5), (4, 5, 6))
+    assert parted([short, long, both], 2) == [[short, both[:1]], [long, both[1:]]]
+    assert parted([short, long], 9) == [[short, long]]
+    assert parted([short, long], None) == [[short, long]]
+    assert parted([], None) == []
 
 
 @pytest.mark.parametrize("budget", [1, 40, 1000])

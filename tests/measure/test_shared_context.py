@@ -5,7 +5,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.measure.logits import Logits
-from engine.measure.shared_context import TreePass, is_exact
+from engine.measure.shared_context import TreePass, is_exact, turning_length
 from engine.measure.token_tree import TokenTree
 
 WIDTHS = {"vocab_size": 97, "hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 3}
@@ -76,3 +76,13 @@ def test_chains_need_no_mask():
     tree = TokenTree()
     tree.add([1, 2, 3])
     assert "attention_mask" not in TreePass(made).inputs([tree])
+
+
+def test_the_length_beyond_which_positions_turn_otherwise():
+    scaled = {"original_max_position_embeddings": 32, "factor": 2.0}
+    factors = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [3.0] * 4}
+    phi3 = EXACT["phi3"] | {"original_max_position_embeddings": 32}
+    assert turning_length(network("phi3", phi3 | {"rope_parameters": scaled | factors})) == 32
+    assert turning_length(network("llama", PAIRS | {"rope_parameters": scaled | {"rope_type": "yarn"}})) is None
+    assert turning_length(network("gemma3_text", EXACT["gemma3_text"])) is None  # rotates by the type of layer
+    assert turning_length(network("gpt2", EXACT["gpt2"])) is None

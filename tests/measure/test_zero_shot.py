@@ -9,7 +9,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast
 
 from engine import stats
 from engine.errors import InputError
@@ -65,8 +65,8 @@ def network() -> LlamaForCausalLM:
     return LlamaForCausalLM(config).eval()
 
 
-def reference(network, tokenizer, items) -> list[float]:
-    harness = HFLM(pretrained=network, tokenizer=tokenizer, batch_size=2)
+def reference(network, tokenizer, items, batch_size=2) -> list[float]:
+    harness = HFLM(pretrained=network, tokenizer=tokenizer, batch_size=batch_size)
     requests = [Instance("loglikelihood", {}, pair, i) for one in items for i, pair in enumerate(one.requests)]
     return [score for score, _ in harness.loglikelihood(requests, disable_tqdm=True)]
 
@@ -139,6 +139,30 @@ def test_where_sharing_is_not_exact_every_sequence_runs_alone_and_it_is_said(net
     assert "'llama'" in evaluator.note
     ours = [score for answer in answers for score in answer["loglikelihoods"]]
     assert ours == pytest.approx(reference(network, tokenizer, ITEMS), abs=1e-3)
+
+
+def test_a_long_question_turns_no_other_questions_positions():
+    """Phi-3's long form has rotary factors of its own beyond a length, which the longest of a batch decides for all."""
+    torch.manual_seed(0)
+    factors = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [3.0] * 4, "rope_theta": 10000.0}
+    config = Phi3Config(
+        vocab_size=320,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+        original_max_position_embeddings=24,
+        rope_parameters=factors,
+        initializer_range=0.4,
+        pad_token_id=1,
+    )
+    turned, tokenizer = Phi3ForCausalLM(config).eval(), make_tokenizer(adds_bos=False)
+    items = [*ITEMS, item(7, "The quick brown fox", ("jumps", "jumps over the lazy dog. " * 6), 0)]  # on both sides
+    answers = Evaluator(turned, tokenizer).answer(items)
+    ours = [score for answer in answers for score in answer["loglikelihoods"]]
+    assert ours == pytest.approx(reference(turned, tokenizer, items, batch_size=1), abs=1e-3)
 
 
 def test_letters_cost_no_token_beyond_their_context(network):
