@@ -4,7 +4,8 @@ What compares with the dense model reads its side before the model is compressed
 go out through the trial's events.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from engine import tasks
 from engine.analysis.anytime import Schedule
 from engine.checkpoints import checkpoint
+from engine.errors import InputError
 from engine.measure import block_sensitivity, perplexity, zero_shot
 from engine.measure.layers import Layers
 from engine.measure.next_words import NextWords
@@ -82,7 +84,8 @@ def measure_accuracy(
         known = {answer["id"]: answer for answer in job.answered.get(task, ())}
         more = [item for item in items if item.id not in known]
         events.stage(f"accuracy: {task}", len(more))
-        known |= {answer["id"]: answer for answer in evaluator.answer(more, events.progress)}
+        with _naming(task):
+            known |= {answer["id"]: answer for answer in evaluator.answer(more, events.progress)}
         answers = [known[item.id] for item in items]
         events.items(task, answers)
         answered[task] = (items, answers)
@@ -92,7 +95,9 @@ def measure_accuracy(
 def questions(job: Job, model: LanguageModel) -> dict[str, list[Item]]:
     """The items to answer, by task; raises InputError where the model can't, before it is worked on."""
     asked = shared_questions(job)
-    zero_shot.refuse_unscorable(model.network, model.tokenizer, list(chain.from_iterable(asked.values())))
+    for task, items in asked.items():
+        with _naming(task):
+            zero_shot.refuse_unscorable(model.network, model.tokenizer, items)
     return asked
 
 
@@ -105,6 +110,15 @@ def shared_questions(job: Job) -> dict[str, list[Item]]:
     schedule = Schedule({task: len(items) for task, items in every.items()}, protocol.seed)
     asked = {task: chain.from_iterable(schedule.places(task)[: schedule.first(job.share)]) for task in every}
     return {task: [every[task][place] for place in sorted(places)] for task, places in asked.items()}
+
+
+@contextmanager
+def _naming(task: str) -> Iterator[None]:
+    """Within, what is refused says of which task it was: an item's number alone fits every task."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{task}, {error}") from None
 
 
 def measure_sensitivity(job: Job, model: LanguageModel, events: Events) -> None:

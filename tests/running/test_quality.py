@@ -11,8 +11,9 @@ import pytest
 from engine import trial
 from engine.errors import InputError
 from engine.measure import references
+from engine.measure.encoder import Encoder
 from engine.outcome.sensitivity import Sensitivity
-from engine.running import trial_model
+from engine.running import quality, trial_model
 from engine.running.job import Job
 from engine.spec import Trial
 from engine.system.events import Events
@@ -52,9 +53,17 @@ def test_an_answer_longer_than_the_model_reads_is_refused_before_any_work(make_j
     job = make_job("quantize:rtn,bits=8", "accuracy", "perplexity")
     job["trial"]["protocol"]["limit"] = 5
     stream = io.StringIO()
-    with pytest.raises(InputError, match=r"item 4, choice 1: .* and the model reads at most 512 at once"):
+    with pytest.raises(InputError, match=r"^piqa, item 4, choice 1: .* and the model reads at most 512 at once"):
         trial.run(Job.from_dict(job), Events(stream))
     assert read(stream.getvalue()).stages() == ["load"]
+
+
+def test_an_answer_without_a_token_is_refused_with_its_task(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As only a tokenizer that merges across the boundary has them, found when the question is asked."""
+    monkeypatch.setattr(quality.zero_shot, "refuse_unscorable", lambda *_: None)
+    monkeypatch.setattr(Encoder, "pair", lambda self, context, continuation: ([1], []))
+    with pytest.raises(InputError, match=r"^piqa, item 0, choice 0: 1 tokens of context and 0 to score"):
+        run(make_job("dense", "accuracy"))
 
 
 def test_sensitivity_is_a_profile_of_the_original_and_measured_by_itself(
