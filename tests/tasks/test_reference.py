@@ -1,14 +1,19 @@
 """Every task's requests and answers beside those of lm-evaluation-harness itself, on records in the hub's columns."""
 
 import json
-from itertools import groupby
+from itertools import groupby, islice
 from math import inf
 from random import Random
 
 import pytest
+from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from engine import tasks
+from engine.checkpoints import fp32
+from engine.measure.zero_shot import Evaluator
+from engine.methods import compress
+from engine.spec import parse
 from tests.tasks import lm_eval_tasks
 
 FOUR = ["A", "B", "C", "D"]
@@ -154,6 +159,29 @@ def test_an_answer_is_right_by_acc_and_acc_norm_where_lm_evals_is(name, both):
             if "acc_norm" in theirs:
                 normed = [score / n if n else -inf for score, n in zip(scores, item.lengths, strict=True)]
                 assert theirs["acc_norm"] == (normed.index(max(normed)) == item.gold)
+
+
+@pytest.mark.fetched
+@pytest.mark.parametrize("recipe", ["dense", "quantize:rtn,bits=4,group_size=16", "prune:magnitude,sparsity=0.5"])
+def test_thirty_questions_of_three_tasks_are_answered_as_lm_eval_answers_them(recipe, tiny_llama, tmp_path):
+    """The default data, a token a byte: much of BoolQ's passages is cut from the left."""
+    compress(tiny_llama, parse(recipe), None, lambda *_: None)
+    network = fp32.dequantized(tiny_llama)
+    evaluator = Evaluator(network, tiny_llama.tokenizer)
+    harness = HFLM(network, tokenizer=tiny_llama.tokenizer, batch_size=16)
+    for name in ("piqa", "openbookqa", "boolq"):
+        items = tasks.load(name, 30)
+        (file,) = tasks.task_files(name)
+        records = [json.loads(line) for line in islice(file.open(encoding="utf-8"), 30)]
+        lm_eval_tasks.write(tmp_path, name, records, include=FILES.get(name, f"{name}/{name}.yaml"))
+        task = lm_eval_tasks.load(tmp_path, name)
+        theirs = iter(harness.loglikelihood(task.instances, disable_tqdm=True))
+        for record, item, answer in zip(task.eval_docs, items, evaluator.answer(items), strict=True):
+            scores = [next(theirs) for _ in item.requests]
+            assert answer["loglikelihoods"] == pytest.approx([score for score, _ in scores], abs=0.01)
+            found = task.process_results(record, scores)
+            assert found["acc"] == answer["correct"]
+            assert found.get("acc_norm", found["acc"]) == answer["correct_norm" if "acc_norm" in found else "correct"]
 
 
 def test_lambada_has_no_choice_and_is_right_where_every_token_is_the_models_own(both):
