@@ -152,7 +152,7 @@ def draw_view(group: Group, state: Mapping[str, State], link_query: str) -> None
     with st.container(horizontal=True, vertical_alignment="center"):
         make = partial(write_report, group, str(state["axes"]), terms)
         st.download_button(
-            "Download the report", make, f"kneepoint-{comparison.id}.html", "text/html", key="present:report",
+            "Download the report", make, report.file_name(comparison.model), "text/html", key="present:report",
             on_click="ignore", type="primary", help="One file with charts that answer, which opens without a network.",
         )  # fmt: skip
         take_along.csv_button(group.rows, front, "present:csv")

@@ -5,6 +5,7 @@ users or models are escaped by the template; the charts' data is JSON that the b
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,7 @@ from plotly.offline import get_plotlyjs
 import engine
 from engine import assets, quantities
 from engine.analysis import words
-from engine.analysis.front import FLATTERED_NOTE, Front, find_front, flattered, own_value, telling_quality
+from engine.analysis.front import FLATTERED_NOTE, Front, find_front, flattered, interval, own_value, telling_quality
 from engine.errors import InputError
 from engine.meeting.costs import HOW, money
 from engine.meeting.decision import decide, units
@@ -36,7 +37,7 @@ from engine.typesetting import unbroken
 TEMPLATE = "report.html"
 SHORT_NAMES = {DEFAULT_MODEL: "SmolLM2-135M"}
 MOST_SIDE_BY_SIDE = 4  # results in the charts of bytes and tasks
-_COLUMNS = ("weight_bytes", "compression_ratio", "accuracy", "top1_agreement", "perplexity", "decode_speedup")
+_COLUMNS = ("weight_bytes", "compression_ratio", "accuracy", "change", "top1_agreement", "perplexity", "decode_speedup")
 _PROTOCOL = {
     "tasks": "Tasks",
     "limit": "Questions of each task, at most",
@@ -115,6 +116,11 @@ def model_name(model: str) -> str:
     return SHORT_NAMES.get(model, Path(model).name if model.startswith("/") else model)
 
 
+def file_name(model: str) -> str:
+    """What the report on a model is called."""
+    return f"kneepoint-{re.sub(r'[^A-Za-z0-9.]+', '-', model_name(model)).strip('-.')}.html"
+
+
 def question(model: str) -> str:
     return f"How small can {model_name(model)} get before it breaks?"
 
@@ -179,7 +185,8 @@ def _results(rows: Sequence[Row], front: Front) -> dict[str, Any]:
     done = sorted(
         (row for row in rows if row.state == "done"), key=lambda row: row.value("weight_bytes") or float("inf")
     )
-    wanted = (front.score if name == "accuracy" else name for name in _COLUMNS)
+    scores = {"accuracy": front.score, "change": f"{front.score}_change"}
+    wanted = (scores.get(name, name) for name in _COLUMNS)
     names = [name for name in wanted if any(row.value(name) is not None for row in done)]
     return {
         "heads": [(metric(name).label, metric(name).definition) for name in names],
@@ -187,7 +194,7 @@ def _results(rows: Sequence[Row], front: Front) -> dict[str, Any]:
             (
                 f"{row.label}{words.marks(row)}",
                 row.recipe,
-                [quantities.format_value(name, own_value(row, name)) for name in names],
+                [_cell(row, name) for name in names],
                 ", ".join(
                     [*(["front"] if row.trial_id in front.best_ids else []), *(["simulated"] if row.simulated else [])]
                 ),
@@ -196,6 +203,14 @@ def _results(rows: Sequence[Row], front: Front) -> dict[str, Any]:
             for row in done
         ],
     }
+
+
+def _cell(row: Row, name: str) -> str:
+    """A value as the table shows it; of a change with its interval."""
+    ends = interval(row, name) if name.endswith("_change") else None
+    if ends is None:
+        return quantities.format_value(name, own_value(row, name))
+    return quantities.with_interval(name, row.value(name), *ends)
 
 
 def _protocol(front: Front) -> list[tuple[str, str]]:

@@ -110,6 +110,26 @@ def test_it_holds_question_picks_table_protocol_and_provenance(page: str) -> Non
     assert all(row.trial_id in said for row in sweep()[0])
 
 
+def test_the_table_has_each_change_with_its_interval() -> None:
+    rows = recorded()
+    found = Reader(written(rows)).text("td")
+    changed = next(row for row in rows if row.recipe == "prune:layers,count=6")
+    assert changed.value("accuracy_norm_change_low") is not None
+    assert re.search("\N{MINUS SIGN}3\\.0 ± \\d\\.\\d points", found)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("smollm2-135m-instruct", "kneepoint-SmolLM2-135M.html"),
+        ("/home/me/my model (2)", "kneepoint-my-model-2.html"),
+        ("some/model-1.5B", "kneepoint-some-model-1.5B.html"),
+    ],
+)
+def test_its_file_is_named_for_the_model(model: str, name: str) -> None:
+    assert report.file_name(model) == name
+
+
 def test_the_front_names_its_marks_and_tasks_count_answers_as_it_does() -> None:
     found = Reader(written(recorded()))
     assert [name.strip() for name in found.texts["span"]] == ["Original", "Quantize", "Prune", "Slice", "Combined"]
