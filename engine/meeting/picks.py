@@ -1,7 +1,7 @@
 """The results that a meeting decides between: the knee, the smallest within a margin, the best that fits a memory.
 
 What a pick is made from is a front: only results that stand on it are considered, and results that are simulated or
-flattered never, except where the knee itself is simulated.
+flattered never, but for a simulated knee that nothing smaller on the front stands in for.
 """
 
 from collections.abc import Sequence
@@ -77,8 +77,7 @@ def fits(front: Front, memory: float) -> Row | None:
 
 def _choice(front: Front, kind: str, terms: Terms) -> Choice:
     if kind == "knee":
-        row = front.knee.row if front.knee else None
-        return Choice(KINDS[kind], row, words.knee(front) or words.NO_KNEE)
+        return _knee(front)
     if kind == "within":
         name = f"Smallest within {_margin(terms.points)}"
         row = within(front, terms.points)
@@ -92,6 +91,21 @@ def _choice(front: Front, kind: str, terms: Terms) -> Choice:
         return Choice(KINDS[kind], front.dense, "What all others are compared with.")
     row = next((row for row in front.points if row.trial_id == kind), None)
     return Choice("Chosen", row, "Chosen by hand." if row else "It is not on these axes.")
+
+
+def _knee(front: Front) -> Choice:
+    """The knee; of one that is simulated the next smaller step of the front that runs, where there is one."""
+    row, why = front.knee.row if front.knee else None, words.knee(front) or words.NO_KNEE
+    if row is not None and row.simulated:
+        size = row.value("weight_bytes") or 0.0
+        steps = [one for one in front.points if one.trial_id in front.best_ids and may_be_picked(one)]
+        if below := best_of([one for one in steps if (one.value("weight_bytes") or 0.0) < size], front.y):
+            return Choice(
+                "Next to the knee",
+                below,
+                f"{why} The result there is simulated; this is the next smaller one that runs.",
+            )
+    return Choice(KINDS["knee"], row, why)
 
 
 def _why_within(row: Row | None, front: Front, points: float) -> str:

@@ -104,3 +104,28 @@ def test_the_knee_is_a_pick_where_there_is_one(front: Front) -> None:
     assert choose(alone, Terms(("knee",))) == [
         Choice("The knee", None, "No knee: quality falls evenly, or too few results differ.")
     ]
+
+
+def test_a_simulated_knee_gives_way_to_the_next_smaller_step_that_runs() -> None:
+    rows = [
+        made("0", "dense", 270, 0.50, 0.0, 0.4),
+        made("1", "quantize:rtn,bits=6", 140, 0.50, 0.001, 0.3, simulated=True),
+        made("2", "quantize:rtn,bits=4", 110, 0.44, 0.08, 0.2),
+        made("3", "quantize:rtn,bits=3", 90, 0.30, 0.22, 0.1),
+    ]
+    front = find_front(rows)
+    assert front.knee is not None
+    assert front.knee.row is rows[1]
+    (found,) = choose(front, Terms(("knee",)))
+    assert (found.name, found.row) == ("Next to the knee", rows[2])
+    assert found.why.endswith("The result there is simulated; this is the next smaller one that runs.")
+
+
+def test_a_simulated_knee_stays_where_nothing_smaller_runs() -> None:
+    rows = [
+        made("0", "dense", 270, 0.50, 0.0, 0.4),
+        made("1", "quantize:rtn,bits=6", 140, 0.50, 0.001, 0.3, simulated=True),
+        made("2", "quantize:rtn,bits=2", 90, 0.30, 0.22, 0.1, simulated=True),
+    ]
+    (found,) = choose(find_front(rows), Terms(("knee",)))
+    assert (found.name, found.row) == ("The knee", rows[1])
