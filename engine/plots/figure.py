@@ -72,7 +72,7 @@ def _traces(data: FrontData, highlighted: frozenset[str], colours: Theme) -> lis
         layers.append(_scatter(failed, "failed", marker=cross))
     ringed = [m for m in measured if m.row.trial_id in highlighted]
     if ringed:
-        across = [max(26.0, mark.size + 11) for mark in ringed]
+        across = [mark.ring for mark in ringed]
         ring = {"symbol": "circle-open", "size": across, "color": colours.text, "line": {"width": 2.5}}
         layers.append(_scatter(ringed, "highlight", marker=ring, hoverinfo="skip"))
     if data.whole:
@@ -183,11 +183,11 @@ def _draw_references(figure: go.Figure, data: FrontData, canvas: Canvas, colours
 def _draw_name(figure: go.Figure, name: LineLabel, data: FrontData, colours: Theme) -> None:
     at = {"xref": "paper", "x": name.x, "y": _at(data, 1.0, name.height)["y"]}
     end = {0.0: "left", 1.0: "right"}.get(name.x, "center")
-    anchors = {"xanchor": end, "yanchor": "bottom" if name.above else "top"}
+    side = {"yanchor": "bottom", "yshift": name.gap} if name.above else {"yanchor": "top", "yshift": -name.gap}
     # A halo, where no place is free over the whiskers of a narrow front.
     halo = ", ".join([f"0 0 3px {colours.background}"] * 4)
     font = {"size": LABEL, "color": colours.quiet, "shadow": halo}
-    figure.add_annotation(text=name.text, showarrow=False, font=font, **at, **anchors)
+    figure.add_annotation(text=name.text, showarrow=False, font=font, xanchor=end, **at, **side)
 
 
 def _draw_label(figure: go.Figure, label: Placed, data: FrontData, colours: Theme) -> None:

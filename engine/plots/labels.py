@@ -15,19 +15,22 @@ from engine.plots.placement import LINE_HEIGHT, Box, Placed, Wanted, covered, ma
 from engine.plots.published_marks import SIZE, PaperMark, paper_label, series
 
 MOST_LABELS, MOST_LABELS_COMPACT = 7, 4
-_STRIDE = 16.0  # pixels between the places that are tried for a line's name
-_INWARDS = 0.2  # square pixels that a line's name may cover rather than stand a pixel further from the line's end
+_STRIDE = 6.0  # pixels between the places that are tried for a line's name
+_INWARDS = 0.2  # square pixels of the front's line that a name may cover rather than stand a pixel further inwards
+_OVER_A_MARK = 20.0  # times as bad as covering the front's line: a point under a name is not seen
+_LINE_GAPS = (1.0, 9.0)  # pixels between a line and its name: the further one stands clear of a front along it
 _BARE = 40.0  # square pixels that a line's name may cover rather than leave out the line's value
 BETTER = {(False, True): "better ↖", (False, False): "better ↙", (True, True): "better ↗", (True, False): "better ↘"}
 
 
 class LineLabel(NamedTuple):
-    """The name of a reference line, at one of its ends or along it, above or below it."""
+    """The name of a reference line, at one of its ends or along it, above or below it, some pixels from it."""
 
     text: str
     height: float  # in the y axis's unit
     x: float  # 0 where it starts at the left end, 1 where it ends at the right one, between: its middle, of the width
     above: bool
+    gap: float
     box: Box
 
 
@@ -40,6 +43,7 @@ def place_labels(data: FrontData, canvas: Canvas, highlighted: frozenset[str]) -
     """The names of the reference lines and the labels of points, none over another and none over a point."""
     marks = [_mark_box(mark, canvas) for mark in data.marks]
     marks += [_whisker_box(mark, canvas) for mark in data.marks if mark.kind == "front" and mark.low is not None]
+    rings = [_ring_box(mark, canvas) for mark in data.marks if mark.row.trial_id in highlighted]
     corners = [canvas.pixel(x, y) for x, y in data.step]
     lines = [_segment(a, b) for a, b in pairwise(corners)]
     heights = [canvas.pixel(data.x_range[0], h)[1] for h in (data.original, data.guessing) if h is not None]
@@ -48,7 +52,7 @@ def place_labels(data: FrontData, canvas: Canvas, highlighted: frozenset[str]) -
     names = []
     for name, height in (("original", data.original), ("guessing", data.guessing)):
         if height is not None:
-            names.append(_name_line(name, height, data, canvas, [*marks, *lines[: len(corners)]], taken))
+            names.append(_name_line(name, height, data, canvas, [*marks, *rings], lines[: len(corners)], taken))
             taken.append(names[-1].box)
     most = MOST_LABELS_COMPACT if canvas.compact else MOST_LABELS
     marks += [_paper_box(mark, canvas) for mark in data.papers]
@@ -111,7 +115,13 @@ def _gap(mark: Mark, data: FrontData, canvas: Canvas) -> float:
 
 
 def _name_line(
-    name: str, height: float, data: FrontData, canvas: Canvas, marks: Sequence[Box], taken: Sequence[Box]
+    name: str,
+    height: float,
+    data: FrontData,
+    canvas: Canvas,
+    marks: Sequence[Box],
+    strokes: Sequence[Box],
+    taken: Sequence[Box],
 ) -> LineLabel:
     """Where along a reference line its name covers least; better at an end, at the left, above.
 
@@ -120,21 +130,22 @@ def _name_line(
     full = f"{name} {quantities.format_value(data.front.y.name, height / unit(data.front.y))}"
     high = LABEL * LINE_HEIGHT
     line = canvas.pixel(data.x_range[0], height)[1]
-    obstacles = matrix(marks)
+    points, steps = matrix(marks), matrix(strokes)
     places: list[tuple[float, LineLabel]] = []
-    for text in (full, name) if canvas.compact else (full,):
+    for text in (full, name):
         wide = text_width(text, LABEL) + 4
         room = canvas.area.right - wide
         lefts = np.linspace(0.0, room, max(2, round(room / _STRIDE)))
-        for left, above in product(lefts.tolist(), (True, False)):
-            bottom = line + 1 if above else line - 1 - high
+        for left, above, gap in product(lefts.tolist(), (True, False), _LINE_GAPS):
+            bottom = line + gap if above else line - gap - high
             box = Box(left, bottom, left + wide, bottom + high)
-            cost = covered(box, obstacles) + 10 * sum(box.overlap(text_box) for text_box in taken)
+            cost = _OVER_A_MARK * covered(box, points) + covered(box, steps)
+            cost += 10 * sum(box.overlap(text_box) for text_box in taken)
             outside = 0.0 if box.inside(canvas.area) else 1e6
-            liked_less = (left > room / 2) + 2 * (not above) + _INWARDS * min(left, room - left)
+            liked_less = (left > room / 2) + 2 * (not above) + gap + _INWARDS * min(left, room - left)
             liked_less += _BARE * (text == name)
             x = left / room if left in (0.0, room) else (left + wide / 2) / canvas.area.right
-            places.append((cost + outside + liked_less, LineLabel(text, height, x, above, box)))
+            places.append((cost + outside + liked_less, LineLabel(text, height, x, above, gap, box)))
     return min(places, key=lambda place: place[0])[1]
 
 
@@ -148,6 +159,11 @@ def _corner_box(data: FrontData, canvas: Canvas) -> Box:
 def _mark_box(mark: Mark, canvas: Canvas) -> Box:
     x, y = canvas.pixel(mark.x, mark.y)
     return Box(x, y, x, y).grown(mark.size / 2 + 2)
+
+
+def _ring_box(mark: Mark, canvas: Canvas) -> Box:
+    x, y = canvas.pixel(mark.x, mark.y)
+    return Box(x, y, x, y).grown(mark.ring / 2 + 2)
 
 
 def _whisker_box(mark: Mark, canvas: Canvas) -> Box:

@@ -39,6 +39,11 @@ class Mark:
             return self.across
         return DENSE_SIZE if front.is_dense(self.row) else FRONT_SIZE if self.kind == "front" else DOMINATED_SIZE
 
+    @property
+    def ring(self) -> float:
+        """How wide the ring is that highlights it, in pixels."""
+        return max(26.0, self.size + 11)
+
 
 @dataclass(frozen=True)
 class Extras:

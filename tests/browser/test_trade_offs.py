@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from engine import machine
 from engine.store import Store
-from tests.browser.conftest import place, serving
+from tests.browser.conftest import place, serving, settle
 from tests.pages import filling
 from tests.test_machine import LIMITS
 
@@ -47,8 +47,10 @@ def test_the_line_answers_while_it_is_dragged_and_stays_where_it_was_left(lesson
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_name_of_what_is_ringed_covers_no_other_result(lessons: Page, width: int) -> None:
     lessons.set_viewport_size({"width": width, "height": 1400})
+    settle(lessons)
     for look in ("The knee", "My limit"):
-        lessons.get_by_role("radio", name=look).check(force=True)
+        lessons.get_by_role("group", name="Look at").get_by_text(look, exact=True).click()
+        expect(lessons.get_by_role("radio", name=look)).to_be_checked()
         for share in (0.0, 0.3, 0.5, 0.6) if look == "My limit" else (0.0,):
             if look == "My limit":
                 lessons.get_by_role("slider", name="I need at least").fill(str(share))

@@ -14,6 +14,7 @@ from engine.outcome.row import Row
 from engine.plots import FAMILIES, Y_CHOICES, front_data, front_figure
 from engine.plots.axes import Canvas, log_ticks
 from engine.plots.labels import place_labels
+from engine.plots.placement import Box
 from engine.recorded import recorded
 from tests.made_rows import DENSE_BYTES, row, sweep
 from tests.processes import PATIENCE_S
@@ -214,6 +215,24 @@ def test_on_a_phone_the_name_of_a_line_leaves_out_its_value_rather_than_cover_wh
     assert not any(name.box.left < x + 3 and x - 3 < name.box.right for x in across)
     (name, _), _ = place_labels(crowded, Canvas(720, 440, False, crowded), frozenset())
     assert name.text.startswith("original ")
+
+
+def test_the_name_of_a_line_covers_no_ring_and_is_not_struck_through_by_a_front_along_it() -> None:
+    data = front_data(find_front(ROWS))
+    pixel = (data.y_range[1] - data.y_range[0]) / 480
+    canvas = Canvas(720, 480, False, data)
+    other = next(mark for mark in data.marks if mark.kind == "dominated")
+    marks = tuple(replace(mark, y=mark.y - 40 * pixel, low=None) for mark in data.marks)
+    first = replace(other, x=data.x_range[0] * 1.05, y=data.original - 5 * pixel)
+    along = tuple((x, data.original + 4 * pixel) for x in data.x_range)
+    beside = replace(data, marks=(*marks, first), step=along)
+    (bare, _), _ = place_labels(beside, canvas, frozenset())
+    (name, _), _ = place_labels(beside, canvas, frozenset([first.row.trial_id]))
+    height, (left, centre) = canvas.pixel(*along[0])[1], canvas.pixel(first.x, first.y)
+    assert (bare.box.left, name.text) == (0.0, bare.text)
+    assert not any(n.box.bottom < height + 2 and height - 2 < n.box.top for n in (bare, name))
+    ring = Box(left, centre, left, centre).grown(13)
+    assert name.box.overlap(ring) == 0 < name.box.left
 
 
 @pytest.mark.parametrize("rows", [[], [FAILED], ROWS[:1], [replace(r, state="queued") for r in ROWS]])
