@@ -85,7 +85,7 @@ class Evaluator:
         if self.shares:
             return None
         family = self.logits.network.config.model_type
-        return f"Choices were answered one by one: sharing their context is not exact for the model family {family!r}."
+        return f"Choices were answered one by one: this model (family {family!r}) can't share their context exactly."
 
     def answer(self, items: Sequence[Item], report: Report | None = None) -> list[Answer]:
         """Every item's answer, in the order given.

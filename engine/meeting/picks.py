@@ -100,11 +100,8 @@ def _knee(front: Front) -> Choice:
         size = row.value("weight_bytes") or 0.0
         steps = [one for one in front.points if one.trial_id in front.best_ids and may_be_picked(one)]
         if below := best_of([one for one in steps if (one.value("weight_bytes") or 0.0) < size], front.y):
-            return Choice(
-                "Next to the knee",
-                below,
-                f"{why} The result there is simulated; this is the next smaller one that runs.",
-            )
+            why = f"{why} The result there is simulated; this is the next smaller one that runs."
+            return Choice("Next to the knee", below, why)
     return Choice(KINDS["knee"], row, why)
 
 

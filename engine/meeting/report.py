@@ -20,7 +20,16 @@ from plotly.offline import get_plotlyjs
 import engine
 from engine import assets, quantities
 from engine.analysis import words
-from engine.analysis.front import FLATTERED_NOTE, Front, find_front, flattered, interval, own_value, telling_quality
+from engine.analysis.front import (
+    FLATTERED_NOTE,
+    Front,
+    find_front,
+    flattered,
+    interval,
+    is_dense,
+    own_value,
+    telling_quality,
+)
 from engine.errors import InputError
 from engine.meeting.costs import HOW, money
 from engine.meeting.decision import decide, units
@@ -206,8 +215,8 @@ def _results(rows: Sequence[Row], front: Front) -> dict[str, Any]:
 
 
 def _cell(row: Row, name: str) -> str:
-    """A value as the table shows it; of a change with its interval."""
-    ends = interval(row, name) if name.endswith("_change") else None
+    """A value as the table shows it; of a change with its interval, which the original's nought does not have."""
+    ends = interval(row, name) if name.endswith("_change") and not is_dense(row) else None
     if ends is None:
         return quantities.format_value(name, own_value(row, name))
     return quantities.with_interval(name, row.value(name), *ends)

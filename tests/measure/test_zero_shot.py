@@ -48,21 +48,22 @@ def make_tokenizer(*, adds_bos: bool) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="</s>")
 
 
+SMALL = {
+    "vocab_size": 320,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.4,
+}
+
+
 @pytest.fixture(scope="module")
 def network() -> LlamaForCausalLM:
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=320,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=64,
-        tie_word_embeddings=True,
-        initializer_range=0.4,
-    )
-    return LlamaForCausalLM(config).eval()
+    return LlamaForCausalLM(LlamaConfig(**SMALL, tie_word_embeddings=True)).eval()
 
 
 def reference(network, tokenizer, items, batch_size=2) -> list[float]:
@@ -145,19 +146,7 @@ def test_a_long_question_turns_no_other_questions_positions():
     """Phi-3's long form has rotary factors of its own beyond a length, which the longest of a batch decides for all."""
     torch.manual_seed(0)
     factors = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [3.0] * 4, "rope_theta": 10000.0}
-    config = Phi3Config(
-        vocab_size=320,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=64,
-        original_max_position_embeddings=24,
-        rope_parameters=factors,
-        initializer_range=0.4,
-        pad_token_id=1,
-    )
+    config = Phi3Config(**SMALL, original_max_position_embeddings=24, rope_parameters=factors, pad_token_id=1)
     turned, tokenizer = Phi3ForCausalLM(config).eval(), make_tokenizer(adds_bos=False)
     items = [*ITEMS, item(7, "The quick brown fox", ("jumps", "jumps over the lazy dog. " * 6), 0)]  # on both sides
     answers = Evaluator(turned, tokenizer).answer(items)

@@ -1,5 +1,6 @@
 """Picks: the smallest within a margin, the best that fits, and what is said where there is none."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,11 @@ def made(trial: str, recipe: str, megabytes: float, accuracy: float, lost: float
     metrics = {"weight_bytes": megabytes * 1e6, "accuracy": accuracy, "accuracy_change_low": -lost}
     metrics |= {"accuracy_change": accuracy - 0.5, "accuracy_change_high": 0.0, "peak_memory_bytes": memory * 1e9}
     return replace(row(recipe, trial * 16, metrics={**metrics, **GUESS}), **more)
+
+
+def with_metric(name: str, values: Sequence[float]) -> list[Row]:
+    """The rows below with one more metric, a value each."""
+    return [replace(one, metrics={**one.metrics, name: value}) for one, value in zip(ROWS, values, strict=True)]
 
 
 ROWS = [
@@ -51,10 +57,7 @@ def test_the_best_that_fits_has_the_highest_quality_and_then_the_least_weight(fr
 
 
 def test_next_words_are_held_against_the_margin_where_the_front_shows_them() -> None:
-    rows = [
-        replace(one, metrics={**one.metrics, "top1_agreement": share})
-        for one, share in zip(ROWS, (1.0, 0.985, 0.979, 0.9, 0.5), strict=True)
-    ]
+    rows = with_metric("top1_agreement", (1.0, 0.985, 0.979, 0.9, 0.5))
     front = find_front(rows, "weight_bytes", "top1_agreement")
     assert within(front, 2.0) is rows[1]
     assert "next word 98% of the time" in choose(front, Terms(("within",)))[0].why
@@ -88,10 +91,7 @@ def test_where_only_the_original_is_within_that_is_said(front: Front) -> None:
 
 
 def test_a_quality_without_points_keeps_only_the_original_within_and_the_best_by_its_own_direction() -> None:
-    rows = [
-        replace(one, metrics={**one.metrics, "perplexity": perplexity})
-        for one, perplexity in zip(ROWS, (22.0, 21.0, 30.0, 20.0, 50.0), strict=True)
-    ]
+    rows = with_metric("perplexity", (22.0, 21.0, 30.0, 20.0, 50.0))
     front = find_front(rows, "weight_bytes", "perplexity")
     assert within(front, 50.0) is rows[0]
     assert fits(front, 1e9) is rows[1]

@@ -112,10 +112,18 @@ def test_it_holds_question_picks_table_protocol_and_provenance(page: str) -> Non
 
 def test_the_table_has_each_change_with_its_interval() -> None:
     rows = recorded()
-    found = Reader(written(rows)).text("td")
-    changed = next(row for row in rows if row.recipe == "prune:layers,count=6")
-    assert changed.value("accuracy_norm_change_low") is not None
-    assert re.search("\N{MINUS SIGN}3\\.0 ± \\d\\.\\d points", found)
+    shown = [text.replace(NO_BREAK, " ") for text in Reader(written(rows)).texts["td"] if "\N{PLUS-MINUS SIGN}" in text]
+    expected = []
+    for row in rows:
+        change, low, high = (row.value(f"accuracy_norm_change{end}") for end in ("", "_low", "_high"))
+        if row.recipe != "dense" and change is not None and low is not None and high is not None:
+            points, arm = (
+                f"{100 * change:+.1f}".replace("+0.0", "0.0").replace("-0.0", "0.0"),
+                100 * max(change - low, high - change),
+            )
+            expected.append(f"{points} ± {arm:.1f} points".replace("-", "\N{MINUS SIGN}"))
+    assert len(expected) > 20
+    assert sorted(shown) == sorted(expected)
 
 
 @pytest.mark.parametrize(
