@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from engine import paths, worker
@@ -128,8 +129,6 @@ def draw_front(rows: Sequence[Row], going: bool) -> None:
 
 def draw_trials(rows: Sequence[Row]) -> None:
     """Every trial of the sweep; rows that are chosen can be cancelled or retried."""
-    import pandas as pd  # slow to import, and the front is drawn by now
-
     markup.head("Trials")
     score = telling_score(stored.dense_of(rows))
     names = words.distinct_labels(rows) if frame.narrow() else {row.trial_id: row.label for row in rows}

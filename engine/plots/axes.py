@@ -1,8 +1,6 @@
 """The plot area in pixels, its ranges, ticks and titles, and the subtitle above it."""
 
-import importlib
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,7 +34,6 @@ class Canvas:
 
 def frame(height: int, margin: Mapping[str, int], colours: Theme) -> dict[str, Any]:
     """What every figure's layout has: its size in pixels, colours, type, and the box of its hover."""
-    _await_pandas()
     return {
         "height": height,
         "autosize": True,
@@ -53,12 +50,6 @@ def frame(height: int, margin: Mapping[str, int], colours: Theme) -> dict[str, A
             "font": {"size": TICK, "color": colours.text},
         },
     }
-
-
-def _await_pandas() -> None:
-    """Wait where another thread is still importing pandas: plotly looks into what there is of it, and fails on half."""
-    if "pandas" in sys.modules:
-        importlib.import_module("pandas")
 
 
 def layout(data: FrontData, canvas: Canvas, colours: Theme) -> dict[str, Any]:

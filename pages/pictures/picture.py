@@ -64,7 +64,7 @@ def draw(drawn: Component, page: str, name: str, values: Mapping[str, Value], da
         kept["seen"] = now
         st.session_state.update({view.key(page, one): state for one, state in now.items()})
 
-    # In a mapping Streamlit looks for dataframes, for which it imports pandas and pyarrow: half of a first page's wait.
+    # In a mapping Streamlit looks for dataframes on every run; a list it sends as it is.
     drawn(key=key, data=[content], on_setting_change=moved, height="content")
 
 

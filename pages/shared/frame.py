@@ -4,8 +4,8 @@ Streamlit discovers `pages/` by itself until some session has called `st.navigat
 request to a fresh server therefore runs a page without its frame; `guard`, the first line of every page, notices and
 runs the app again, this time through app.py, with the address untouched.
 
-A fresh server's first page waits for its imports. So the frame is sent before anything imports the store or the plots,
-and with it the request that the browser meanwhile reads the script that charts are drawn with, its largest by far.
+With the frame goes the request that the browser meanwhile reads the script that charts are drawn with, its largest by
+far.
 """
 
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Literal
 
 import streamlit as st
 from streamlit.navigation.page import Page
+
+from pages.shared import stale, stored
 
 _HERE = Path(__file__).parent
 _FRAMED = "frame:drawn"
@@ -62,8 +64,6 @@ def dress(page: Page) -> None:
     )
     ink = "#f2f3f5" if theme() == "dark" else "#1a1c23"
     st.logo((_HERE / "logo.svg").read_text().replace("currentColor", ink), size="large")
-
-    from pages.shared import stale, stored  # a second's imports, while the browser draws all this
 
     stored.resume()
     stored.say_read_only()

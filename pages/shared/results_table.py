@@ -1,8 +1,9 @@
 """Results as a table: the keyboard's way to every point."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from engine.analysis import words
@@ -13,9 +14,6 @@ from engine.plots.palette import family
 from pages.shared import markup, stored
 from pages.shared.frame import narrow
 from pages.shared.result_words import short_verdict
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _SCALES = {
     "MB": (1e-6, "%.1f MB"),
@@ -51,17 +49,15 @@ def draw_table(rows: Sequence[Row], front: Front, key: str, on_row: Callable[[st
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _cells(_rows: Sequence[Row], _front: Front, key: int, x: str, y: str) -> tuple[list[Row], "pd.DataFrame"]:
+def _cells(_rows: Sequence[Row], _front: Front, key: int, x: str, y: str) -> tuple[list[Row], pd.DataFrame]:
     """The finished rows in the table's order, with their cells."""
     done = (row for row in _rows if row.state == "done")
     shown = sorted(done, key=lambda row: (row.trial_id not in _front.best_ids, _size(row)))
     return shown, frame_of(shown, _front)
 
 
-def frame_of(rows: Sequence[Row], front: Front) -> "pd.DataFrame":
+def frame_of(rows: Sequence[Row], front: Front) -> pd.DataFrame:
     """The table's cells in the units they are shown in."""
-    import pandas as pd  # slow to import, and pages draw their front before their table
-
     columns: dict[str, list[object]] = {
         "Result": [f"{family(row.family).glyph} {row.label}{words.marks(row)}" for row in rows]
     }

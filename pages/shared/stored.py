@@ -9,7 +9,7 @@ import streamlit as st
 
 from engine import paths, worker
 from engine.analysis import words
-from engine.analysis.front import Comparison, Front, comparisons, find_front
+from engine.analysis.front import Comparison, Front, comparisons, find_front, telling_quality
 from engine.analysis.results import analyse
 from engine.errors import InputError
 from engine.outcome.kept import Kept
@@ -109,6 +109,16 @@ def queueing() -> Iterator[Store]:
     except (StoreError, OSError) as error:
         st.error(markup.plain(str(error)), icon=":material/error:")
         st.stop()
+
+
+def read_ahead() -> None:
+    """Read the results, and find the front that most pages begin with, before one asks. What is wrong, pages say."""
+    with suppress(InputError):
+        _open(paths.store_url())
+        if found := compared_groups():
+            group = found[first_of(found)]
+            quality = telling_quality(group.rows, group.comparison.id)
+            front_of(group.rows, "weight_bytes", quality, group.comparison.id)
 
 
 def my_rows() -> tuple[Row, ...]:

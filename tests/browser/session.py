@@ -53,8 +53,9 @@ class Session(threading.Thread):
 
     def _take(self, message: ForwardMsg) -> None:
         kind = message.WhichOneof("type")
-        if kind == "new_session":
-            self._hash = message.new_session.page_script_hash
+        if kind == "navigation":
+            self._hash = message.navigation.page_script_hash
+        elif kind == "new_session":
             if not message.metadata.run.fragment_ids:  # the whole page runs: it says anew what repeats
                 self._due.clear()
         elif kind == "auto_rerun":

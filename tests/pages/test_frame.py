@@ -1,7 +1,5 @@
-"""The frame: drawn before what pages need is imported, naming the charts' script, saying so where a page is stale."""
+"""The frame: naming the charts' script, saying so where a page is stale."""
 
-import subprocess
-import sys
 from itertools import count
 from pathlib import Path
 
@@ -15,16 +13,6 @@ from pages.shared import frame, stored
 from tests.pages import filling
 from tests.pages.conftest import APP
 from tests.processes import PATIENCE_S
-
-PAGES_NEED = {"engine.plots", "engine.store", "sqlalchemy"}
-
-
-def test_the_frame_waits_for_nothing_that_pages_need() -> None:
-    probe = "import sys; from pages.shared import frame; frame.sections(); print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", probe], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
-    )
-    assert PAGES_NEED & set(done.stdout.split()) == set()
 
 
 def test_streamlit_has_the_plot_script_where_the_frame_says() -> None:

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import combinations, pairwise
 from typing import Any
@@ -17,7 +15,6 @@ from engine.plots.labels import place_labels
 from engine.plots.placement import Box
 from engine.recorded import recorded
 from tests.made_rows import DENSE_BYTES, row, sweep
-from tests.processes import PATIENCE_S
 
 ROWS = sweep()[0]
 FAILED = Row(
@@ -277,19 +274,3 @@ def test_labels_that_lie_apart_have_lines_that_plotly_draws() -> None:
     notes = [note for note in front_figure(find_front(recorded())).layout.annotations if note.showarrow]
     assert notes
     assert [note.text for note in notes if note.ax == note.ay > 0] == []
-
-
-MEANWHILE = """
-import sys, threading
-import plotly.graph_objects as go
-from engine.plots.axes import frame
-from engine.plots.palette import THEMES
-threading.Thread(target=__import__, args=("pandas",)).start()
-while "pandas" not in sys.modules:
-    pass
-go.Figure(layout={**frame(400, {}, THEMES["light"]), "xaxis": {"range": [0, 1]}})
-"""
-
-
-def test_a_figure_can_be_made_while_another_thread_imports_pandas() -> None:
-    subprocess.run([sys.executable, "-c", MEANWHILE], check=True, timeout=PATIENCE_S)
