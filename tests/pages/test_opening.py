@@ -18,14 +18,17 @@ from tests.pages import filling
 from tests.processes import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
+ALONE = {"PYTHONPATH": str(ROOT), "STREAMLIT_SERVER_HEADLESS": "true"}
 OURS = ("engine", "pages", "httpx2", "jinja2", "pandas", "sqlalchemy")
 PROBE = """
-import asyncio, json, sys
+import asyncio, json, sys, threading
 from streamlit.testing.v1 import AppTest
 from pages.shared import opening
 
 async def start():
     async with opening.ready(None):
+        for reading in threading.enumerate()[1:]:
+            reading.join()
         return set(sys.modules)
 
 ready = asyncio.run(start())
@@ -46,7 +49,7 @@ def test_pages_import_nothing_of_weight_that_the_server_has_not(url: str, tmp_pa
     pages = [path.stem for path in (ROOT / "pages").glob("*.py") if path.stem not in ("__init__", "start")]
     ran = subprocess.run(
         [sys.executable, "-c", PROBE, str(ROOT / "app.py"), *pages],
-        env={**os.environ, "KNEEPOINT_STORE": url, "KNEEPOINT_CACHE": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "KNEEPOINT_STORE": url, "KNEEPOINT_CACHE": str(tmp_path), **ALONE},
         cwd=ROOT,
         capture_output=True,
         text=True,
