@@ -9,7 +9,7 @@ linears of one block unpacked, and its activations for the tokens that run at on
 where the widest linear's inputs have at most TOGETHER elements (about five such tensors are alive at a time), else as
 many windows as keep within it: then each statistic is gathered batch by batch, the block's beginning run again for it,
 with the same result up to the order of sums, in about two and a half passes. Freed memory is kept while the walk goes
-on (see `engine.blocks.heap`): it saves a quarter of Wanda's time on a CPU, and takes up to a fifth more memory there.
+on (see `engine.system.heap`): it saves a quarter of Wanda's time on a CPU, and takes up to a fifth more memory there.
 
 A model too large for a GPU stays in the computer's memory, and one block at a time goes there for its turn (see
 `engine.network.streaming`); `engine.network.walk_memory` counts what that takes.
@@ -24,11 +24,11 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from engine.blocks.heap import keep_freed_memory
 from engine.layers.weight import inputs_of, unpacked
 from engine.network.anatomy import Anatomy, Block
 from engine.network.streaming import beside_blocks, on_device
 from engine.network.walk_memory import TOGETHER
+from engine.system.heap import keep_freed_memory
 
 Statistic = TypeVar("Statistic")
 Gather = Callable[[Statistic | None, Tensor], Statistic]  # (what was gathered, more inputs [tokens, inputs]) -> both

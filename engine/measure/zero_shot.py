@@ -16,7 +16,6 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from engine import stats
-from engine.blocks.heap import keep_freed_memory
 from engine.errors import InputError
 from engine.measure.encoder import Encoder, max_length
 from engine.measure.logits import Logits
@@ -25,6 +24,7 @@ from engine.measure.shared_context import TreePass, is_exact, turning_length
 from engine.measure.token_budget import token_budget
 from engine.measure.token_tree import Request, Scored, TokenTree
 from engine.measure.tree_scores import Score, scored_places, tree_scores
+from engine.system.heap import keep_freed_memory
 from engine.tasks import Item, chance, get
 
 Report = Callable[[int, int], None]  # (items answered, items in all)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.blocks.heap import keep_freed_memory
+from engine.system.heap import keep_freed_memory
 
 PAGE = resource.getpagesize()
 PAGES = 64 * 2**20 // PAGE  # of a tensor
