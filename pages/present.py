@@ -184,6 +184,7 @@ def draw_picks(choices: list[Choice], front: Front, terms: Terms) -> None:
     markup.head("The picks")
     quality = words.short_name(front.y)
     heads = ("Pick", "Result", "Weights", quality, "Memory", f"In {terms.memory_gb:g} GB", "Tokens/s", "Per million")
+    names = words.distinct_labels([choice.row for choice in choices if choice.row])
     lines = []
     for choice in choices:
         if choice.row is None:
@@ -191,7 +192,7 @@ def draw_picks(choices: list[Choice], front: Front, terms: Terms) -> None:
         else:
             u = units(choice.row, front, terms)
             figures = (u.weights, u.quality, u.memory, u.fits, u.tokens_per_second, u.cost_per_million)
-            lines.append((choice.name, words.short_label(choice.row) + words.marks(choice.row), *figures))
+            lines.append((choice.name, names[choice.row.trial_id], *figures))
     markup.table(heads, lines, texts=2)
     markup.text(" ".join(choice.why for choice in choices))
 

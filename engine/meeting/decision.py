@@ -94,7 +94,8 @@ def _beyond(row: Row, front: Front) -> str:
     below = smaller[-1]
     value = words.short_name(front.y).lower()
     there, here = (quantities.format_value(front.y.name, one.value(front.y.name)) for one in (below, row))
-    return f"One step smaller, {words.short_label(below)}: {value} {there}, here {here}."
+    name = words.distinct_labels([row, below])[below.trial_id]
+    return f"One step smaller, {name}: {value} {there}, here {here}."
 
 
 def _sentences(*parts: str) -> str:

@@ -138,11 +138,12 @@ def _said(front: Front, choices: Sequence[Choice], terms: Terms) -> dict[str, An
     """The question, its answer, and the picks with their figures."""
     assert front.comparison is not None
     best = recommended(choices)
+    names = words.distinct_labels([choice.row for choice in choices if choice.row])
     return {
         "title": question(front.comparison.model),
         "decision": decide(best.row, front) if best and best.row else None,
         "picks": [
-            (choice, choice.row and words.short_label(choice.row), choice.row and units(choice.row, front, terms))
+            (choice, choice.row and names[choice.row.trial_id], choice.row and units(choice.row, front, terms))
             for choice in choices
         ],
         "quality": front.y.label,

@@ -238,8 +238,8 @@ def _goodness(row: Row, quality: str) -> float | None:
 def _note(tree: Tree, quality: str, compact: bool) -> list[str]:
     better = METRICS[quality].better
     parts = [
-        "Area: bytes of the weights",
-        f"stronger shade: {better} {METRICS[quality].label.lower()}",
+        f"Numbers: {METRICS[quality].label.lower()} (stronger shade: {better})",
+        "bytes of the weights (area)",
         "hollow: passed through, not measured",
     ]
     if tree.left_out:

@@ -24,7 +24,7 @@ def draw(group: Group, rows: Sequence[Row], front: Front, state: Mapping[str, St
         markup.chips([("No hypervolume on these axes", _NONE)])
         return
     said = definition(front)
-    found = [(f"The front covers {value:.3f} of 1", said)]
+    found = [(f"Hypervolume {value:.3f}: {value:.0%} of what could be gained", said)]
     sweeps = state["sweeps"] if isinstance(state["sweeps"], list) else []
     if len(sweeps) == 2:
         found += _between(group, rows, front, sweeps, said)

@@ -40,6 +40,12 @@ def test_the_smallest_of_the_front_has_nothing_below_it() -> None:
     assert decide(TWO, FRONT).breaks.endswith("No smaller result stands on the front.")
 
 
+def test_a_smaller_result_of_the_same_width_is_told_apart_by_its_method() -> None:
+    below = replace(row("quantize:awq,bits=4", metrics={"weight_bytes": 100e6, "accuracy": 0.45}))
+    said = decide(FOUR, find_front([DENSE, FOUR, below])).breaks
+    assert said.endswith("One step smaller, 4-bit, AWQ: accuracy 45.0%, here 46.0%.")
+
+
 def test_which_answers_changed_is_said_even_where_the_original_guesses() -> None:
     guessing = with_metrics(DENSE, accuracy_chance=0.9)
     said = decide(FOUR, find_front([guessing, FOUR])).breaks

@@ -126,6 +126,17 @@ def test_the_table_has_each_change_with_its_interval() -> None:
     assert sorted(shown) == sorted(expected)
 
 
+def test_picks_of_the_same_width_are_told_apart_by_their_methods() -> None:
+    rows = recorded()
+    chosen = [row for row in rows if row.label in ("4-bit, AWQ, groups of 64", "4-bit, round to nearest, groups of 64")]
+    terms = Terms(tuple(row.trial_id for row in chosen))
+    page = report.write(rows, "size-quality", terms, Origin(report.OWN), NOW)
+    cells = [text.replace(NO_BREAK, " ") for text in Reader(page).texts["td"]]
+    assert len(chosen) == 2
+    assert {"4-bit, AWQ", "4-bit, round to nearest"} <= set(cells)
+    assert "4-bit" not in cells
+
+
 @pytest.mark.parametrize(
     ("model", "name"),
     [

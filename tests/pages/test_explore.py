@@ -161,7 +161,7 @@ def test_each_tab_draws_only_its_own_picture(open_page, store):
 def test_the_hypervolume_stands_under_the_front_with_its_definition(open_page, store):
     filling.fill(store, filling.make_trials())
     text = said(open_page("explore"))
-    assert ">The front covers 0." in text
+    assert ">Hypervolume 0." in text
     assert "the area that the front dominates" in text
 
 
