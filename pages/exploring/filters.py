@@ -121,7 +121,7 @@ def _draw_range(group: Group, metric: str, name: str) -> None:
     low, high = math.floor(min(known) / step) * step, math.ceil(max(known) / step) * step
     chosen = _range(st.session_state[view.key(PAGE, name)])
     key = f"{view.key(PAGE, name)}:{group.key}:{low:g}:{high:g}"
-    st.session_state[key] = (min(max(chosen[0], low), high), max(min(chosen[1], high), low))
+    view.show(key, (min(max(chosen[0], low), high), max(min(chosen[1], high), low)))
     st.slider(
         found.label, low, high, step=step, format=_FORMATS[found.unit], key=key,
         on_change=partial(_keep_range, name, key, (low, high)), help=found.definition,

@@ -95,7 +95,7 @@ def _draw_size(group: Group, state: Mapping[str, State]) -> None:
     if least >= most:
         return
     key = f"{view.key(PAGE, 'most')}:{group.key}:{least}:{most}"
-    st.session_state[key] = round(min(max(float(str(state["most"])), least), most))
+    view.show(key, round(min(max(float(str(state["most"])), least), most)))
     st.slider(
         "At most this large", least, most, step=1, format="%d MB", key=key, on_change=_keep_size, args=(key, most),
         help=f"{METRICS[SIZE].definition} MB are 10⁶ bytes. At its right end any size will do.",

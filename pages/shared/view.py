@@ -8,6 +8,7 @@ after a visit to another page, when Streamlit has forgotten the widgets. A share
 session, so a link that doesn't name it leaves it as it is.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -18,6 +19,9 @@ Range = tuple[float, float]  # both ends included
 State = str | float | bool | list[str] | Range
 ANY_RANGE: Range = (float("-inf"), float("inf"))
 SHARED = "session"  # stands for the page in the keys of shared values
+AGAIN_S = 10.0  # in which a value is said again that we have a widget hold
+_SAID = "view|said"  # widget -> the value it holds, and until when that is said again
+_NOTHING = object()
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def restore(page: str, values: Mapping[str, Value]) -> dict[str, State]:
     """Fill `st.session_state[key(page, name)]` for every value, from the address or from the last visit."""
     state = {name: find(page, name, value) for name, value in values.items()}
     for name, value in values.items():
-        st.session_state[_where(page, name, value)] = state[name]  # also when unchanged: the browser may have missed it
+        show(_where(page, name, value), state[name])
     if _changed(page):
         st.session_state[_link(page)] = st.query_params.to_dict()
     elif state != st.session_state.get(_last(page), state):
@@ -99,12 +103,26 @@ def restore(page: str, values: Mapping[str, Value]) -> dict[str, State]:
 
 
 def begin(widget: str, value: object) -> None:
-    """Have a widget that no address names begin at a value; its key is `widget`.
+    """Have a widget that no address names begin at a value; its key is `widget`."""
+    show(widget, st.session_state.get(widget, value))
 
-    What it holds is said again in every run: one that is cut short, as the first on a phone is, may not reach the
-    browser, which would show an empty widget from then on.
+
+def show(widget: str, value: object) -> None:
+    """Have a widget hold a value, unless the reader has chosen it there; its key is `widget`.
+
+    What we chose is said again for a while: a run that is cut short, as the first on a phone is, may not reach the
+    browser. Nothing else is, for the browser takes what it is told over what the reader has chosen there meanwhile.
     """
-    st.session_state[widget] = st.session_state.get(widget, value)
+    said: dict[str, tuple[object, float]] = st.session_state.setdefault(_SAID, {})
+    now = time.monotonic()
+    told, until = said.get(widget, (value, now + AGAIN_S))
+    if st.session_state.get(widget, _NOTHING) != value:
+        until = now + AGAIN_S
+    elif told != value:
+        until = now
+    said[widget] = value, until
+    if now < until:
+        st.session_state[widget] = value
 
 
 def find(page: str, name: str, value: Value) -> State:

@@ -33,7 +33,7 @@ expect.set_options(timeout=MINUTE)
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET), timeout=2 * MINUTE)
         page = browser.new_page(viewport={"width": 1280, "height": 1400})
         page.set_default_timeout(MINUTE)
         yield page
@@ -47,7 +47,9 @@ def serving() -> Iterator[str]:
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: _answers(f"http://localhost:{port}/_stcore/health"))
+        health = f"http://localhost:{port}/_stcore/health"
+        wait_until(lambda: server.poll() is not None or _answers(health), 3 * PATIENCE_S)
+        assert server.poll() is None, f"the server ended with {server.returncode}"
         yield f"http://localhost:{port}"
     finally:
         server.terminate()
@@ -80,21 +82,34 @@ def addresses(original: str, chosen: str) -> dict[str, str]:
 
 
 def settle(page: Page) -> None:
-    """Wait until the page has run and its charts are drawn."""
+    """Wait until the page has run, its charts are drawn, and nothing of it has moved for a while."""
     expect(page.locator("h1")).to_be_visible()
-    page.wait_for_function(_SETTLED)
+    page.evaluate("delete window.kpSeen")
+    page.wait_for_function(_SETTLED, arg=STILL_MS)
 
 
-_SETTLED = """() => document.querySelector("[data-testid=stApp]").dataset.testScriptState === "notRunning"
-  && !document.querySelector("[data-testid=stSkeleton]")
-  && [...document.querySelectorAll("[data-testid=stPlotlyChart]")].every((chart) => chart.querySelector(".main-svg"))"""
+STILL_MS = 500
+_SETTLED = """(still) => {
+  const app = document.querySelector("[data-testid=stApp]"), main = document.querySelector("[data-testid=stMain]");
+  const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart]")]
+    .map((one) => one.querySelector(".main-svg"));
+  const drawn = main && app.dataset.testScriptState === "notRunning" && charts.every(Boolean)
+    && !document.querySelector("[data-testid=stSkeleton]") && document.fonts.status === "loaded";
+  const boxes = charts.map((chart) => chart?.getBoundingClientRect());
+  const look = drawn ? JSON.stringify([innerWidth, main.scrollHeight, boxes]) : "";
+  if (window.kpSeen?.look !== look) window.kpSeen = { look, since: performance.now(), frames: 0 };
+  window.kpSeen.frames += 1;  // a busy browser lets time pass without drawing
+  return look !== "" && window.kpSeen.frames > 10 && performance.now() - window.kpSeen.since > still;
+}"""
 
 
 def place(part: Locator) -> FloatRect:
     """Where a part of the page lies, once it no longer moves."""
     part.scroll_into_view_if_needed()
-    box = part.bounding_box()
-    assert box is not None
+    before, box = None, part.bounding_box()
+    while box is None or box != before:
+        part.page.wait_for_timeout(200)
+        before, box = box, part.bounding_box()
     return box
 
 

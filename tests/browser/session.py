@@ -7,6 +7,7 @@ the order it came. Many of them fit where many browsers would not.
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
@@ -14,6 +15,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+_PATIENT: dict[str, Any] = {"max_size": None, "ping_interval": None, "open_timeout": 120.0}  # on a busy machine
 IDLE_S = 0.2  # between looks whether the session is to end
 
 
@@ -36,7 +38,7 @@ class Session(threading.Thread):
 
     def run(self) -> None:
         spoken = [Subprotocol("streamlit")]
-        with connect(self._address, subprotocols=spoken, max_size=None, ping_interval=None) as socket:
+        with connect(self._address, subprotocols=spoken, **_PATIENT) as socket:
             socket.send(_ask(ClientState(page_name=self._page)))
             while not self._over.is_set():
                 with suppress(TimeoutError):
@@ -64,7 +66,8 @@ class Session(threading.Thread):
         elif kind == "delta":
             element = message.delta.new_element
             if element.WhichOneof("type") == "progress":
-                self.said.append(element.progress.text)
+                if self.said[-1:] != [element.progress.text]:
+                    self.said.append(element.progress.text)
             elif element.WhichOneof("type") == "exception":
                 self.wrong.append(element.exception.message)
 

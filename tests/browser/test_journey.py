@@ -14,9 +14,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from engine.store.lock import holder
-from tests.browser.conftest import MINUTE, place, serving
+from tests.browser.conftest import MINUTE, place, serving, settle
 
-pytestmark = [pytest.mark.browser, pytest.mark.fetched, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.fetched, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
@@ -67,7 +67,9 @@ def launch(page: Page) -> None:
     items.press("Enter")
     for measure in ("Speed", "Peak memory", "Perplexity"):
         page.get_by_role("button", name=measure, exact=True).click()
+    expect(items).to_have_value("5")
     expect(page.get_by_text(re.compile("a first guess"))).to_be_visible()
+    settle(page)
     page.get_by_role("button", name="Launch 2 trials").click()
 
 
@@ -77,7 +79,7 @@ def watch(page: Page, beside: Page) -> None:
         stage = reader.get_by_text(re.compile("^(Starting|Loading|Compressing|Counting|Answering)")).first
         expect(stage).to_be_visible()
     for reader in (page, beside):
-        expect(reader.get_by_text("2 of 2 trials ended")).to_be_visible(timeout=5 * MINUTE)
+        expect(reader.get_by_text("2 of 2 trials ended")).to_be_visible(timeout=10 * MINUTE)
 
 
 def choose_a_point(page: Page) -> tuple[str, str]:
@@ -86,6 +88,7 @@ def choose_a_point(page: Page) -> tuple[str, str]:
     page.wait_for_url(re.compile("/explore"))
     mark = page.locator(".js-plotly-plot .scatterlayer .points path.point").first
     expect(mark).to_be_visible()
+    settle(page)
     box = place(mark)
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.get_by_role("link", name="All details")).to_be_visible()
@@ -98,9 +101,13 @@ def compare(page: Page) -> None:
     """Put the chosen point into the tray, and beside it the other result."""
     page.get_by_role("button", name="Add to compare").click()
     page.get_by_role("link", name="Open Compare").click()
-    page.get_by_role("combobox", name="Add another").click()
+    more = page.get_by_role("combobox", name="Add another")
+    expect(more).to_be_visible()
+    settle(page)
+    more.click()
     page.get_by_role("option").first.click()
-    expect(page.locator(".kp-side")).to_be_visible()
+    expect(page.locator(".kp-side thead .kp-letter")).to_have_count(2)
+    settle(page)
 
 
 def generate(page: Page) -> None:
@@ -108,15 +115,18 @@ def generate(page: Page) -> None:
     page.get_by_role("radio", name="32", exact=True).click()
     page.get_by_role("button", name="Generate").click()
     ended = page.locator(".kp-live .kp-writer").filter(has_text=re.compile("tokens, (as many as|then it ended)"))
-    expect(ended).to_have_count(2, timeout=5 * MINUTE)
+    expect(ended).to_have_count(2, timeout=10 * MINUTE)
     assert all(text.strip() for text in page.locator(".kp-live .kp-wrote").all_inner_texts())
 
 
 def take_the_report(page: Page, folder: Path) -> None:
     """Present what was measured, and take it along as a file that opens without a server."""
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Present").click()
+    report = page.get_by_role("button", name="Download the report")
+    expect(report).to_be_visible()
+    settle(page)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download the report").click()
+        report.click()
     download.value.save_as(folder / "report.html")
     page.goto((folder / "report.html").as_uri())
     expect(page.locator(".js-plotly-plot .scatterlayer .points path.point").first).to_be_visible()

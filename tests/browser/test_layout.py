@@ -1,5 +1,7 @@
 """Pages in a real Chromium, in windows of several widths: nothing stands empty, is cut off or loses the keyboard."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -74,12 +76,15 @@ def test_a_table_says_that_it_scrolls_sideways_where_it_does(window: Page, addre
             window.goto(f"{address}/{path}")
             expect(window.locator(".kp-scroll:visible").first).to_be_visible()
             settle(window)
+            window.wait_for_function(f"({_HINTED})().every(([over, hinted]) => over === hinted)")
             found |= {tuple(box) for box in window.evaluate(_HINTED)}
     assert found == {(True, True), (False, False)}
 
 
 def test_the_button_of_the_tray_keeps_the_keyboards_focus(window: Page, address: str) -> None:
     window.goto(f"{address}/explore?trial={knee()}")
+    expect(window.get_by_role("button", name="Add to compare")).to_be_visible()
+    settle(window)
     window.get_by_role("button", name="Add to compare").focus()
     for pressed, then in (("Add to compare", "Remove from compare"), ("Remove from compare", "Add to compare")):
         expect(window.get_by_role("button", name=pressed)).to_be_focused()
@@ -112,3 +117,16 @@ def test_what_is_closed_or_taken_away_hands_the_keyboards_focus_on(window: Page,
     window.keyboard.press("Enter")
     expect(window.get_by_role("button", name="Remove")).to_have_count(2)
     expect(window.get_by_role("button", name="Remove").nth(1)).to_be_focused()
+
+
+def test_a_slider_keeps_every_step_of_the_keyboard_while_the_page_follows(window: Page, address: str) -> None:
+    window.goto(f"{address}/explore")
+    settle(window)
+    largest = window.get_by_role("slider", name="At most this large")
+    largest.focus()
+    for _ in range(8):
+        window.keyboard.press("ArrowLeft")
+        window.wait_for_timeout(80)
+    window.wait_for_url(re.compile(r"\bmost=262\b"))
+    settle(window)
+    assert "most=262" in window.url

@@ -19,7 +19,7 @@ from engine.spec.slicing import SliceGpt
 from engine.teaching import packs
 from engine.teaching.pack import floats
 from pages.pictures.picture import script
-from tests.browser.conftest import place
+from tests.browser.conftest import place, settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -179,6 +179,7 @@ def test_a_picture_moves_while_dragging_and_settles_at_rest_and_on_release(page:
     assert "64 weights on 4 points" in bits.evaluate(_TO_ITS_START)  # before anything can have been sent
     expect(page.get_by_text("Try it: 2-bit")).to_be_visible()
     page.wait_for_url("**/quantize?bits=2")
+    settle(page)
     box = place(bits)
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 2, middle)
@@ -197,6 +198,8 @@ def test_a_picture_moves_while_dragging_and_settles_at_rest_and_on_release(page:
 def test_a_training_plays_pauses_and_stands_still_for_readers_who_want_no_motion(page: Page, address: str) -> None:
     page.goto(f"{address}/quantize")
     steps = page.get_by_role("slider", name="Training steps")
+    expect(steps).to_be_visible()
+    settle(page)
     page.get_by_role("button", name="Play").press("Enter")
     expect(steps).not_to_have_value("0")
     page.get_by_role("button", name="Pause").press("Enter")
@@ -221,6 +224,7 @@ def test_measured_results_answer_while_dragging_too_and_move_nothing(page: Page,
         page.goto(f"{address}/{path}")
         slider, shown = page.get_by_role("slider", name=name), page.locator(".kp-stack > .kp-shown")
         expect(shown.locator(".kp-figures")).to_be_visible()
+        settle(page)
         lies = place(shown)
         assert says in slider.evaluate(_TO_ITS_START)
         assert place(shown) == lies
@@ -249,6 +253,8 @@ def test_a_picture_and_a_table_can_be_taken_along(page: Page, address: str) -> N
     assert width == 2 * (picture.evaluate("node => node.clientWidth") + 32)
     assert colours > 200  # the tile's own shades are in it, beside the text's
     page.goto(f"{address}/slice")
+    settle(page)
+    page.wait_for_function("performance.getEntriesByType('resource').some(read => /PlotlyChart/.test(read.name))")
     with page.expect_download() as taken:
         page.get_by_role("button", name="Save the table as CSV").first.click()
     lines = taken.value.path().read_text(encoding="utf-8-sig").splitlines()

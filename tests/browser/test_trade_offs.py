@@ -24,9 +24,11 @@ def lessons(page: Page, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     store = Store(url)
     filling.fill(store, filling.make_trials())
     store.close()
+    page.set_viewport_size({"width": 1280, "height": 1400})
     with serving() as address:
         page.goto(f"{address}/trade_offs?look=limit")
         expect(page.locator(".kp-handle")).to_be_visible()
+        settle(page)
         yield page
 
 

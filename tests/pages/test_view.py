@@ -1,7 +1,8 @@
-"""The codec of a view's address."""
+"""The codec of a view's address, and what widgets are told to hold."""
 
 import pytest
 
+from pages.shared import view
 from pages.shared.view import ANY_RANGE, Value, query
 
 
@@ -42,3 +43,56 @@ def test_what_is_written_reads_back():
     assert value.read(value.write(123.25)) == 123.25
     span = Value(ANY_RANGE)
     assert span.read(span.write((-1.5, float("inf")))) == (-1.5, float("inf"))
+
+
+class Told(dict[str, object]):
+    """A session's state that notes what a widget is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[object] = []
+
+    def __setitem__(self, name: str, value: object) -> None:
+        super().__setitem__(name, value)
+        self.told.append(value)
+
+
+@pytest.fixture
+def state(monkeypatch: pytest.MonkeyPatch) -> Told:
+    held = Told()
+    monkeypatch.setattr("streamlit.session_state", held)
+    return held
+
+
+def test_a_widget_is_told_for_a_while_what_it_is_to_hold(state, monkeypatch):
+    view.show("limit", 3)
+    view.show("limit", 3)
+    assert state.told == [3, 3]
+    later = view.time.monotonic() + view.AGAIN_S
+    monkeypatch.setattr("time.monotonic", lambda: later)
+    view.show("limit", 3)
+    assert state.told == [3, 3]
+    view.show("limit", 4)
+    assert state.told == [3, 3, 4]
+
+
+def test_what_the_reader_chose_is_never_said_back(state):
+    view.show("limit", 3)
+    state.update(limit=2)  # by the browser
+    view.show("limit", 2)
+    view.show("limit", 2)
+    state.update(limit=3)
+    view.show("limit", 3)
+    assert state.told == [3]
+    view.show("limit", 5)
+    view.show("limit", 5)
+    assert state.told == [3, 5, 5]
+
+
+def test_a_widget_that_a_page_left_is_told_anew(state):
+    view.show("limit", 3)
+    state.update(limit=2)
+    view.show("limit", 2)
+    del state["limit"]  # as Streamlit forgets a widget that is not drawn
+    view.show("limit", 2)
+    assert state.told == [3, 2]
