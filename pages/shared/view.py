@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 Range = tuple[float, float]  # both ends included
 State = str | float | bool | list[str] | Range
 ANY_RANGE: Range = (float("-inf"), float("inf"))
 SHARED = "session"  # stands for the page in the keys of shared values
 AGAIN_S = 10.0  # in which a value is said again that we have a widget hold
+LATE_S = 5.0  # in which a browser has heard of a new address
 _SAID = "view|said"  # widget -> the value it holds, and until when that is said again
 _NOTHING = object()
 
@@ -153,6 +155,7 @@ def keep(page: str, values: Mapping[str, Value]) -> dict[str, State]:
     if st.session_state.pop(_held(page), False):
         return state
     if address != st.query_params.to_dict():
+        _note(page, st.query_params.to_dict(), address)
         st.query_params.from_dict(address)
     st.session_state[_written(page)] = address
     return state
@@ -180,7 +183,22 @@ def _where(page: str, name: str, value: Value) -> str:
 def _changed(page: str) -> bool:
     """Whether the address is not what this page last wrote or read: a link was opened, or the history gone through."""
     address = st.query_params.to_dict()
-    return bool(address) and address != st.session_state.get(_written(page))
+    return bool(address) and address != st.session_state.get(_written(page)) and not _late(page, address)
+
+
+def _note(page: str, left: dict[str, str], written: dict[str, str]) -> None:
+    """Keep in mind, for a while, what the address was and what it is from now on."""
+    now = time.monotonic()
+    lately = [(address, until) for address, until in st.session_state.get(_lately(page), []) if now < until]
+    st.session_state[_lately(page)] = [*lately, (left, now + LATE_S), (written, now + LATE_S)]
+
+
+def _late(page: str, address: dict[str, str]) -> bool:
+    """Whether the address was one just now: the reader acted again before the browser had heard of the next one."""
+    run = get_script_run_ctx(suppress_warning=True)
+    if run is not None and run.is_history_navigation:
+        return False
+    return any(address == left and time.monotonic() < until for left, until in st.session_state.get(_lately(page), []))
 
 
 def _link(page: str) -> str:
@@ -189,6 +207,10 @@ def _link(page: str) -> str:
 
 def _written(page: str) -> str:
     return f"{page}|address"
+
+
+def _lately(page: str) -> str:
+    return f"{page}|lately"
 
 
 def _held(page: str) -> str:

@@ -119,7 +119,7 @@ def test_what_is_closed_or_taken_away_hands_the_keyboards_focus_on(window: Page,
     expect(window.get_by_role("button", name="Remove").nth(1)).to_be_focused()
 
 
-def test_a_slider_keeps_every_step_of_the_keyboard_while_the_page_follows(window: Page, address: str) -> None:
+def test_a_slider_keeps_every_step_of_the_keyboard_and_the_back_button_goes_back(window: Page, address: str) -> None:
     window.goto(f"{address}/explore")
     settle(window)
     largest = window.get_by_role("slider", name="At most this large")
@@ -130,3 +130,9 @@ def test_a_slider_keeps_every_step_of_the_keyboard_while_the_page_follows(window
     window.wait_for_url(re.compile(r"\bmost=262\b"))
     settle(window)
     assert "most=262" in window.url
+    window.get_by_role("radio", name="Perplexity", exact=True).click()
+    window.wait_for_url("**quality=perplexity**")
+    window.go_back()
+    window.wait_for_url(lambda url: "most=262" in url and "quality" not in url)
+    settle(window)
+    assert "quality" not in window.url

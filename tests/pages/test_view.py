@@ -1,5 +1,7 @@
 """The codec of a view's address, and what widgets are told to hold."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from pages.shared import view
@@ -96,3 +98,67 @@ def test_a_widget_that_a_page_left_is_told_anew(state):
     del state["limit"]  # as Streamlit forgets a widget that is not drawn
     view.show("limit", 2)
     assert state.told == [3, 2]
+
+
+class Address(dict[str, str]):
+    """The browser's address as pages read and write it."""
+
+    def to_dict(self) -> dict[str, str]:
+        return dict(self)
+
+    def from_dict(self, query: dict[str, str]) -> None:
+        self.clear()
+        self.update(query)
+
+
+VALUES = {"limit": Value(3.0), "kind": Value("a", allowed=("a", "b"))}
+
+
+@pytest.fixture
+def address(state: Told, monkeypatch: pytest.MonkeyPatch) -> Address:
+    """Of a page on which the reader has set the limit to 4, and then to 5."""
+    held = Address()
+    monkeypatch.setattr("streamlit.query_params", held)
+    for limit in (3.0, 4.0, 5.0):
+        state["p:limit"] = limit
+        run()
+    assert held == {"limit": "5"}
+    return held
+
+
+def run() -> dict[str, object]:
+    view.restore("p", VALUES)
+    return view.keep("p", VALUES)
+
+
+def test_an_address_that_was_left_just_now_undoes_nothing(state, address):
+    address.from_dict({"limit": "4"})  # the reader chose before the browser had heard of 5
+    state["p:kind"] = "b"
+    assert run() == {"limit": 5.0, "kind": "b"}
+    assert address == {"limit": "5", "kind": "b"}
+
+
+def test_each_address_of_a_quick_series_undoes_nothing(state, address):
+    for late, limit in (("4", 6.0), ("5", 7.0), ("6", 8.0)):
+        address.from_dict({"limit": late})
+        state["p:limit"] = limit
+        assert run()["limit"] == limit
+
+
+def test_an_address_that_is_opened_is_followed(address):
+    address.from_dict({"limit": "7"})
+    assert run()["limit"] == 7.0
+
+
+def test_an_address_that_was_left_a_while_ago_is_followed(address, monkeypatch):
+    later = view.time.monotonic() + view.LATE_S
+    monkeypatch.setattr("time.monotonic", lambda: later)
+    address.from_dict({"limit": "4"})
+    assert run()["limit"] == 4.0
+
+
+def test_the_browsers_back_button_is_followed_at_once(address, monkeypatch):
+    back = SimpleNamespace(is_history_navigation=True)
+    monkeypatch.setattr("pages.shared.view.get_script_run_ctx", lambda **_: back)
+    address.from_dict({"limit": "4"})
+    assert run()["limit"] == 4.0
