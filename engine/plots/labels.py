@@ -11,7 +11,7 @@ from engine.analysis import words
 from engine.analysis.front import Front
 from engine.plots.axes import LABEL, SMALL, Canvas
 from engine.plots.marks import FrontData, Mark, unit
-from engine.plots.placement import LINE_HEIGHT, Box, Placed, Wanted, covered, matrix, place, text_width, wrap
+from engine.plots.placement import LINE_HEIGHT, Box, Placed, Wanted, each_covered, matrix, place, text_width, wrap
 from engine.plots.published_marks import SIZE, PaperMark, paper_label, series
 
 MOST_LABELS, MOST_LABELS_COMPACT = 7, 4
@@ -125,13 +125,16 @@ def _name_line(
 ) -> LineLabel:
     """Where along a reference line its name covers least; better at an end, at the left, above.
 
-    On a phone it may leave out the line's value, which the axis has too.
+    Where little is free it leaves out the line's value, which the axis has too. strokes: the front's line; taken: the
+    boxes of other texts.
     """
     full = f"{name} {quantities.format_value(data.front.y.name, height / unit(data.front.y))}"
     high = LABEL * LINE_HEIGHT
     line = canvas.pixel(data.x_range[0], height)[1]
-    points, steps = matrix(marks), matrix(strokes)
-    places: list[tuple[float, LineLabel]] = []
+    reach = Box(0.0, line - _LINE_GAPS[-1] - high, canvas.area.right, line + _LINE_GAPS[-1] + high)
+    points, steps = (matrix([box for box in near if box.overlap(reach)]) for near in (marks, strokes))
+    places: list[LineLabel] = []
+    liked_less: list[float] = []
     for text in (full, name):
         wide = text_width(text, LABEL) + 4
         room = canvas.area.right - wide
@@ -139,14 +142,18 @@ def _name_line(
         for left, above, gap in product(lefts.tolist(), (True, False), _LINE_GAPS):
             bottom = line + gap if above else line - gap - high
             box = Box(left, bottom, left + wide, bottom + high)
-            cost = _OVER_A_MARK * covered(box, points) + covered(box, steps)
-            cost += 10 * sum(box.overlap(text_box) for text_box in taken)
-            outside = 0.0 if box.inside(canvas.area) else 1e6
-            liked_less = (left > room / 2) + 2 * (not above) + gap + _INWARDS * min(left, room - left)
-            liked_less += _BARE * (text == name)
             x = left / room if left in (0.0, room) else (left + wide / 2) / canvas.area.right
-            places.append((cost + outside + liked_less, LineLabel(text, height, x, above, gap, box)))
-    return min(places, key=lambda place: place[0])[1]
+            places.append(LineLabel(text, height, x, above, gap, box))
+            inwards = _INWARDS * min(left, room - left) + _BARE * (text == name)
+            outside = 0.0 if box.inside(canvas.area) else 1e6
+            liked_less.append((left > room / 2) + 2 * (not above) + gap + inwards + outside)
+    boxes = [place.box for place in places]
+    cost = (
+        _OVER_A_MARK * each_covered(boxes, points)
+        + each_covered(boxes, steps)
+        + 10 * each_covered(boxes, matrix(taken))
+    )
+    return places[int(np.argmin(cost + liked_less))]
 
 
 def _corner_box(data: FrontData, canvas: Canvas) -> Box:

@@ -157,6 +157,13 @@ def matrix(boxes: Sequence[Box]) -> NDArray[np.float64]:
 
 def covered(box: Box, others: NDArray[np.float64]) -> float:
     """The area of the box that the others [4, boxes] cover, each counted for itself."""
-    width = np.minimum(box.right, others[2]) - np.maximum(box.left, others[0])
-    height = np.minimum(box.top, others[3]) - np.maximum(box.bottom, others[1])
-    return float((np.maximum(width, 0) * np.maximum(height, 0)).sum())
+    return float(each_covered([box], others)[0])
+
+
+def each_covered(boxes: Sequence[Box], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The area of each box that the others [4, others] cover, each of these counted for itself: [boxes]."""
+    left, bottom, right, top = matrix(boxes)[:, :, None]
+    width = np.minimum(right, others[2]) - np.maximum(left, others[0])
+    height = np.minimum(top, others[3]) - np.maximum(bottom, others[1])
+    area: NDArray[np.float64] = (np.maximum(width, 0) * np.maximum(height, 0)).sum(axis=1)
+    return area
