@@ -41,9 +41,9 @@ def better_corner(found: Front) -> tuple[bool, bool]:
 
 def place_labels(data: FrontData, canvas: Canvas, highlighted: frozenset[str]) -> tuple[list[LineLabel], list[Placed]]:
     """The names of the reference lines and the labels of points, none over another and none over a point."""
-    marks = [_mark_box(mark, canvas) for mark in data.marks]
+    marks = [_round_box(mark, mark.size, canvas) for mark in data.marks]
     marks += [_whisker_box(mark, canvas) for mark in data.marks if mark.kind == "front" and mark.low is not None]
-    rings = [_ring_box(mark, canvas) for mark in data.marks if mark.row.trial_id in highlighted]
+    rings = [_round_box(mark, mark.ring, canvas) for mark in data.marks if mark.row.trial_id in highlighted]
     corners = [canvas.pixel(x, y) for x, y in data.step]
     lines = [_segment(a, b) for a, b in pairwise(corners)]
     heights = [canvas.pixel(data.x_range[0], h)[1] for h in (data.original, data.guessing) if h is not None]
@@ -163,14 +163,10 @@ def _corner_box(data: FrontData, canvas: Canvas) -> Box:
     return Box(left, bottom, left + wide, bottom + high)
 
 
-def _mark_box(mark: Mark, canvas: Canvas) -> Box:
+def _round_box(mark: Mark, across: float, canvas: Canvas) -> Box:
+    """What a mark, or its ring, of so many pixels across takes up."""
     x, y = canvas.pixel(mark.x, mark.y)
-    return Box(x, y, x, y).grown(mark.size / 2 + 2)
-
-
-def _ring_box(mark: Mark, canvas: Canvas) -> Box:
-    x, y = canvas.pixel(mark.x, mark.y)
-    return Box(x, y, x, y).grown(mark.ring / 2 + 2)
+    return Box(x, y, x, y).grown(across / 2 + 2)
 
 
 def _whisker_box(mark: Mark, canvas: Canvas) -> Box:

@@ -1,8 +1,6 @@
 """The server's start: whatever pages import is imported and read before the first visitor comes."""
 
 import asyncio
-import json
-import os
 import subprocess
 import sys
 import threading
@@ -15,10 +13,9 @@ from engine.analysis.front import telling_quality
 from engine.errors import InputError
 from pages.shared import opening, stored
 from tests.pages import filling
+from tests.pages.probe import ROOT, probed
 from tests.processes import PATIENCE_S
 
-ROOT = Path(__file__).parents[2]
-ALONE = {"PYTHONPATH": str(ROOT), "STREAMLIT_SERVER_HEADLESS": "true"}
 OURS = ("engine", "pages", "httpx2", "jinja2", "pandas", "sqlalchemy")
 PROBE = """
 import asyncio, json, sys, threading
@@ -47,16 +44,7 @@ def test_the_server_runs_what_stands_here_before_it_answers() -> None:
 
 def test_pages_import_nothing_of_weight_that_the_server_has_not(url: str, tmp_path: Path) -> None:
     pages = [path.stem for path in (ROOT / "pages").glob("*.py") if path.stem not in ("__init__", "start")]
-    ran = subprocess.run(
-        [sys.executable, "-c", PROBE, str(ROOT / "app.py"), *pages],
-        env={**os.environ, "KNEEPOINT_STORE": url, "KNEEPOINT_CACHE": str(tmp_path), **ALONE},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    late = json.loads(ran.stdout.splitlines()[-1])
+    late = probed(PROBE, url, tmp_path, *pages)
     assert [name for name in late if name.partition(".")[0] in OURS] == []
 
 
@@ -88,7 +76,7 @@ def test_the_server_opens_the_readers_browser_unless_told_not_to(store, monkeypa
 
     async def start() -> None:
         async with opening.ready(None):
-            await asyncio.to_thread(done.wait, 2 * opening.ANSWERING_S)
+            await asyncio.to_thread(done.wait, PATIENCE_S if opened else 2 * opening.ANSWERING_S)
 
     asyncio.run(start())
     assert seen == opened
