@@ -3,13 +3,10 @@
 One token reads every weight once, so the time is that of the memory, and fewer bytes are worth more arithmetic. The
 kernels read codes, scales and zero points as they are stored and accumulate in fp32:
 
-    y[r] = sum over groups of  scale * (sum of code * x - zero * sum of x)
+    y[r] = sum over groups of  scale * sum of (code - zero) * x
 
-A zero point is a whole number in as many bits as a code or, at 4 bits, 8 bits of which 4 are its fraction.
-
-At 4 bits a byte holds an even and an odd neighbour, so x is split into its even and its odd half once a call; the odd
-code is used where it stands, 16 times too large, against a sixteenth of x, which saves a shift and is exact. Prefill
-asks for `blocks` instead: the weights some rows at a time, in fp32 or bf16.
+A zero point is a whole number in as many bits as a code or, at 4 bits, 8 bits of which 4 are its fraction. The products
+of a row are `row_product`'s. Prefill asks for `blocks` instead: the weights some rows at a time, in fp32 or bf16.
 
 numba compiles all of it for the machine's own vector unit, without a C compiler, and keeps the machine code in the
 cache folder. A model has hundreds of small linears, and numba takes longer to accept an array than some of them to
@@ -18,7 +15,9 @@ threads.
 """
 
 import ctypes
+import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -31,17 +30,19 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from engine.layers.packed_matrix import PackedMatrix
+from engine.layers.row_product import LANES, MULTIPLIES_PAIRS, row_product
 from engine.layers.thread_team import run, thread_count, thread_number
 from engine.paths import cache_dir
 
-numba.config.CACHE_DIR = str(cache_dir() / "kernels")  # read where the functions below are declared
+# numba asks only whether the file of a function has changed, not the files of what it calls.
+_SOURCES = [Path(__file__).with_name(name) for name in ("kernels.py", "row_product.py", "thread_team.py")]
+_DIGEST = hashlib.sha256(b"".join(source.read_bytes() for source in _SOURCES)).hexdigest()[:16]
+numba.config.CACHE_DIR = str(cache_dir() / "kernels" / _DIGEST)  # read where the functions below are declared
 
 DTYPES = (torch.float32, torch.bfloat16)  # of the activations
 
 # Of a dequantized block: enough for a matrix product, few enough to stay in the cache.
 _ROWS_AT_ONCE = {torch.float32: 512, torch.bfloat16: 2048}
-_SUMS = {"reassoc", "contract", "nsz"}  # lets a dot product run in vector lanes; nothing else may be reordered:
-# a scale is a tiny number times 2**112, and that factor on a sum of codes would overflow
 
 
 def matvec(matrix: PackedMatrix, x: Tensor) -> Tensor:
@@ -56,7 +57,7 @@ def matvec(matrix: PackedMatrix, x: Tensor) -> Tensor:
         raise ValueError(f"a kernel for {known.columns} inputs got {tuple(shape)} of {dtype} on {x.device}")
     out = torch.empty((*shape[:-1], known.rows), dtype=dtype)
     tokens = x.numel() // known.columns
-    run(known.multiply, _Numbers(*known.numbers, x.data_ptr(), out.data_ptr(), tokens, dtype == torch.bfloat16))
+    run(_multiply.address, _Numbers(*known.numbers, x.data_ptr(), out.data_ptr(), tokens, dtype == torch.bfloat16))
     return out
 
 
@@ -67,11 +68,11 @@ def blocks(matrix: PackedMatrix, dtype: torch.dtype = torch.float32) -> Iterator
     buffer = torch.empty(min(step, matrix.rows), matrix.columns, dtype=dtype)
     for start in range(0, matrix.rows, step):
         rows = slice(start, min(start + step, matrix.rows))
-        run(known.expand, _Numbers(*known.numbers, start, buffer.data_ptr(), rows.stop - start, bf16))
+        run(_expand.address, _Numbers(*known.numbers, start, buffer.data_ptr(), rows.stop - start, bf16))
         yield rows, buffer[: rows.stop - start]
 
 
-_Numbers = ctypes.c_int64 * 11  # what a kernel is called with
+_Numbers = ctypes.c_int64 * 12  # what a kernel is called with
 
 
 class _Known(NamedTuple):
@@ -80,9 +81,7 @@ class _Known(NamedTuple):
     The tensors are held, so that their addresses stay theirs. No one gives a matrix other tensors.
     """
 
-    multiply: int  # addresses of the kernels
-    expand: int
-    numbers: tuple[int, ...]  # addresses of codes, scales, zeros; bits of a zero, 0 for none; rows, columns, group size
+    numbers: tuple[int, ...]  # codes', scales', zeros' addresses; a zero's bits, 0 for none; rows to bits of the matrix
     rows: int
     columns: int
     tensors: tuple[Tensor, Tensor, Tensor | None]
@@ -95,9 +94,8 @@ def _remember(matrix: PackedMatrix) -> _Known:
     codes, scales, zeros = tensors = matrix.codes, matrix.scales, matrix.zeros
     addresses = codes.data_ptr(), scales.data_ptr(), 0 if zeros is None else zeros.data_ptr()
     zero_bits = 0 if zeros is None else matrix.zero_bits
-    numbers = (*addresses, zero_bits, matrix.rows, matrix.columns, matrix.group_size)
-    multiply, expand = (_multiply8, _expand8) if matrix.bits == 8 else (_multiply4, _expand4)
-    _known[matrix] = _Known(multiply.address, expand.address, numbers, matrix.rows, matrix.columns, tensors)
+    numbers = (*addresses, zero_bits, matrix.rows, matrix.columns, matrix.group_size, matrix.bits)
+    _known[matrix] = _Known(numbers, matrix.rows, matrix.columns, tensors)
     return _known[matrix]
 
 
@@ -114,18 +112,16 @@ def _pointer(typing_context: Any, address: Any) -> Any:
 @njit
 def _given(arguments):  # type: ignore[no-untyped-def]
     """What the kernel was called with."""
-    n = carray(arguments, (11,), np.int64)
-    return n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10]
+    n = carray(arguments, (12,), np.int64)
+    return n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11]
 
 
 @njit
-def _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, groups, a_byte):  # type: ignore[no-untyped-def]
-    """The matrix at three addresses: codes, so many a byte, the scales' bits and zero points."""
+def _grid(scales_at, zeros_at, zero_bits, rows, groups):  # type: ignore[no-untyped-def]
+    """The scales' bits and the zero points of a matrix, at two addresses."""
     zeros_width = (groups + 1) // 2 if zero_bits == 4 else groups
-    codes = carray(_pointer(codes_at), (rows, columns // a_byte), np.uint8)
     scales = carray(_pointer(scales_at), (rows, groups), np.uint16)
-    zeros = carray(_pointer(zeros_at), (rows, zeros_width), np.uint8)
-    return codes, scales, zeros
+    return scales, carray(_pointer(zeros_at), (rows, zeros_width), np.uint8)
 
 
 @njit
@@ -192,82 +188,62 @@ def _to_bf16(value):  # type: ignore[no-untyped-def]
     return _rounded(value)
 
 
-@njit(fastmath=_SUMS)
-def _dot8(codes, x, count):  # type: ignore[no-untyped-def]
-    total = np.float32(0)
-    for i in range(count):
-        total += np.float32(codes[i]) * x[i]
-    return total
-
-
-@njit(fastmath=_SUMS)
-def _dot4(codes, even, odd, count):  # type: ignore[no-untyped-def]
-    """count: bytes, each an even and an odd code; odd: a sixteenth of the odd codes' x."""
-    total = np.float32(0)
-    for i in range(count):
-        pair = np.int32(codes[i])
-        total += np.float32(pair & 15) * even[i] + np.float32(pair & 240) * odd[i]
-    return total
+@njit
+def _evens_first(x):  # type: ignore[no-untyped-def]
+    """Activations [tokens, columns] with all even columns before the odd ones."""
+    ordered, half = np.empty_like(x), x.shape[1] // 2
+    for t in range(x.shape[0]):
+        for i in range(half):
+            ordered[t, i] = x[t, 2 * i]
+            ordered[t, half + i] = x[t, 2 * i + 1]
+    return ordered
 
 
 @njit
-def _group_sums(x, group_size):  # type: ignore[no-untyped-def]
-    sums = np.zeros((x.shape[0], x.shape[1] // group_size), dtype=np.float32)
-    for t in range(x.shape[0]):
-        for g in range(sums.shape[1]):
-            for i in range(g * group_size, (g + 1) * group_size):
-                sums[t, g] += x[t, i]
-    return sums
+def _zeros_of(zeros, zero_bits, bits, r, given):  # type: ignore[no-untyped-def]
+    """Put a row's zero points into `given`, float32 [groups]."""
+    for g in range(given.shape[0]):
+        given[g] = _zero8(zeros, zero_bits, r, g) if bits == 8 else _zero4(zeros, zero_bits, r, g)
+
+
+_times8, _times4 = row_product(8, pairs=False), row_product(4, pairs=False)
+_pairs8 = row_product(8, pairs=True) if MULTIPLIES_PAIRS else _times8
+_pairs4 = row_product(4, pairs=True) if MULTIPLIES_PAIRS else _times4
 
 
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
-def _multiply8(arguments):  # type: ignore[no-untyped-def]
-    """codes [rows, columns], scales and zeros [rows, groups], x [tokens, columns], out [tokens, rows]."""
-    codes_at, scales_at, zeros_at, zero_bits, rows, columns, group_size, x_at, out_at, tokens, bf16 = _given(arguments)
-    groups = columns // group_size
-    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, groups, 1)
-    x = _read(x_at, tokens, columns, bf16)
-    sums = _group_sums(x, group_size)
+def _multiply(arguments):  # type: ignore[no-untyped-def]
+    """out [tokens, rows] gets x [tokens, columns] times the transposed matrix."""
+    at, scales_at, zeros_at, zero_bits, rows, columns, size, bits, x_at, out_at, tokens, bf16 = _given(arguments)
+    groups = columns // size
+    scales, zeros = _grid(scales_at, zeros_at, zero_bits, rows, groups)
+    pairs = MULTIPLIES_PAIRS and bf16 and size % (2 * LANES) == 0
+    x16 = carray(_pointer(x_at), (tokens, columns), np.uint16)
+    x = np.empty((0, 0), dtype=np.float32) if pairs else _read(x_at, tokens, columns, bf16)
+    x = _evens_first(x) if bits == 4 else x
+    scale, zero = np.empty(groups, dtype=np.float32), np.empty(groups, dtype=np.float32)
+    sums = np.empty(tokens, dtype=np.float32)
     out, out16 = _out(out_at, tokens, rows)
     first, last = _share(rows)
     for r in range(first, last):
+        for g in range(groups):
+            scale[g] = _from_half(scales[r, g])
+        if zero_bits != 0 or r == first:
+            _zeros_of(zeros, zero_bits, bits, r, zero)
+        row = at + r * (columns * bits // 8)
+        if pairs and bits == 4:
+            _pairs4(row, scale, zero, x16, size // 2, sums)
+        elif pairs:
+            _pairs8(row, scale, zero, x16, size // 2, sums)
+        elif bits == 4:
+            _times4(row, scale, zero, x, size // 2, sums)
+        else:
+            _times8(row, scale, zero, x, size, sums)
         for t in range(tokens):
-            total = np.float32(0)
-            for g in range(groups):
-                start = g * group_size
-                dot = _dot8(codes[r, start : start + group_size], x[t, start : start + group_size], group_size)
-                zero = _zero8(zeros, zero_bits, r, g)
-                total += _from_half(scales[r, g]) * (dot - zero * sums[t, g])
             if bf16:
-                out16[t, r] = _to_bf16(total)
+                out16[t, r] = _to_bf16(sums[t])
             else:
-                out[t, r] = total
-
-
-@cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
-def _multiply4(arguments):  # type: ignore[no-untyped-def]
-    """As _multiply8, with two codes and two zero points a byte."""
-    codes_at, scales_at, zeros_at, zero_bits, rows, columns, group_size, x_at, out_at, tokens, bf16 = _given(arguments)
-    groups, half = columns // group_size, group_size // 2
-    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, groups, 2)
-    x = _read(x_at, tokens, columns, bf16)
-    sums = _group_sums(x, group_size)
-    even, odd = x[:, ::2].copy(), x[:, 1::2] * np.float32(1 / 16)
-    out, out16 = _out(out_at, tokens, rows)
-    first, last = _share(rows)
-    for r in range(first, last):
-        for t in range(tokens):
-            total = np.float32(0)
-            for g in range(groups):
-                start = g * half
-                stop = start + half
-                dot = _dot4(codes[r, start:stop], even[t, start:stop], odd[t, start:stop], half)
-                zero = _zero4(zeros, zero_bits, r, g)
-                total += _from_half(scales[r, g]) * (dot - zero * sums[t, g])
-            if bf16:
-                out16[t, r] = _to_bf16(total)
-            else:
-                out[t, r] = total
+                out[t, r] = sums[t]
 
 
 @njit
@@ -297,28 +273,22 @@ def _fill4(codes, zero, scale, count, out, out16, bf16):  # type: ignore[no-unty
 
 
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
-def _expand8(arguments):  # type: ignore[no-untyped-def]
+def _expand(arguments):  # type: ignore[no-untyped-def]
     """out [count, columns] gets the weights of the rows from `begin` on."""
-    codes_at, scales_at, zeros_at, zero_bits, rows, columns, size, begin, out_at, count, bf16 = _given(arguments)
-    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, columns // size, 1)
+    at, scales_at, zeros_at, zero_bits, rows, columns, size, bits, begin, out_at, count, bf16 = _given(arguments)
+    groups = columns // size
+    codes = carray(_pointer(at), (rows, columns * bits // 8), np.uint8)
+    scales, zeros = _grid(scales_at, zeros_at, zero_bits, rows, groups)
     out, out16 = _out(out_at, count, columns)
+    zero = np.empty(groups, dtype=np.float32)
     first, last = _share(count)
     for o in range(first, last):
         r = begin + o
-        for g in range(columns // size):
-            zero, scale, a, b = _zero8(zeros, zero_bits, r, g), _from_half(scales[r, g]), g * size, (g + 1) * size
-            _fill8(codes[r, a:b], zero, scale, size, out[o, a:b], out16[o, a:b], bf16)
-
-
-@cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
-def _expand4(arguments):  # type: ignore[no-untyped-def]
-    """As _expand8, with two codes and two zero points a byte."""
-    codes_at, scales_at, zeros_at, zero_bits, rows, columns, size, begin, out_at, count, bf16 = _given(arguments)
-    codes, scales, zeros = _stored(codes_at, scales_at, zeros_at, zero_bits, rows, columns, columns // size, 2)
-    out, out16 = _out(out_at, count, columns)
-    first, last = _share(count)
-    for o in range(first, last):
-        r = begin + o
-        for g in range(columns // size):
-            zero, scale, a, b = _zero4(zeros, zero_bits, r, g), _from_half(scales[r, g]), g * size, (g + 1) * size
-            _fill4(codes[r, a // 2 : b // 2], zero, scale, size // 2, out[o, a:b], out16[o, a:b], bf16)
+        if zero_bits != 0 or o == first:
+            _zeros_of(zeros, zero_bits, bits, r, zero)
+        for g in range(groups):
+            scale, a, b = _from_half(scales[r, g]), g * size, (g + 1) * size
+            if bits == 8:
+                _fill8(codes[r, a:b], zero[g], scale, size, out[o, a:b], out16[o, a:b], bf16)
+            else:
+                _fill4(codes[r, a // 2 : b // 2], zero[g], scale, size // 2, out[o, a:b], out16[o, a:b], bf16)
