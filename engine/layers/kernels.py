@@ -6,7 +6,7 @@ kernels read codes, scales and zero points as they are stored and accumulate in 
     y[r] = sum over groups of  scale * sum of (code - zero) * x
 
 A zero point is a whole number in as many bits as a code or, at 4 bits, 8 bits of which 4 are its fraction. The products
-of a row are `row_product`'s. Prefill asks for `blocks` instead: the weights some rows at a time, in fp32 or bf16.
+of a row are `packed_row`'s. Prefill asks for `blocks` instead: the weights some rows at a time, in fp32 or bf16.
 
 numba compiles all of it for the machine's own vector unit, without a C compiler, and keeps the machine code in the
 cache folder. A model has hundreds of small linears, and numba takes longer to accept an array than some of them to
@@ -30,12 +30,12 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from engine.layers.packed_matrix import PackedMatrix
-from engine.layers.row_product import LANES, MULTIPLIES_PAIRS, row_product
+from engine.layers.packed_row import LANES, MULTIPLIES_PAIRS, row_product, row_weights
 from engine.layers.thread_team import run, thread_count, thread_number
 from engine.paths import cache_dir
 
 # numba asks only whether the file of a function has changed, not the files of what it calls.
-_SOURCES = [Path(__file__).with_name(name) for name in ("kernels.py", "row_product.py", "thread_team.py")]
+_SOURCES = [Path(__file__).with_name(name) for name in ("kernels.py", "packed_row.py", "thread_team.py")]
 _DIGEST = hashlib.sha256(b"".join(source.read_bytes() for source in _SOURCES)).hexdigest()[:16]
 numba.config.CACHE_DIR = str(cache_dir() / "kernels" / _DIGEST)  # read where the functions below are declared
 
@@ -43,6 +43,7 @@ DTYPES = (torch.float32, torch.bfloat16)  # of the activations
 
 # Of a dequantized block: enough for a matrix product, few enough to stay in the cache.
 _ROWS_AT_ONCE = {torch.float32: 512, torch.bfloat16: 2048}
+_WEIGHTS_AT_ONCE = 2**22
 
 
 def matvec(matrix: PackedMatrix, x: Tensor) -> Tensor:
@@ -64,7 +65,7 @@ def matvec(matrix: PackedMatrix, x: Tensor) -> Tensor:
 def blocks(matrix: PackedMatrix, dtype: torch.dtype = torch.float32) -> Iterator[tuple[slice, Tensor]]:
     """The weights some rows at a time: (rows, [rows, columns] of one of DTYPES); each is overwritten by the next."""
     known = _known.get(matrix) or _remember(matrix)
-    bf16, step = dtype == torch.bfloat16, _ROWS_AT_ONCE[dtype]
+    bf16, step = dtype == torch.bfloat16, min(_ROWS_AT_ONCE[dtype], max(1, _WEIGHTS_AT_ONCE // matrix.columns))
     buffer = torch.empty(min(step, matrix.rows), matrix.columns, dtype=dtype)
     for start in range(0, matrix.rows, step):
         rows = slice(start, min(start + step, matrix.rows))
@@ -173,19 +174,12 @@ def _read(address, tokens, columns, bf16):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _rounded(number):  # type: ignore[no-untyped-def]
-    """A float32 that is no NaN as the bits of a bf16, rounded to nearest, ties to even."""
-    bits = np.float32(number).view(np.uint32)
-    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
-
-
-@njit
 def _to_bf16(value):  # type: ignore[no-untyped-def]
-    """As _rounded; NaN stays NaN."""
+    """A float32 as the bits of a bf16, rounded to nearest, ties to even."""
     bits = np.float32(value).view(np.uint32)
     if (bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000):
-        return np.uint16(0x7FC0)
-    return _rounded(value)
+        return np.uint16(0x7FC0)  # NaN stays NaN
+    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
 
 
 @njit
@@ -200,10 +194,13 @@ def _evens_first(x):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _zeros_of(zeros, zero_bits, bits, r, given):  # type: ignore[no-untyped-def]
-    """Put a row's zero points into `given`, float32 [groups]."""
-    for g in range(given.shape[0]):
-        given[g] = _zero8(zeros, zero_bits, r, g) if bits == 8 else _zero4(zeros, zero_bits, r, g)
+def _grid_of_row(scales, zeros, zero_bits, bits, r, first, scale, zero):  # type: ignore[no-untyped-def]
+    """Put a row's scales and zero points, which are all the same where none are stored, into float32 [groups]."""
+    for g in range(scale.shape[0]):
+        scale[g] = _from_half(scales[r, g])
+    if first or zero_bits != 0:
+        for g in range(zero.shape[0]):
+            zero[g] = _zero8(zeros, zero_bits, r, g) if bits == 8 else _zero4(zeros, zero_bits, r, g)
 
 
 _times8, _times4 = row_product(8, pairs=False), row_product(4, pairs=False)
@@ -226,10 +223,7 @@ def _multiply(arguments):  # type: ignore[no-untyped-def]
     out, out16 = _out(out_at, tokens, rows)
     first, last = _share(rows)
     for r in range(first, last):
-        for g in range(groups):
-            scale[g] = _from_half(scales[r, g])
-        if zero_bits != 0 or r == first:
-            _zeros_of(zeros, zero_bits, bits, r, zero)
+        _grid_of_row(scales, zeros, zero_bits, bits, r, r == first, scale, zero)
         row = at + r * (columns * bits // 8)
         if pairs and bits == 4:
             _pairs4(row, scale, zero, x16, size // 2, sums)
@@ -246,49 +240,28 @@ def _multiply(arguments):  # type: ignore[no-untyped-def]
                 out[t, r] = sums[t]
 
 
-@njit
-def _fill8(codes, zero, scale, count, out, out16, bf16):  # type: ignore[no-untyped-def]
-    """A group's weights, into `out` as float32 or `out16` as the bits of bf16; counting from 0 lets it run in lanes."""
-    if bf16:
-        for i in range(count):
-            out16[i] = _rounded((np.float32(codes[i]) - zero) * scale)
-    else:
-        for i in range(count):
-            out[i] = (np.float32(codes[i]) - zero) * scale
-
-
-@njit
-def _fill4(codes, zero, scale, count, out, out16, bf16):  # type: ignore[no-untyped-def]
-    """As _fill8; count: bytes, each an even and an odd code."""
-    if bf16:
-        for i in range(count):
-            pair = np.int32(codes[i])
-            out16[2 * i] = _rounded((np.float32(pair & 15) - zero) * scale)
-            out16[2 * i + 1] = _rounded((np.float32(pair >> 4) - zero) * scale)
-    else:
-        for i in range(count):
-            pair = np.int32(codes[i])
-            out[2 * i] = (np.float32(pair & 15) - zero) * scale
-            out[2 * i + 1] = (np.float32(pair >> 4) - zero) * scale
+_weights8, _weights4 = row_weights(8, bf16=False), row_weights(4, bf16=False)
+_halves8, _halves4 = row_weights(8, bf16=True), row_weights(4, bf16=True)
 
 
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _expand(arguments):  # type: ignore[no-untyped-def]
     """out [count, columns] gets the weights of the rows from `begin` on."""
     at, scales_at, zeros_at, zero_bits, rows, columns, size, bits, begin, out_at, count, bf16 = _given(arguments)
-    groups = columns // size
-    codes = carray(_pointer(at), (rows, columns * bits // 8), np.uint8)
+    groups, cells = columns // size, size * bits // 8
     scales, zeros = _grid(scales_at, zeros_at, zero_bits, rows, groups)
+    scale, zero = np.empty(groups, dtype=np.float32), np.empty(groups, dtype=np.float32)
     out, out16 = _out(out_at, count, columns)
-    zero = np.empty(groups, dtype=np.float32)
     first, last = _share(count)
     for o in range(first, last):
         r = begin + o
-        if zero_bits != 0 or o == first:
-            _zeros_of(zeros, zero_bits, bits, r, zero)
-        for g in range(groups):
-            scale, a, b = _from_half(scales[r, g]), g * size, (g + 1) * size
-            if bits == 8:
-                _fill8(codes[r, a:b], zero[g], scale, size, out[o, a:b], out16[o, a:b], bf16)
-            else:
-                _fill4(codes[r, a // 2 : b // 2], zero[g], scale, size // 2, out[o, a:b], out16[o, a:b], bf16)
+        _grid_of_row(scales, zeros, zero_bits, bits, r, o == first, scale, zero)
+        row = at + r * (columns * bits // 8)
+        if bf16 and bits == 4:
+            _halves4(row, scale, zero, cells, out16[o])
+        elif bf16:
+            _halves8(row, scale, zero, cells, out16[o])
+        elif bits == 4:
+            _weights4(row, scale, zero, cells, out[o])
+        else:
+            _weights8(row, scale, zero, cells, out[o])

@@ -30,10 +30,10 @@ def multiplies_bf16() -> bool:
 class PackedLinear(nn.Module):
     """y = x W^T + b with W packed; x is [..., columns], y is [..., rows] in x's dtype.
 
-    On the CPU a few tokens go through the kernel, in fp32 on the packed weights. More of them (prefill), or another
-    width: W is dequantized a block of rows at a time, multiplied and dropped. That product runs in x's dtype, but in
-    fp32 on a CPU without units for bf16, where it is several times faster (on CUDA: less memory, but no kernel of
-    ours; untested there).
+    On the CPU a few tokens go through the kernel, which reads the packed weights and adds up in fp32. More of them
+    (prefill), or another width: W is dequantized a block of rows at a time, multiplied and dropped. That product runs
+    in x's dtype, but in fp32 on a CPU without units for bf16, where it is several times faster (on CUDA: less memory,
+    but no kernel of ours; untested there).
     """
 
     rounds_inputs: ClassVar[bool] = False  # whether quality depends on the kernels' own numerics
@@ -73,7 +73,10 @@ class PackedLinear(nn.Module):
     def _by_blocks(self, inputs: Tensor, blocks: Iterator[tuple[slice, Tensor]]) -> Tensor:
         y = torch.empty((*inputs.shape[:-1], self.out_features), dtype=inputs.dtype, device=inputs.device)
         for rows, block in blocks:
-            y[..., rows] = functional.linear(inputs, block.to(inputs.dtype))
+            part = functional.linear(inputs, block.to(inputs.dtype))
+            if part.shape == y.shape:
+                return part
+            y[..., rows] = part
         return y
 
     def extra_repr(self) -> str:

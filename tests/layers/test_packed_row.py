@@ -5,7 +5,7 @@ import torch
 
 from engine.layers import kernels
 from engine.layers.packed_matrix import PackedMatrix
-from engine.layers.row_product import LANES, MULTIPLIES_PAIRS
+from engine.layers.packed_row import LANES, MULTIPLIES_PAIRS
 
 COLUMNS = 576
 TOKENS = 8 + 4 + 2 + 1  # every number of tokens that is taken at once
