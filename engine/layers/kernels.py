@@ -46,10 +46,10 @@ _ROWS_AT_ONCE = {torch.float32: 512, torch.bfloat16: 2048}
 _WEIGHTS_AT_ONCE = 2**22
 
 
-def matvec(matrix: PackedMatrix, x: Tensor) -> Tensor:
+def matvec(matrix: PackedMatrix, x: Tensor, round_inputs: bool = False) -> Tensor:
     """x [..., columns] on the CPU, of one of DTYPES, times the transposed matrix: [..., rows] in x's dtype.
 
-    For a few tokens: each goes over the whole matrix.
+    For a few tokens: all of them go over each row. round_inputs: to 8 bits first, as `rounded_inputs.rounded` does.
     """
     known = _known.get(matrix) or _remember(matrix)
     x = x.contiguous()
@@ -58,7 +58,8 @@ def matvec(matrix: PackedMatrix, x: Tensor) -> Tensor:
         raise ValueError(f"a kernel for {known.columns} inputs got {tuple(shape)} of {dtype} on {x.device}")
     out = torch.empty((*shape[:-1], known.rows), dtype=dtype)
     tokens = x.numel() // known.columns
-    run(_multiply.address, _Numbers(*known.numbers, x.data_ptr(), out.data_ptr(), tokens, dtype == torch.bfloat16))
+    given = x.data_ptr(), out.data_ptr(), tokens, dtype == torch.bfloat16, round_inputs
+    run(_multiply.address, _Numbers(*known.numbers, *given))
     return out
 
 
@@ -69,11 +70,11 @@ def blocks(matrix: PackedMatrix, dtype: torch.dtype = torch.float32) -> Iterator
     buffer = torch.empty(min(step, matrix.rows), matrix.columns, dtype=dtype)
     for start in range(0, matrix.rows, step):
         rows = slice(start, min(start + step, matrix.rows))
-        run(_expand.address, _Numbers(*known.numbers, start, buffer.data_ptr(), rows.stop - start, bf16))
+        run(_expand.address, _Numbers(*known.numbers, start, buffer.data_ptr(), rows.stop - start, bf16, False))
         yield rows, buffer[: rows.stop - start]
 
 
-_Numbers = ctypes.c_int64 * 12  # what a kernel is called with
+_Numbers = ctypes.c_int64 * 13  # what a kernel is called with
 
 
 class _Known(NamedTuple):
@@ -113,8 +114,8 @@ def _pointer(typing_context: Any, address: Any) -> Any:
 @njit
 def _given(arguments):  # type: ignore[no-untyped-def]
     """What the kernel was called with."""
-    n = carray(arguments, (12,), np.int64)
-    return n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11]
+    n = carray(arguments, (13,), np.int64)
+    return n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12]
 
 
 @njit
@@ -183,6 +184,27 @@ def _to_bf16(value):  # type: ignore[no-untyped-def]
 
 
 @njit
+def _round(x):  # type: ignore[no-untyped-def]
+    """Make whole numbers from -127 to 127 of activations [tokens, columns], in place, and give each token's step."""
+    steps = np.ones(x.shape[0], dtype=np.float32)
+    for t in range(x.shape[0]):
+        largest = np.float32(0)
+        for i in range(x.shape[1]):
+            largest = max(largest, abs(x[t, i]))
+        if largest != 0:
+            steps[t] = largest / np.float32(127)
+        for i in range(x.shape[1]):
+            x[t, i] = np.rint(x[t, i] / steps[t])
+    return steps
+
+
+@njit
+def _upper_halves(x):  # type: ignore[no-untyped-def]
+    """The bits of bf16 of float32 numbers that are exact in it."""
+    return (x.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
+
+
+@njit
 def _evens_first(x):  # type: ignore[no-untyped-def]
     """Activations [tokens, columns] with all even columns before the odd ones."""
     ordered, half = np.empty_like(x), x.shape[1] // 2
@@ -211,13 +233,17 @@ _pairs4 = row_product(4, pairs=True) if MULTIPLIES_PAIRS else _times4
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _multiply(arguments):  # type: ignore[no-untyped-def]
     """out [tokens, rows] gets x [tokens, columns] times the transposed matrix."""
-    at, scales_at, zeros_at, zero_bits, rows, columns, size, bits, x_at, out_at, tokens, bf16 = _given(arguments)
+    at, scales_at, zeros_at, zero_bits, rows, columns, size, bits, x_at, out_at, tokens, bf16, whole = _given(arguments)
     groups = columns // size
     scales, zeros = _grid(scales_at, zeros_at, zero_bits, rows, groups)
     pairs = MULTIPLIES_PAIRS and bf16 and size % (2 * LANES) == 0
     x16 = carray(_pointer(x_at), (tokens, columns), np.uint16)
-    x = np.empty((0, 0), dtype=np.float32) if pairs else _read(x_at, tokens, columns, bf16)
-    x = _evens_first(x) if bits == 4 else x
+    x = np.empty((0, 0), dtype=np.float32) if pairs and not whole else _read(x_at, tokens, columns, bf16)
+    steps = _round(x) if whole else np.ones(tokens, dtype=np.float32)
+    if pairs and whole:
+        x16 = _upper_halves(x)
+    elif bits == 4:
+        x = _evens_first(x)
     scale, zero = np.empty(groups, dtype=np.float32), np.empty(groups, dtype=np.float32)
     sums = np.empty(tokens, dtype=np.float32)
     out, out16 = _out(out_at, tokens, rows)
@@ -235,9 +261,9 @@ def _multiply(arguments):  # type: ignore[no-untyped-def]
             _times8(row, scale, zero, x, size, sums)
         for t in range(tokens):
             if bf16:
-                out16[t, r] = _to_bf16(sums[t])
+                out16[t, r] = _to_bf16(sums[t] * steps[t])
             else:
-                out[t, r] = sums[t]
+                out[t, r] = sums[t] * steps[t]
 
 
 _weights8, _weights4 = row_weights(8, bf16=False), row_weights(4, bf16=False)
@@ -247,7 +273,7 @@ _halves8, _halves4 = row_weights(8, bf16=True), row_weights(4, bf16=True)
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _expand(arguments):  # type: ignore[no-untyped-def]
     """out [count, columns] gets the weights of the rows from `begin` on."""
-    at, scales_at, zeros_at, zero_bits, rows, columns, size, bits, begin, out_at, count, bf16 = _given(arguments)
+    at, scales_at, zeros_at, zero_bits, rows, columns, size, bits, begin, out_at, count, bf16, _ = _given(arguments)
     groups, cells = columns // size, size * bits // 8
     scales, zeros = _grid(scales_at, zeros_at, zero_bits, rows, groups)
     scale, zero = np.empty(groups, dtype=np.float32), np.empty(groups, dtype=np.float32)

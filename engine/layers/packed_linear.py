@@ -57,17 +57,20 @@ class PackedLinear(nn.Module):
 
     def product(self, x: Tensor) -> Tensor:
         """x [..., columns] times the transposed matrix: [..., rows] in x's dtype."""
-        kernel = self.has_kernel and x.is_cpu
-        if kernel and x.numel() <= KERNEL_ROWS * self.in_features:
-            y: Tensor = _kernels().matvec(self.matrix, x)
+        if self.goes_packed(x):
+            y: Tensor = kernels().matvec(self.matrix, x)
             return y
         return self.product_of_many(x)
+
+    def goes_packed(self, x: Tensor) -> bool:
+        """Whether a kernel multiplies x as few tokens."""
+        return self.has_kernel and x.is_cpu and x.numel() <= KERNEL_ROWS * self.in_features
 
     def product_of_many(self, x: Tensor) -> Tensor:
         """The product of more tokens than the kernel is for."""
         kernel = self.has_kernel and x.is_cpu
         inputs = x.float() if x.is_cpu and not (x.dtype == torch.bfloat16 and multiplies_bf16()) else x
-        blocks = _kernels().blocks(self.matrix, inputs.dtype) if kernel else self.matrix.blocks()
+        blocks = kernels().blocks(self.matrix, inputs.dtype) if kernel else self.matrix.blocks()
         return self._by_blocks(inputs, blocks).to(x.dtype)
 
     def _by_blocks(self, inputs: Tensor, blocks: Iterator[tuple[slice, Tensor]]) -> Tensor:
@@ -85,6 +88,6 @@ class PackedLinear(nn.Module):
 
 
 @cache
-def _kernels() -> ModuleType:
+def kernels() -> ModuleType:
     """The kernels, imported where one first runs: that compiles or loads machine code."""
     return import_module("engine.layers.kernels")

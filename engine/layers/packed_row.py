@@ -1,4 +1,4 @@
-"""A row of packed weights, as LLVM's instructions on vectors of 16 lanes: its products with a few tokens, its weights.
+"""A row of packed weights, as LLVM's instructions on vectors: its products with a few tokens, its weights.
 
 A compiler makes vectors of a loop over one token, and takes every code apart again for the next one. Here a code is
 taken apart once for up to eight tokens; each token has its own sums, one a lane, which are added up once a row:
@@ -21,11 +21,12 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-LANES = 16
-MULTIPLIES_PAIRS = "+avx512bf16" in cpu_target.target_context.codegen().magic_tuple()[2]  # what numba compiles for
+_FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the processor numba compiles for
+LANES = 16 if "+avx512f" in _FEATURES else 8  # of float32, in a register
+MULTIPLIES_PAIRS = "+avx512bf16" in _FEATURES
 
 _PAIRS_AT_ONCE = (8, 4, 2, 1)  # tokens, with two registers each of 32
-_AT_ONCE = (4, 2, 1)  # tokens; processors without these units have 16 registers, most of them half as wide
+_AT_ONCE = (4, 2, 1)  # tokens; processors without these units may have 16
 
 _INT, _WORD, _HALF, _FLOAT = ir.IntType(64), ir.IntType(32), ir.IntType(16), ir.FloatType()
 

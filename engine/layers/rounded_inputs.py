@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.layers.formats import KERNEL_ROWS
-from engine.layers.packed_linear import PackedLinear
+from engine.layers.packed_linear import PackedLinear, kernels
 
 _TOP = 127  # steps on either side of zero
 
@@ -38,10 +38,12 @@ class RoundedInputs(PackedLinear):
     def expands_to(self) -> str:
         return "int8" if self._whole() else super().expands_to
 
-    def forward(self, x: Tensor) -> Tensor:
+    def product(self, x: Tensor) -> Tensor:
+        if self.goes_packed(x):
+            y: Tensor = kernels().matvec(self.matrix, x, round_inputs=True)
+            return y
         steps, scales = rounded(x)
-        y = (self.product(steps) * scales).to(x.dtype)
-        return y if self.bias is None else y + self.bias
+        return (self.product_of_many(steps) * scales).to(x.dtype)
 
     def product_of_many(self, x: Tensor) -> Tensor:
         return self._whole_product(x) if x.is_cpu and self._whole() else super().product_of_many(x)
