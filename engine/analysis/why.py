@@ -222,7 +222,7 @@ def expanded(found: Case) -> str:
     if to == "int8":
         return ""
     wide = f" to {to}" if to else ""
-    said = f"Weights are expanded{wide} before the prompt's matrix products, so packing gains a prompt nothing"
+    said = f"Weights are expanded{wide} before the prompt's matrix products, which gain nothing from packing"
     ratio, high = (found.row.value(f"prefill_speedup{end}") for end in ("", "_high"))
     if ratio and high and high < 1:
         return f"{said}; it took {quantities.times(1 / ratio)} as long as the original's."

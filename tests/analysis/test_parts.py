@@ -6,7 +6,7 @@ import pytest
 
 from engine.analysis.parts import PartRun, parts_run
 from engine.analysis.roofline import formats_of
-from engine.layers.formats import formats
+from engine.layers.formats import KERNEL_ROWS, formats
 from engine.spec import parse
 from tests.analysis.test_passes import DENSE, FOUR, PACKED, SKIPPED, made
 
@@ -142,5 +142,5 @@ def test_a_kernel_leaves_zeros_out_in_16_bits_only() -> None:
 
 
 def test_a_word_for_many_sequences_expands_as_a_prompt_does() -> None:
-    many = replace(FOUR, protocol={**FOUR.protocol, "batch_size": 17})
+    many = replace(FOUR, protocol={**FOUR.protocol, "batch_size": KERNEL_ROWS + 1})
     assert parts_run(many, formats(parse(FOUR.recipe), tied=True))[0].word == "expanded to fp32"

@@ -230,7 +230,7 @@ def test_a_word_quicker_than_the_limits_is_no_overhead() -> None:
 
 @pytest.mark.parametrize(
     ("high", "end"),
-    [(0.9, "gains a prompt nothing; it took 1.3x as long as the original's."), (1.1, "gains a prompt nothing.")],
+    [(0.9, "gain nothing from packing; it took 1.3x as long as the original's."), (1.1, "gain nothing from packing.")],
 )
 def test_a_prompt_expands_packed_weights(high, end) -> None:
     found = replace(FOUR, metrics={**FOUR.metrics, "prefill_speedup_high": high})

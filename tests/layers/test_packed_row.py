@@ -7,6 +7,7 @@ import torch
 from engine.layers import kernels
 from engine.layers.packed_matrix import PackedMatrix
 from engine.layers.packed_row import LANES, MULTIPLIES_PAIRS
+from engine.layers.rounded_inputs import rounded
 
 COLUMNS = 576
 TOKENS = 8 + 4 + 2 + 1  # every number of tokens that is taken at once
@@ -68,6 +69,17 @@ def test_products_in_pairs_of_bf16_are_those_in_fp32(bits: int) -> None:
         matrix = made(bits, 64, zero_bits)
         wanted, found = kernels.matvec(matrix, x.float()), kernels.matvec(matrix, x).float()
         torch.testing.assert_close(found, wanted, rtol=2**-8, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", kernels.DTYPES)
+@pytest.mark.parametrize("group_size", [COLUMNS, 64, 48])
+def test_inputs_rounded_in_the_kernel_are_those_rounded_before(group_size: int, dtype: torch.dtype) -> None:
+    matrix, x = made(8, group_size, None), tokens(TOKENS, dtype=dtype)
+    x[3] = 0  # a token without a largest number
+    steps, scales = rounded(x)
+    wanted = exact(matrix, steps) * scales.double()
+    near = {"rtol": 1e-5, "atol": 1e-3} if dtype == torch.float32 else {"rtol": 2**-8, "atol": 1e-3}
+    torch.testing.assert_close(kernels.matvec(matrix, x, round_inputs=True).double(), wanted, **near)
 
 
 @pytest.mark.skipif(numba.config.CPU_FEATURES is not None, reason="numba compiles for another processor")

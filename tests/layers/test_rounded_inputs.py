@@ -28,7 +28,7 @@ def tokens(count: int) -> Tensor:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("count", [1, KERNEL_ROWS])
+@pytest.mark.parametrize("count", [1, KERNEL_ROWS // 2, KERNEL_ROWS])
 @pytest.mark.parametrize("units", [pytest.param(True, marks=UNITS), False])
 def test_equals_the_product_of_the_rounded_inputs(
     units: bool, count: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
