@@ -17,7 +17,7 @@ PARTS: tuple[Part, ...] = ("linears", "embedding", "head")
 Way = Literal["plain", "packed", "expanded", "copied", "library"]
 
 KERNEL_BITS = (8, 4)
-KERNEL_ROWS = 32  # tokens at once up to which the kernel beats expanding, at 8 and 4 bits, to fp32 and to bf16
+KERNEL_ROWS = 32  # tokens at once up to which the kernel beats expanding; 32 to 60 by format and size, in groups of 64
 STORED_BITS = 16  # of a part that no step packed
 EXPANDED = "expanded_dtype"  # the fact of a trial on a CPU that says in what many bf16 tokens are multiplied
 ZEROS_KERNEL = "zeros_kernel"  # the fact of a timing that says what left zeros out; empty where nothing did

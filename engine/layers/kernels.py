@@ -183,7 +183,7 @@ def _to_bf16(value):  # type: ignore[no-untyped-def]
     return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
 
 
-@njit
+@njit(error_model="numpy")  # no exceptions, which a kernel has no way to tell
 def _round(x):  # type: ignore[no-untyped-def]
     """Make whole numbers from -127 to 127 of activations [tokens, columns], in place, and give each token's step."""
     steps = np.ones(x.shape[0], dtype=np.float32)
@@ -191,8 +191,9 @@ def _round(x):  # type: ignore[no-untyped-def]
         largest = np.float32(0)
         for i in range(x.shape[1]):
             largest = max(largest, abs(x[t, i]))
-        if largest != 0:
-            steps[t] = largest / np.float32(127)
+        step = largest / np.float32(127)
+        if step != 0:  # not where there is nothing, or next to nothing
+            steps[t] = step
         for i in range(x.shape[1]):
             x[t, i] = np.rint(x[t, i] / steps[t])
     return steps
@@ -232,7 +233,7 @@ _pairs4 = row_product(4, pairs=True) if MULTIPLIES_PAIRS else _times4
 
 @cfunc("void(voidptr)", cache=True)  # type: ignore[untyped-decorator]
 def _multiply(arguments):  # type: ignore[no-untyped-def]
-    """out [tokens, rows] gets x [tokens, columns] times the transposed matrix."""
+    """out [tokens, rows] gets x [tokens, columns] times the transposed matrix; whole: x is rounded first."""
     at, scales_at, zeros_at, zero_bits, rows, columns, size, bits, x_at, out_at, tokens, bf16, whole = _given(arguments)
     groups = columns // size
     scales, zeros = _grid(scales_at, zeros_at, zero_bits, rows, groups)

@@ -8,7 +8,7 @@ taken apart once for up to eight tokens; each token has its own sums, one a lane
 A code less its zero point has at most eight binary digits, so it is exact in bf16 too. Processors with AVX512-BF16
 multiply pairs of them with pairs of bf16 activations, exactly, and add up in fp32; all other numbers go through fp32.
 
-A cell is what one lane takes of the codes: a byte, of which 4 bits make an even and an odd code, or a pair of bytes.
+A cell is what one lane takes of the codes: a byte, which at 4 bits holds an even and an odd code, or a pair of bytes.
 """
 
 from collections.abc import Iterator
@@ -22,8 +22,9 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 _FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the processor numba compiles for
-LANES = 16 if "+avx512f" in _FEATURES else 8  # of float32, in a register
-MULTIPLIES_PAIRS = "+avx512bf16" in _FEATURES
+LANES = 16 if "+avx512f" in _FEATURES else 8  # of float32, in one register or, on smaller ones, in two
+MULTIPLIES_PAIRS = LANES == 16 and "+avx512bf16" in _FEATURES
+_WIDTHS = (LANES, 4, 1)  # of vectors: each takes what fills none of the wider ones
 
 _PAIRS_AT_ONCE = (8, 4, 2, 1)  # tokens, with two registers each of 32
 _AT_ONCE = (4, 2, 1)  # tokens; processors without these units may have 16
@@ -35,8 +36,9 @@ def row_product(bits: int, pairs: bool) -> Any:
     """What compiled code calls as `f(codes, scales, zeros, x, cells, sums)`; sums float32 [tokens] gets the products.
 
     bits: of a code, 8 or 4. codes: the address of a row's. scales, zeros: float32 [groups]. x: float32 [tokens,
-    columns], at 4 bits with all even columns before the odd ones. cells: of a group, in bytes. With `pairs` a cell is
-    two codes, x uint16 [tokens, columns] the bits of bf16 in their order, and `cells` a multiple of LANES.
+    columns], at 4 bits with all even columns before the odd ones. cells: of a group, each a byte. With `pairs` a cell
+    is two codes, x uint16 [tokens, columns] the bits of bf16 in their order, and `cells` a multiple of LANES. Pairs
+    count activations below the smallest normal number as zero.
     """
 
     @intrinsic  # type: ignore[untyped-decorator]
@@ -88,15 +90,21 @@ class _Row:
         self.groups = builder.extract_value(scales.shape, 0)
 
     @contextmanager
-    def _cells(self, group: Any, lanes: int) -> Iterator[Any]:
-        """A loop over a group's cells, from each vector's first on; with one lane over those that fill no vector."""
-        builder, width = self.builder, ir.Constant(_INT, LANES)
-        begin, vectors = builder.mul(group, self.cells), builder.sdiv(self.cells, width)
-        whole = builder.mul(vectors, width)
-        times = vectors if lanes > 1 else builder.sub(self.cells, whole)
-        with cgutils.for_range(builder, times) as turn:
-            offset = builder.mul(turn.index, width) if lanes > 1 else builder.add(whole, turn.index)
-            yield builder.add(begin, offset)
+    def _group(self, lanes: int) -> Iterator[tuple[Any, Any]]:
+        """A group's part that vectors of one width take, if there is any: the cells before it, and how many vectors."""
+        builder, width = self.builder, ir.Constant(_INT, lanes)
+        wider = ir.Constant(_INT, _WIDTHS[_WIDTHS.index(lanes) - 1])
+        left = self.cells if lanes == LANES else builder.srem(self.cells, wider)
+        times = builder.sdiv(left, width)
+        with builder.if_then(builder.icmp_signed(">", times, ir.Constant(_INT, 0))):
+            yield builder.sub(self.cells, left), times
+
+    @contextmanager
+    def _cells(self, group: Any, before: Any, times: Any, lanes: int) -> Iterator[Any]:
+        """A loop over the first cells of a group's vectors."""
+        begin = self.builder.add(self.builder.mul(group, self.cells), before)
+        with cgutils.for_range(self.builder, times) as turn:
+            yield self.builder.add(begin, self.builder.mul(turn.index, ir.Constant(_INT, lanes)))
 
     def _centred(self, cell: Any, zero: Any, lanes: int) -> list[Any]:
         """The codes of a vector of cells less their zero point, as float32: even and odd ones where a cell has two."""
@@ -152,27 +160,29 @@ class _Product(_Row):
             start = self.builder.add(start, self.builder.mul(times, each))
 
     def _multiply_tokens(self, first: Any, count: int) -> None:
-        """Whole vectors of cells, and what is left of each group one by one."""
-        widths = (LANES,) if self.pairs else (LANES, 1)
+        """Every group in vectors as wide as it fills; the sums of each width are added up in the end."""
+        widths = _WIDTHS[:1] if self.pairs else _WIDTHS
         totals = {lanes: self._sums(lanes, count) for lanes in widths}
         within = {lanes: self._sums(lanes, count) for lanes in widths}
         with cgutils.for_range(self.builder, self.groups) as group:
             for lanes in widths:
-                self._multiply_group(group.index, lanes, first, within[lanes])
-                scale = self._of_group(self.scales, group.index, lanes)
-                for total, inner in zip(totals[lanes], within[lanes], strict=True):
-                    self._add_product(total, self.builder.load(inner), scale)
+                with self._group(lanes) as (before, times):
+                    self._multiply_group(group.index, before, times, lanes, first, within[lanes])
+                    scale = self._of_group(self.scales, group.index, lanes)
+                    for total, inner in zip(totals[lanes], within[lanes], strict=True):
+                        self._add_product(total, self.builder.load(inner), scale)
         for token in range(count):
-            parts = [self._added_up(totals[lanes][token], lanes) for lanes in widths]
-            total = parts[0] if self.pairs else self.builder.fadd(*parts)
+            total, *others = (self._added_up(totals[lanes][token], lanes) for lanes in widths)
+            for other in others:
+                total = self.builder.fadd(total, other)
             self._write(total, self.sums_at, self.builder.add(first, ir.Constant(_INT, token)), _bytes(_FLOAT))
 
-    def _multiply_group(self, group: Any, lanes: int, first: Any, sums: list[Any]) -> None:
+    def _multiply_group(self, group: Any, before: Any, times: Any, lanes: int, first: Any, sums: list[Any]) -> None:
         """Codes less their zero point times the tokens' activations, over a group, added up lane by lane."""
         zero = self._of_group(self.zeros, group, lanes)
         for total in sums:
             self.builder.store(_constant(_of(_FLOAT, lanes), 0.0), total)
-        with self._cells(group, lanes) as cell:
+        with self._cells(group, before, times, lanes) as cell:
             weights = self._centred(cell, zero, lanes)
             if self.pairs:
                 self._add_pairs(weights, cell, first, sums)
@@ -232,12 +242,13 @@ class _Weights(_Row):
     def expand(self, weights: Any, bf16: bool) -> None:
         self.weights_at = self._address(weights)
         with cgutils.for_range(self.builder, self.groups) as group:
-            for lanes in (LANES, 1):
-                scale = self._of_group(self.scales, group.index, lanes)
-                zero = self._of_group(self.zeros, group.index, lanes)
-                with self._cells(group.index, lanes) as cell:
-                    numbers = [self.builder.fmul(code, scale) for code in self._centred(cell, zero, lanes)]
-                    (self._write_bf16 if bf16 else self._write_floats)(numbers, cell, lanes)
+            for lanes in _WIDTHS:
+                with self._group(lanes) as (before, times):
+                    scale = self._of_group(self.scales, group.index, lanes)
+                    zero = self._of_group(self.zeros, group.index, lanes)
+                    with self._cells(group.index, before, times, lanes) as cell:
+                        numbers = [self.builder.fmul(code, scale) for code in self._centred(cell, zero, lanes)]
+                        (self._write_bf16 if bf16 else self._write_floats)(numbers, cell, lanes)
 
     def _write_floats(self, numbers: list[Any], cell: Any, lanes: int) -> None:
         """Even and odd neighbours one after the other."""

@@ -62,6 +62,6 @@ class RoundedInputs(PackedLinear):
 
 def rounded(x: Tensor) -> tuple[Tensor, Tensor]:
     """Every token of x [..., columns] as whole numbers from -127 to 127, in x's dtype, and its scale fp32 [..., 1]."""
-    largest = x.abs().amax(-1, keepdim=True).float()
-    scales = torch.where(largest == 0, 1.0, largest / _TOP)
+    scales = x.abs().amax(-1, keepdim=True).float() / _TOP
+    scales = torch.where(scales == 0, 1.0, scales)  # where there is nothing, or next to nothing
     return (x / scales).round().to(x.dtype), scales

@@ -17,7 +17,8 @@ def made(bits: int, group_size: int, zero_bits: int | None, columns: int = COLUM
     """A random matrix; an odd number of rows, so that threads get unequal shares."""
     generator = torch.Generator().manual_seed(group_size)
     codes = torch.randint(0, 2**bits, (rows, columns), generator=generator, dtype=torch.uint8)
-    scales = torch.rand(rows, columns // group_size, generator=generator).half() + 0.01
+    scales = torch.randn(rows, columns // group_size, generator=generator).half()
+    scales[0, 0], scales[1, 0] = 0, 6e-8  # nothing, and the smallest there is
     if zero_bits is None:
         return PackedMatrix.from_codes(codes, scales, None, bits)
     zeros = torch.randint(0, 2**zero_bits, scales.shape, generator=generator, dtype=torch.uint8)
@@ -82,6 +83,38 @@ def test_inputs_rounded_in_the_kernel_are_those_rounded_before(group_size: int, 
     torch.testing.assert_close(kernels.matvec(matrix, x, round_inputs=True).double(), wanted, **near)
 
 
-@pytest.mark.skipif(numba.config.CPU_FEATURES is not None, reason="numba compiles for another processor")
+@pytest.mark.parametrize("dtype", kernels.DTYPES)
+def test_next_to_nothing_is_rounded_to_nothing_and_leaves_the_other_tokens_alone(dtype: torch.dtype) -> None:
+    matrix, x = made(8, 64, None), tokens(3, dtype=dtype)
+    x[1] = 1e-44  # of which a step of the grid would be zero
+    found = kernels.matvec(matrix, x, round_inputs=True)
+    assert (found[1] == 0).all()
+    assert torch.equal(found[::2], kernels.matvec(matrix, x[::2], round_inputs=True))
+    assert (rounded(x)[0][1] == 0).all()
+
+
+@pytest.mark.parametrize("strange", [float("nan"), float("inf")])
+@pytest.mark.parametrize("bits", [8, 4])
+def test_infinities_and_nan_show_in_their_token_alone(bits: int, strange: float) -> None:
+    matrix, x = made(bits, 64, None), tokens(9, dtype=torch.bfloat16)
+    x[4, 3] = strange
+    for round_inputs in (False, bits == 8):
+        found = kernels.matvec(matrix, x, round_inputs).isfinite().all(-1)
+        assert found.tolist() == [t != 4 for t in range(9)]
+
+
+def test_pairs_are_multiplied_where_groups_are_whole_vectors_of_them() -> None:
+    """Their units count numbers below the smallest normal one as zero; fp32 does not."""
+    ones = torch.full((2, COLUMNS), 255, dtype=torch.uint8)
+    x = torch.full((1, COLUMNS), 1e-39).bfloat16()
+    for group_size, pairs in ((64, MULTIPLIES_PAIRS), (48, False)):
+        scales = torch.full((2, COLUMNS // group_size), 6e4).half()
+        found = kernels.matvec(PackedMatrix.from_codes(ones, scales, None, 8), x)
+        assert (found == 0).all() == pairs
+
+
+@pytest.mark.skipif(
+    numba.config.CPU_FEATURES is not None or not numba.config.ENABLE_AVX, reason="numba compiles for another processor"
+)
 def test_units_for_bf16_are_used_where_there_are_any() -> None:
     assert bool(torch.cpu.get_capabilities().get("avx512_bf16")) == MULTIPLIES_PAIRS
