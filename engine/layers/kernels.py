@@ -243,7 +243,7 @@ def _multiply(arguments):  # type: ignore[no-untyped-def]
     steps = _round(x) if whole else np.ones(tokens, dtype=np.float32)
     if pairs and whole:
         x16 = _upper_halves(x)
-    elif bits == 4:
+    elif bits == 4 and not pairs:
         x = _evens_first(x)
     scale, zero = np.empty(groups, dtype=np.float32), np.empty(groups, dtype=np.float32)
     sums = np.empty(tokens, dtype=np.float32)

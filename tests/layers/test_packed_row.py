@@ -1,4 +1,4 @@
-"""Products of packed rows and a few tokens, against fp64 on the dequantized weights."""
+"""Packed rows: products with a few tokens, against fp64 on the dequantized weights, and the weights themselves."""
 
 import numba
 import pytest
@@ -33,8 +33,25 @@ def tokens(count: int, columns: int = COLUMNS, dtype: torch.dtype = torch.float3
     return torch.randn(count, columns, generator=torch.Generator().manual_seed(count)).to(dtype)
 
 
-@pytest.mark.parametrize("group_size", [COLUMNS, 192, 64, 2 * LANES, 48, 2 * LANES + 4, 18, 8, 2])
-@pytest.mark.parametrize(("bits", "zero_bits"), [(8, None), (8, 8), (4, None), (4, 4), (4, 8)])
+GROUPS = [COLUMNS, 192, 64, 2 * LANES, 48, 2 * LANES + 4, 18, 8, 2]
+ZEROS = [(8, None), (8, 8), (4, None), (4, 4), (4, 8)]
+
+
+@pytest.mark.parametrize("group_size", GROUPS)
+@pytest.mark.parametrize(("bits", "zero_bits"), ZEROS)
+@pytest.mark.parametrize("dtype", kernels.DTYPES)
+def test_a_rows_weights_are_the_dequantized_ones_to_the_bit(
+    dtype: torch.dtype, bits: int, zero_bits: int | None, group_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = made(bits, group_size, zero_bits, group_size * (COLUMNS // group_size))
+    monkeypatch.setattr(kernels, "_WEIGHTS_AT_ONCE", 2 * COLUMNS)  # two rows at once, and the last alone
+    found = [(rows, block.clone()) for rows, block in kernels.blocks(matrix, dtype)]
+    assert [rows.start for rows, _ in found] == [0, 2, 4, 6]
+    assert torch.equal(torch.cat([block for _, block in found]), matrix.dequantize(dtype))
+
+
+@pytest.mark.parametrize("group_size", GROUPS)
+@pytest.mark.parametrize(("bits", "zero_bits"), ZEROS)
 def test_every_group_size_and_every_zero_point(bits: int, zero_bits: int | None, group_size: int) -> None:
     columns = group_size * (COLUMNS // group_size)
     matrix = made(bits, group_size, zero_bits, columns)
